@@ -1,0 +1,30 @@
+//! Label and annotation keys, in one place because users, tests and other tools match on them.
+
+/// Labels on the objects of a cluster.
+pub mod label {
+    /// The name of the EMQX resource that an object belongs to.
+    pub const INSTANCE: &str = "apps.emqx.io/instance";
+    /// Always `emqx-operator`; every watch of the operator selects on it.
+    pub const MANAGED_BY: &str = "apps.emqx.io/managed-by";
+    /// `core` or `replicant`.
+    pub const DB_ROLE: &str = "apps.emqx.io/db-role";
+    /// The hash of the pod template that a replicant set was made from.
+    pub const POD_TEMPLATE_HASH: &str = "apps.emqx.io/pod-template-hash";
+
+    /// The value of [`MANAGED_BY`].
+    pub const MANAGED_BY_VALUE: &str = "emqx-operator";
+}
+
+/// Annotations that users or the operator set.
+pub mod annotation {
+    /// Set by the user on an EMQX resource: any value except `false` pauses the operator for it.
+    pub const PAUSED: &str = "apps.emqx.io/paused";
+    /// On every child object: the digest of what the operator applied last.
+    pub const APPLIED: &str = "apps.emqx.io/applied";
+    /// On the ConfigMap: the revision of the runtime roots that the running brokers have.
+    pub const RUNTIME_CONFIG_REVISION: &str = "apps.emqx.io/runtime-config-revision";
+    /// On pod templates: the revision of the startup roots that a pod was started with.
+    pub const STARTUP_CONFIG_REVISION: &str = "apps.emqx.io/startup-config-revision";
+    /// On core pod templates: the operator's own digest of the template (Kubernetes' revision misses changes).
+    pub const TEMPLATE_REVISION: &str = "apps.emqx.io/template-revision";
+}

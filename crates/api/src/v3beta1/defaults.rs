@@ -1,0 +1,86 @@
+//! The default values of the schema. They are part of the API: a change here changes users' clusters.
+
+use super::template::{CoreTemplate, CoreTemplateSpec, NodeTemplateSpec};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, PodSecurityContext, VolumeResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+/// The DNS domain of a cluster when the spec names none.
+pub const DEFAULT_CLUSTER_DOMAIN: &str = "cluster.local";
+/// How many old replicant sets are kept when the spec says nothing.
+pub const DEFAULT_REVISION_HISTORY_LIMIT: i32 = 3;
+
+pub(super) fn cluster_domain() -> String {
+    DEFAULT_CLUSTER_DOMAIN.to_owned()
+}
+
+pub(super) fn revision_history_limit() -> i32 {
+    DEFAULT_REVISION_HISTORY_LIMIT
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn eviction_rate() -> i32 {
+    1000
+}
+
+pub(super) fn wait_takeover() -> i32 {
+    10
+}
+
+pub(super) fn wait_health_check() -> i32 {
+    60
+}
+
+pub(super) fn replicas() -> i32 {
+    1
+}
+
+pub(super) fn min_ready_seconds() -> i32 {
+    0
+}
+
+/// The identity that the EMQX images run as.
+pub(super) fn pod_security_context() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_user: Some(1000),
+        run_as_group: Some(1000),
+        run_as_non_root: Some(true),
+        fs_group: Some(1000),
+        fs_group_change_policy: Some("Always".to_owned()),
+        ..PodSecurityContext::default()
+    }
+}
+
+pub(super) fn persistent_volume_claim_spec() -> PersistentVolumeClaimSpec {
+    PersistentVolumeClaimSpec {
+        access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+        resources: Some(VolumeResourceRequirements {
+            requests: Some([("storage".to_owned(), Quantity("500Mi".to_owned()))].into()),
+            limits: None,
+        }),
+        ..PersistentVolumeClaimSpec::default()
+    }
+}
+
+pub(super) fn core_template() -> CoreTemplate {
+    CoreTemplate { metadata: None, spec: core_template_spec() }
+}
+
+pub(super) fn core_template_spec() -> CoreTemplateSpec {
+    CoreTemplateSpec {
+        node: node_template_spec(),
+        persistent_volume_claim_spec: persistent_volume_claim_spec(),
+        persistent_volume_claim_retention_policy: None,
+    }
+}
+
+pub(super) fn node_template_spec() -> NodeTemplateSpec {
+    NodeTemplateSpec {
+        replicas: replicas(),
+        min_ready_seconds: min_ready_seconds(),
+        pod_security_context: pod_security_context(),
+        ..NodeTemplateSpec::default()
+    }
+}
