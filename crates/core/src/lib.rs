@@ -1,1 +1,27 @@
+//! The decisions of the EMQX operator, and nothing else: no IO, no clock, no randomness, no logs.
+//!
+//! ```text
+//! EMQX resource ──Desired::resolve──> Desired ─┐
+//!                                              ├─plan──> Plan { actions, holds, report, wake }
+//! objects, EMQX answers ──World::assemble──> World ─┘
+//! ```
+//!
+//! Read in this order: [`plan`] (the entry point), then any rule in [`lifecycle`]; each is one file whose function
+//! gets what is wanted and what was seen. [`desired`] turns a spec into typed values and refuses mistakes with their
+//! path; [`world`] is the snapshot, in which a missing answer is a [`world::Reading`] and never a zero; [`build`] says
+//! what objects look like; [`status`] says what users are told; [`reason`] is the one vocabulary of both. [`action`]
+//! lists everything that the operator can do at all.
+//!
+//! Nothing is deleted because a list lacks it, nothing is removed because EMQX did not answer, and no rule reads the
+//! status back: what must be remembered stands on the object it concerns.
 
+pub mod action;
+pub mod build;
+pub mod desired;
+pub mod lifecycle;
+mod plan;
+pub mod reason;
+pub mod status;
+pub mod world;
+
+pub use plan::{Plan, plan};

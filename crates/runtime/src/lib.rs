@@ -1,1 +1,182 @@
+//! The effects of the EMQX operator. It decides nothing: what to do is [`emqx_operator_core::plan`]'s business.
+//!
+//! ```text
+//! watch ─> key ─> pass: observe ─> Desired, World ─> plan ─> execute (leader only) ─> report ─> when to come back
+//! ```
+//!
+//! [`run`] wires it up. Enter at `pass.rs`, which is the loop on one screen.
 
+mod backoff;
+mod context;
+mod execute;
+mod index;
+mod leader;
+mod observe;
+mod pass;
+mod report;
+mod resource;
+mod serve;
+mod settings;
+mod watch;
+
+pub use settings::{LEASE, LeaderElection, Settings};
+
+use context::{Context, Objects};
+use futures::StreamExt as _;
+use index::Key;
+use kube::Client;
+use kube::runtime::controller::{self, Action, ReconcileRequest};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store;
+use pass::{PassError, pass};
+use report::Metrics;
+use resource::StoredEmqx;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why the operator cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("failed to take part in the election of a leader")]
+    Election(#[source] kube_lease_manager::LeaseManagerError),
+    #[error("failed to set up the client for EMQX")]
+    EmqxClient(#[source] emqx_client::Error),
+}
+
+/// Runs until `stop` is cancelled: finishes the passes that are under way, gives the lease back, and returns.
+pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+    let leadership =
+        leader::elect(client.clone(), settings.leader_election.as_ref()).await.map_err(RunError::Election)?;
+    let ctx = Arc::new(Context {
+        emqx: emqx_client::Client::new().map_err(RunError::EmqxClient)?,
+        recorder: Recorder::new(client.clone(), reporter(&settings)),
+        client,
+        objects: Objects::default(),
+        references: Default::default(),
+        set_events: Default::default(),
+        pending: Default::default(),
+        backoffs: Default::default(),
+        written: Default::default(),
+        metrics: Metrics::default(),
+        leading: leadership.leading.clone(),
+        settings,
+    });
+    let tasks = TaskTracker::new();
+    endpoints(&ctx, &tasks, &stop);
+    reconcile(&ctx, &stop).await;
+    tasks.close();
+    leadership.resign().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn reporter(settings: &Settings) -> Reporter {
+    let instance = settings.leader_election.as_ref().map(|election| election.identity.clone());
+    Reporter { controller: "emqx-operator".to_owned(), instance }
+}
+
+fn endpoints(ctx: &Arc<Context>, tasks: &TaskTracker, stop: &CancellationToken) {
+    let routers = [
+        (ctx.settings.health_address, serve::health(ctx.clone())),
+        (ctx.settings.metrics_address, serve::metrics(ctx.clone())),
+    ];
+    for (address, router) in routers {
+        let Some(address) = address else { continue };
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            if let Err(error) = serve::serve(address, router, stop.clone()).await {
+                // Without probes the kubelet would end us anyway, with less to read.
+                tracing::error!(%error, %address, "failed to serve; stopping");
+                stop.cancel();
+            }
+        });
+    }
+}
+
+/// Works on clusters as they change, until `stop` is cancelled.
+async fn reconcile(ctx: &Arc<Context>, stop: &CancellationToken) {
+    let watches = TaskTracker::new();
+    let (reader, writer) = store::<StoredEmqx>();
+    let (wake, woken) = mpsc::unbounded_channel();
+    watch::start(ctx, &watches, writer, &wake);
+    wait_for_watches(ctx, stop).await;
+    let follower = watches.spawn(wake_all_when_leading(ctx.clone(), reader.clone(), wake));
+    let queue = futures::stream::unfold(woken, |mut woken| async move {
+        let key = woken.recv().await?;
+        Some((Ok::<_, Infallible>(request(&key)), woken))
+    });
+    let queue = Box::pin(queue.take_until(stop.clone().cancelled_owned()));
+    let config = controller::Config::default().concurrency(ctx.settings.concurrency);
+    let passes = controller::applier(
+        |resource, ctx| Box::pin(pass(resource, ctx)),
+        after_error,
+        ctx.clone(),
+        reader,
+        queue,
+        config,
+    );
+    passes
+        .for_each(|result| async move {
+            match result {
+                // The resource is gone; its objects follow by themselves.
+                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+                Err(controller::Error::ReconcilerFailed(error, cluster)) => log_failure(&cluster.to_string(), &error),
+                Err(error) => tracing::error!(%error, "the queue failed"),
+            }
+        })
+        .await;
+    follower.abort();
+}
+
+fn request(key: &Key) -> ReconcileRequest<StoredEmqx> {
+    ObjectRef::<StoredEmqx>::new(&key.name).within(&key.namespace).into()
+}
+
+/// Acting on half a view would make what exists already.
+async fn wait_for_watches(ctx: &Context, stop: &CancellationToken) {
+    let poll = std::time::Duration::from_millis(20);
+    while !ctx.pending.is_synced() && !stop.is_cancelled() {
+        tokio::time::sleep(poll).await;
+    }
+}
+
+/// A new leader looks at every cluster once.
+async fn wake_all_when_leading(
+    ctx: Arc<Context>,
+    reader: kube::runtime::reflector::Store<StoredEmqx>,
+    wake: mpsc::UnboundedSender<Key>,
+) {
+    let mut leading = ctx.leading.clone();
+    loop {
+        let leads = *leading.borrow_and_update();
+        ctx.metrics.leading(leads);
+        if leads {
+            for resource in reader.state() {
+                let _ = wake.send(watch::key(&resource));
+            }
+        }
+        if leading.changed().await.is_err() {
+            // Without an election there is nothing more to wait for, but the queue must stay open.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn after_error(resource: Arc<StoredEmqx>, _: &PassError, ctx: Arc<Context>) -> Action {
+    Action::requeue(ctx.backoffs.next(&watch::key(&resource)))
+}
+
+/// The whole chain of causes, once.
+fn log_failure(cluster: &str, error: &PassError) {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    tracing::warn!(cluster, error = text, "a pass failed; trying again");
+}

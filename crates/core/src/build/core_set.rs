@@ -1,0 +1,83 @@
+//! The StatefulSet of the cores. Its name, its selector and its volumes never change: the data hangs on them.
+
+use super::labels;
+use super::manifest::Manifest;
+use super::pod_template::{self, pod_template};
+use crate::desired::{Desired, Role, VolumeSpec};
+use crate::world::Kind;
+use emqx_operator_api::annotation;
+use emqx_operator_api::hub::VolumeRetention;
+use k8s_openapi::api::apps::v1::{
+    StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The set, without the number of its pods.
+pub struct CoreSet {
+    pub manifest: Manifest,
+    pub revision: String,
+    /// The claim templates as the spec wants them, also where those that exist are kept.
+    pub claim_templates: Value,
+}
+
+/// `existing` are the claim templates of the set that exists: Kubernetes refuses any other.
+pub fn core_set(desired: &Desired, availability_check: bool, existing: Option<&Value>) -> CoreSet {
+    let names = &desired.names;
+    let mut pods = pod_template(desired, &desired.cores, availability_check);
+    pod_template::add_annotation(&mut pods.template, annotation::TEMPLATE_REVISION, &pods.revision);
+    let selector = labels::selector(names, Role::Core);
+    let wanted = claim_templates(desired);
+    let spec = StatefulSetSpec {
+        service_name: Some(names.headless_service()),
+        selector: LabelSelector { match_labels: Some(selector.clone()), ..LabelSelector::default() },
+        // After a full stop a single core may wait for the tables of its peers, so all start together.
+        pod_management_policy: Some("Parallel".to_owned()),
+        // Pods are replaced by the operator, when their clients have left.
+        update_strategy: Some(StatefulSetUpdateStrategy { type_: Some("OnDelete".to_owned()), rolling_update: None }),
+        persistent_volume_claim_retention_policy: Some(retention(&desired.volume)),
+        min_ready_seconds: Some(desired.cores.template.min_ready_seconds).filter(|seconds| *seconds > 0),
+        template: pods.template,
+        ..StatefulSetSpec::default()
+    };
+    let mut spec = serde_json::to_value(spec).expect("Kubernetes types are plain data");
+    spec["volumeClaimTemplates"] = existing.cloned().unwrap_or_else(|| wanted.clone());
+    let manifest = Manifest::new(
+        desired,
+        Kind::StatefulSet,
+        names.core_set(),
+        &selector,
+        &BTreeMap::new(),
+        json!({ "spec": spec }),
+    );
+    CoreSet { manifest, revision: pods.revision, claim_templates: wanted }
+}
+
+/// Volumes are never deleted on scale-down by Kubernetes: it does not know whether shards are still on them.
+fn retention(volume: &VolumeSpec) -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    let when_deleted = match volume.when_deleted {
+        VolumeRetention::Retain => "Retain",
+        VolumeRetention::Delete => "Delete",
+    };
+    StatefulSetPersistentVolumeClaimRetentionPolicy {
+        when_deleted: Some(when_deleted.to_owned()),
+        when_scaled: Some("Retain".to_owned()),
+    }
+}
+
+fn claim_templates(desired: &Desired) -> Value {
+    let mut claim = desired.volume.claim.clone();
+    claim.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+    let template = PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(desired.names.data_volume()),
+            labels: Some(labels::selector(&desired.names, Role::Core)),
+            ..ObjectMeta::default()
+        },
+        spec: Some(claim),
+        status: None,
+    };
+    json!([template])
+}

@@ -1,0 +1,202 @@
+//! An object to apply, and the question whether the one that exists is already like it.
+//!
+//! Two things make an object stale. The digest in its annotation differs: we want something else than last time, which
+//! also shows fields that the spec has dropped. Or a field of ours has another value: somebody changed it. Fields and
+//! labels of others, and what the API server fills in, are none of our business.
+
+use crate::desired::{Desired, Owner, canonical, digest};
+use crate::world::{Kind, Live, ObjectId};
+use emqx_operator_api::{GROUP, annotation};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// An object to apply: only the fields that are ours.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct Manifest {
+    pub id: ObjectId,
+    pub body: Value,
+}
+
+/// Secrets have bodies too, so bodies are not printed.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Manifest({})", self.id)
+    }
+}
+
+impl Manifest {
+    /// Completes an object with name, labels, owner and digest.
+    pub(super) fn new(
+        desired: &Desired,
+        kind: Kind,
+        name: String,
+        labels: &BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+        content: impl Serialize,
+    ) -> Manifest {
+        let mut body = serde_json::to_value(content).expect("Kubernetes types are plain data");
+        prune(&mut body);
+        body["apiVersion"] = kind.api_version().into();
+        body["kind"] = kind.as_str().into();
+        body["metadata"] = json!({
+            "name": name,
+            "namespace": desired.names.namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [owner_reference(&desired.owner)],
+        });
+        let mut manifest = Manifest { id: ObjectId { kind, name }, body };
+        let applied = digest(&canonical(&manifest.body))[..16].to_owned();
+        set_annotation(&mut manifest, annotation::APPLIED, &applied);
+        manifest
+    }
+}
+
+/// Sets an annotation after the digest was made, so that it does not enter it.
+pub fn set_annotation(manifest: &mut Manifest, key: &str, value: &str) {
+    manifest.body["metadata"]["annotations"][key] = value.into();
+}
+
+/// Sets the number of pods. It never enters the digest: scaling is an action of its own.
+pub fn set_replicas(manifest: &mut Manifest, replicas: i32) {
+    manifest.body["spec"]["replicas"] = replicas.into();
+}
+
+fn owner_reference(owner: &Owner) -> Value {
+    json!({
+        "apiVersion": format!("{GROUP}/v3beta1"),
+        "kind": "EMQX",
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
+/// Empty maps and lists say nothing, but would be fields that we own.
+fn prune(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.values_mut().for_each(prune);
+        // `emptyDir: {}` and its like mean something by being there.
+        fields.retain(|key, value| !value.is_null() && (meaningful(key) || !is_empty(value)));
+    }
+    if let Value::Array(items) = value {
+        items.iter_mut().for_each(prune);
+    }
+}
+
+fn meaningful(key: &str) -> bool {
+    matches!(key, "emptyDir" | "namespaceSelector" | "podSelector" | "labelSelector" | "selector" | "data")
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether the object that exists is as the manifest wants it.
+pub fn in_sync(wanted: &Manifest, live: &Live) -> bool {
+    let applied = |body: &Value| body["metadata"]["annotations"][annotation::APPLIED].as_str().map(str::to_owned);
+    applied(&wanted.body) == applied(&live.body) && covers(&live.body, &wanted.body, "")
+}
+
+/// Whether `live` has everything that `wanted` says, under the field named `key`.
+fn covers(live: &Value, wanted: &Value, key: &str) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            let live = live.get(key).unwrap_or(&Value::Null);
+            covers(live, wanted, key)
+        }),
+        (Value::Array(live), Value::Array(wanted)) => list_covers(live, wanted, key),
+        (live, wanted) if live == wanted => true,
+        // What the API server drops because it says nothing.
+        (Value::Null, Value::String(text)) => text.is_empty(),
+        (Value::Null, Value::Bool(on)) => !on,
+        (Value::Null, Value::Object(_) | Value::Array(_)) => is_empty(wanted),
+        (Value::Null, Value::Number(number)) => number.as_f64() == Some(0.0),
+        (live, wanted) => same_quantity(live, wanted),
+    }
+}
+
+/// Lists whose items have names are merged by name; others belong to whoever set them.
+fn list_covers(live: &[Value], wanted: &[Value], key: &str) -> bool {
+    let merge_keys: &[&str] = match key {
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => &["name"],
+        "volumeMounts" => &["mountPath"],
+        "ownerReferences" => &["uid"],
+        "ports" => &["containerPort", "port", "protocol"],
+        "topologySpreadConstraints" => &["topologyKey", "whenUnsatisfiable"],
+        _ => {
+            return live.len() == wanted.len()
+                && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted, key));
+        }
+    };
+    wanted.iter().all(|wanted| {
+        let same_item = |live: &&Value| {
+            merge_keys.iter().all(|merge_key| {
+                // A protocol that is left out is TCP.
+                let default = if *merge_key == "protocol" { Value::from("TCP") } else { Value::Null };
+                let of = |item: &Value| item.get(*merge_key).cloned().unwrap_or_else(|| default.clone());
+                of(live) == of(wanted)
+            })
+        };
+        live.iter().find(same_item).is_some_and(|live| covers(live, wanted, key))
+    })
+}
+
+/// `1000m` is stored as `1`.
+fn same_quantity(live: &Value, wanted: &Value) -> bool {
+    let parse = |value: &Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        kube_quantity::ParsedQuantity::try_from(text.as_str()).ok()
+    };
+    matches!((parse(live), parse(wanted)), (Some(live), Some(wanted)) if live == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+    use serde_json::{Value, json};
+
+    #[track_caller]
+    fn check(expected: bool, live: Value, wanted: Value) {
+        assert_eq!(covers(&live, &wanted, ""), expected, "live {live}, wanted {wanted}");
+    }
+
+    #[test]
+    fn what_others_add_is_none_of_our_business() {
+        check(true, json!({"a": 1, "theirs": 2}), json!({"a": 1}));
+        check(
+            true,
+            json!({"containers": [{"name": "sidecar"}, {"name": "emqx", "image": "x", "default": 1}]}),
+            json!({"containers": [{"name": "emqx", "image": "x"}]}),
+        );
+        check(
+            true,
+            json!({"ports": [{"port": 1, "protocol": "TCP"}, {"port": 1, "protocol": "UDP"}]}),
+            json!({"ports": [{"port": 1, "protocol": "UDP"}]}),
+        );
+    }
+
+    #[test]
+    fn what_somebody_changed_is_seen() {
+        check(false, json!({"a": 2}), json!({"a": 1}));
+        check(false, json!({}), json!({"a": 1}));
+        check(false, json!({"command": ["a", "b"]}), json!({"command": ["a"]}));
+        check(false, json!({"containers": []}), json!({"containers": [{"name": "emqx"}]}));
+    }
+
+    #[test]
+    fn what_the_api_server_rewrites_is_the_same() {
+        check(true, json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "1000m"}}));
+        check(true, json!({"limits": {"memory": "1Gi"}}), json!({"limits": {"memory": "1024Mi"}}));
+        check(true, json!({"env": [{"name": "A"}]}), json!({"env": [{"name": "A", "value": ""}]}));
+        check(true, json!({}), json!({"hostNetwork": false, "minReadySeconds": 0}));
+        check(false, json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "2000m"}}));
+    }
+}

@@ -1,0 +1,32 @@
+//! What the wanted cluster looks like as Kubernetes objects.
+//!
+//! One file per kind of object, each a function of [`Desired`] and, where Kubernetes forbids a change, of what exists.
+//! Nothing here decides when an object is written; that is [`crate::lifecycle`].
+
+mod budget;
+mod config_map;
+mod core_set;
+mod labels;
+mod manifest;
+mod pod_template;
+mod probes;
+mod replicant_set;
+mod revision;
+mod secrets;
+mod services;
+
+pub use budget::budget;
+pub use config_map::{config_map, config_secret};
+pub use core_set::{CoreSet, core_set};
+pub use labels::selector;
+pub use manifest::{Manifest, in_sync, set_annotation, set_replicas};
+pub use replicant_set::{ReplicantSet, replicant_set};
+pub use secrets::{api_key_secret, cookie_secret};
+pub use services::{dashboard, headless, listeners};
+
+/// Whether an object should exist. Only [`Wanted::Absent`] ever leads to a deletion.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    Present(Manifest),
+    Absent { id: crate::world::ObjectId, because: crate::reason::Reason },
+}

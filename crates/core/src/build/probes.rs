@@ -1,0 +1,55 @@
+//! Probes of the EMQX container.
+//!
+//! Readiness is the kubelet's business alone: it asks the broker, and no gate of ours stands between a running broker
+//! and its clients, also while the operator is down.
+
+use crate::desired::{DashboardPorts, Desired, PoolSpec};
+use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+const STATUS: &str = "/status";
+const AVAILABILITY: &str = "/api/v5/load_rebalance/availability_check";
+
+pub(super) fn liveness(desired: &Desired, pool: &PoolSpec) -> Probe {
+    let default = || Probe {
+        http_get: Some(get(desired.config.dashboard, STATUS)),
+        initial_delay_seconds: Some(60),
+        period_seconds: Some(30),
+        failure_threshold: Some(3),
+        ..Probe::default()
+    };
+    pool.template.liveness_probe.clone().unwrap_or_else(default)
+}
+
+/// The default of older API versions asked `/status`, which stays 200 while a node is evacuated; it stands in stored
+/// resources, so it is read as "the default".
+pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Probe {
+    let path = if availability_check { AVAILABILITY } else { STATUS };
+    let default = || Probe {
+        http_get: Some(get(desired.config.dashboard, path)),
+        initial_delay_seconds: Some(10),
+        period_seconds: Some(5),
+        timeout_seconds: Some(3),
+        failure_threshold: Some(1),
+        ..Probe::default()
+    };
+    pool.template.readiness_probe.clone().filter(|probe| !is_a_default(probe)).unwrap_or_else(default)
+}
+
+fn is_a_default(probe: &Probe) -> bool {
+    probe
+        .http_get
+        .as_ref()
+        .and_then(|get| get.path.as_deref())
+        .is_some_and(|path| path == STATUS || path == AVAILABILITY)
+}
+
+fn get(ports: DashboardPorts, path: &str) -> HTTPGetAction {
+    let (port, scheme) = if ports.http.is_some() { ("dashboard", "HTTP") } else { ("dashboard-https", "HTTPS") };
+    HTTPGetAction {
+        path: Some(path.to_owned()),
+        port: IntOrString::String(port.to_owned()),
+        scheme: Some(scheme.to_owned()),
+        ..HTTPGetAction::default()
+    }
+}

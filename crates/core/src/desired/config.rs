@@ -1,0 +1,274 @@
+//! `spec.config.roots`: what goes into which file, what it means for ports, and what is wrong with it.
+//!
+//! Two files carry the configuration, as in the Go operator: `emqx.conf` holds what EMQX reads only at start, and wins
+//! over everything that was changed at run time; `base.hocon` holds the rest, and is outranked by run-time changes. So
+//! a change of the first needs a restart, a change of the second a call to the API.
+
+use super::errors::{Mistake, Mistakes};
+use super::image::Image;
+use super::listeners::{self, ListenerPort};
+use super::references::References;
+use super::roots;
+use emqx_operator_api::hub::EMQX;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// EMQX listens on nothing for its API unless told so; the shipped files do, and ours replace them.
+const PRELUDE: &str = "dashboard.listeners.http.bind = \"0.0.0.0:18083\"\n";
+
+/// The configuration, ready to be put into files and sent to brokers.
+#[derive(Clone, Serialize)]
+pub struct Config {
+    /// `base.hocon`: what EMQX can change while it runs.
+    #[serde(skip)]
+    pub runtime: String,
+    /// The runtime roots alone, as they are sent to the API; empty when there are none.
+    #[serde(skip)]
+    pub runtime_roots: String,
+    /// `emqx.conf`: what EMQX reads only at start.
+    #[serde(skip)]
+    pub startup: String,
+    /// Digest of everything.
+    pub revision: String,
+    /// Digest of the runtime roots.
+    pub runtime_revision: String,
+    /// Digest of the startup roots; `None` without any, so that clusters that never use them never roll over them.
+    pub startup_revision: Option<String>,
+    /// Whether the text contains values of Secrets, and so may not stand in a ConfigMap.
+    pub secret: bool,
+    pub dashboard: DashboardPorts,
+    /// What clients connect to: MQTT listeners and gateways.
+    pub listeners: Vec<ListenerPort>,
+    /// Whether a licence is configured.
+    pub licensed: bool,
+}
+
+/// Texts may hold secrets, so only digests are printed.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Config({})", self.revision)
+    }
+}
+
+/// Where the dashboard and the HTTP API listen; at least one of both does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DashboardPorts {
+    pub http: Option<u16>,
+    pub https: Option<u16>,
+}
+
+pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mistakes> {
+    let empty = BTreeMap::new();
+    let given = cr.spec.config.as_ref().map_or(&empty, |config| &config.roots);
+    let image = Image::resolve(&cr.spec.image).ok();
+
+    let mut mistakes = Mistakes::default();
+    for (root, value) in given {
+        mistakes.collect(check_root(root, value, image.as_ref()));
+    }
+    let visible = mistakes.collect(with_secrets(given, &mut |reference| Ok(reference.stand_in(references)?)));
+    let filled = mistakes.collect(with_secrets(given, &mut |reference| reference.value(references)));
+    let env = listeners::from_environment(&cr.spec.core_template.spec.node.env);
+    let dashboard = mistakes.collect(listeners::dashboard(given.get("dashboard")));
+    let ports = mistakes.collect(listeners::listeners(given.get("listeners"), given.get("gateway"), &env));
+    mistakes.finish()?;
+
+    let everything = "every part that failed has left a mistake, so none failed";
+    let (visible, filled) = (visible.expect(everything), filled.expect(everything));
+    let (visible_startup, visible_runtime) = split(&visible);
+    let (startup, runtime) = split(&filled);
+    Ok(Config {
+        runtime: format!("{PRELUDE}{}", render(&runtime)),
+        runtime_roots: render(&runtime),
+        startup: render(&startup),
+        revision: digest(&render(&visible)),
+        runtime_revision: digest(&render(&visible_runtime)),
+        startup_revision: (!visible_startup.is_empty()).then(|| digest(&render(&visible_startup))),
+        secret: visible != filled,
+        dashboard: dashboard.expect(everything),
+        listeners: ports.expect(everything),
+        licensed: given.contains_key("license"),
+    })
+}
+
+type Roots = BTreeMap<String, Value>;
+
+fn check_root(root: &str, value: &Value, image: Option<&Image>) -> Result<(), Mistakes> {
+    let path = format!("spec.config.roots.{root}");
+    if let Some(problem) = roots::misnamed(root, image) {
+        return Err(Mistake::invalid(path, problem).into());
+    }
+    if !(value.is_object() || value.is_array() || root == "config_backup_interval") {
+        let found = kind(value);
+        return Err(Mistake::invalid(path, format!("is {found}; a root holds an object or a list")).into());
+    }
+    let reserved = roots::RESERVED.iter().filter_map(|(pointer, why)| {
+        let (reserved_root, key) = pointer[1..].split_once('/')?;
+        let set = root == reserved_root && value.get(key).is_some();
+        set.then(|| Mistake::invalid(format!("{path}.{key}"), format!("is reserved for the operator: {why}")))
+    });
+    Mistakes::from(reserved.collect::<Vec<_>>()).finish()
+}
+
+/// The word for what stands where something else should.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Startup and runtime roots; `cluster` is divided.
+fn split(all: &Roots) -> (Roots, Roots) {
+    let (mut startup, mut runtime) = (Roots::new(), Roots::new());
+    for (root, value) in all {
+        match value {
+            Value::Object(cluster) if root == "cluster" => {
+                let mut rest = cluster.clone();
+                if let Some(links) = rest.remove("links") {
+                    runtime.insert(root.clone(), Value::Object(Map::from_iter([("links".to_owned(), links)])));
+                }
+                if !rest.is_empty() {
+                    startup.insert(root.clone(), Value::Object(rest));
+                }
+            }
+            value if roots::needs_restart(root) => {
+                startup.insert(root.clone(), value.clone());
+            }
+            value => {
+                runtime.insert(root.clone(), value.clone());
+            }
+        }
+    }
+    (startup, runtime)
+}
+
+/// One root per line, sorted; JSON is HOCON.
+fn render(roots: &Roots) -> String {
+    roots.iter().map(|(root, value)| format!("\"{root}\" = {}\n", canonical(value))).collect()
+}
+
+/// JSON with sorted keys, whatever the features of the JSON library say: revisions hang on it.
+pub(crate) fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            let members: Vec<_> = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+pub(crate) fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// The key that marks a reference to a Secret.
+const SECRET_REF: &str = "$secretRef";
+
+/// A reference to an entry of a Secret in the middle of a configuration.
+struct SecretReference<'a> {
+    path: String,
+    name: &'a str,
+    key: &'a str,
+}
+
+impl SecretReference<'_> {
+    /// What stands for the value in digests: it changes with the Secret and tells nothing about it.
+    fn stand_in(&self, references: &References) -> Result<Value, Mistake> {
+        self.bytes(references)?;
+        let version = references.secrets.get(self.name).map_or("", |secret| secret.resource_version.as_str());
+        Ok(serde_json::json!({SECRET_REF: {"name": self.name, "key": self.key, "resourceVersion": version}}))
+    }
+
+    fn value(&self, references: &References) -> Result<Value, Mistake> {
+        let bytes = self.bytes(references)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            Mistake::invalid(&self.path, format!("key {} of Secret {} is not text", self.key, self.name))
+        })?;
+        // Secrets that were made from files end with a line break more often than not.
+        Ok(Value::from(text.trim_end_matches(['\n', '\r'])))
+    }
+
+    fn bytes<'r>(&self, references: &'r References) -> Result<&'r Vec<u8>, Mistake> {
+        let secret = references
+            .secrets
+            .get(self.name)
+            .ok_or_else(|| Mistake::missing(&self.path, format!("Secret {} does not exist", self.name)))?;
+        secret
+            .entries
+            .get(self.key)
+            .ok_or_else(|| Mistake::missing(&self.path, format!("Secret {} has no key {}", self.name, self.key)))
+    }
+}
+
+/// The roots with every reference replaced by what `replace` makes of it.
+fn with_secrets(
+    roots: &Roots,
+    replace: &mut impl FnMut(SecretReference<'_>) -> Result<Value, Mistake>,
+) -> Result<Roots, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let mut replaced = Roots::new();
+    for (root, value) in roots {
+        let path = format!("spec.config.roots.{root}");
+        if let Some(value) = mistakes.collect(fill(&path, value, replace)) {
+            replaced.insert(root.clone(), value);
+        }
+    }
+    mistakes.finish()?;
+    Ok(replaced)
+}
+
+fn fill(
+    path: &str,
+    value: &Value,
+    replace: &mut impl FnMut(SecretReference<'_>) -> Result<Value, Mistake>,
+) -> Result<Value, Mistakes> {
+    match value {
+        Value::Object(fields) if fields.contains_key(SECRET_REF) => Ok(replace(secret_reference(path, fields)?)?),
+        Value::Object(fields) => {
+            let mut filled = Map::new();
+            for (key, value) in fields {
+                filled.insert(key.clone(), fill(&format!("{path}.{key}"), value, replace)?);
+            }
+            Ok(Value::Object(filled))
+        }
+        Value::Array(items) => {
+            let filled =
+                items.iter().enumerate().map(|(index, value)| fill(&format!("{path}[{index}]"), value, replace));
+            Ok(Value::Array(filled.collect::<Result<_, _>>()?))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
+    }
+}
+
+fn secret_reference<'a>(path: &str, fields: &'a Map<String, Value>) -> Result<SecretReference<'a>, Mistakes> {
+    let text = |key: &str| fields[SECRET_REF].get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match (text("name"), text("key"), fields.len()) {
+        (Some(name), Some(key), 1) => Ok(SecretReference { path: path.to_owned(), name, key }),
+        _ => Err(Mistake::invalid(path, "a reference looks like {\"$secretRef\": {\"name\": …, \"key\": …}}").into()),
+    }
+}
+
+/// Paths and names of the Secrets that a root refers to. Malformed references are reported by [`resolve`].
+pub(super) fn secret_references(path: &str, value: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let ignored = fill(path, value, &mut |reference| {
+        found.push((reference.path.clone(), reference.name.to_owned()));
+        Ok(Value::Null)
+    });
+    drop(ignored);
+    found
+}

@@ -1,0 +1,101 @@
+//! What the name of an image tells about the broker in it, before one has been asked.
+
+use super::errors::{Mistake, Mistakes};
+use serde::Serialize;
+
+/// An EMQX image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Image {
+    pub reference: String,
+    /// The version in the tag, where the tag is one.
+    pub version: Option<(u16, u16, u16)>,
+    /// The edition, where repository and version tell.
+    pub edition: Option<Edition>,
+}
+
+/// Up to 5.8 there are two editions; from 5.9 on there is one, which calls itself Enterprise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Edition {
+    OpenSource,
+    Enterprise,
+}
+
+impl Image {
+    pub(super) fn resolve(reference: &str) -> Result<Image, Mistakes> {
+        let path = "spec.image";
+        if reference.trim().is_empty() {
+            return Err(Mistake::invalid(path, "is empty; name an EMQX image such as emqx/emqx:5.10.4").into());
+        }
+        if reference.chars().any(char::is_whitespace) {
+            return Err(Mistake::invalid(path, format!("'{reference}' contains white space")).into());
+        }
+        let (repository, tag) = split(reference);
+        if repository.chars().any(|c| c.is_ascii_uppercase()) && !repository.contains(':') {
+            return Err(Mistake::invalid(path, format!("'{reference}': repository names are lower case")).into());
+        }
+        let version = tag.and_then(version);
+        Ok(Image { reference: reference.to_owned(), version, edition: edition(repository, version) })
+    }
+
+    /// Whether EMQX has the endpoint that answers 503 while a node is evacuated; `None` when the name does not tell.
+    pub fn has_availability_check(&self) -> Option<bool> {
+        self.edition.map(|edition| edition == Edition::Enterprise)
+    }
+}
+
+/// Repository and tag; a digest tells nothing.
+fn split(reference: &str) -> (&str, Option<&str>) {
+    let without_digest = reference.split('@').next().unwrap_or(reference);
+    match without_digest.rsplit_once(':') {
+        // A colon before the last slash belongs to the port of a registry.
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (without_digest, None),
+    }
+}
+
+fn version(tag: &str) -> Option<(u16, u16, u16)> {
+    let digits = tag.strip_prefix(['v', 'e']).unwrap_or(tag);
+    let mut parts = digits.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok());
+    match (parts.next()?, parts.next()?, parts.next()?) {
+        (Some(major), Some(minor), Some(patch)) => Some((major, minor, patch)),
+        _ => None,
+    }
+}
+
+fn edition(repository: &str, version: Option<(u16, u16, u16)>) -> Option<Edition> {
+    let name = repository.rsplit('/').next()?;
+    match (name, version) {
+        (_, Some(version)) if version >= (5, 9, 0) => Some(Edition::Enterprise),
+        ("emqx-enterprise" | "emqx-ee", _) => Some(Edition::Enterprise),
+        ("emqx", Some(_)) => Some(Edition::OpenSource),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Edition, Image};
+
+    fn edition(reference: &str) -> Option<Edition> {
+        Image::resolve(reference).unwrap().edition
+    }
+
+    #[test]
+    fn the_name_tells_the_edition_where_it_can() {
+        assert_eq!(edition("emqx/emqx:5.8.9"), Some(Edition::OpenSource));
+        assert_eq!(edition("emqx/emqx:5.10.4"), Some(Edition::Enterprise));
+        assert_eq!(edition("emqx/emqx-enterprise:5.8.9"), Some(Edition::Enterprise));
+        assert_eq!(edition("emqx/emqx-enterprise:latest"), Some(Edition::Enterprise));
+        assert_eq!(edition("registry.example:5000/mirror/emqx:6.0.0-rc.1"), Some(Edition::Enterprise));
+        assert_eq!(edition("registry.example:5000/mirror/emqx"), None);
+        assert_eq!(edition("emqx/emqx@sha256:0123"), None);
+        assert_eq!(edition("registry.example/broker:prod"), None);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_one_is_refused() {
+        for reference in ["", "  ", "emqx/emqx: 5", "EMQX/emqx:5.10.4"] {
+            assert!(Image::resolve(reference).is_err(), "{reference}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the user wants: validated, defaulted, typed. A mistake in the spec ends here, with the path of the field.
+//!
+//! [`Desired::resolve`] is the only way in. No rule sees the resource itself, so no rule has to ask whether a field is
+//! set, parses or contradicts another one.
+
+mod api_keys;
+mod config;
+mod errors;
+mod image;
+mod listeners;
+mod names;
+mod pools;
+mod references;
+mod roots;
+mod services;
+
+pub use api_keys::ApiKey;
+pub use config::{Config, DashboardPorts};
+pub(crate) use config::{canonical, digest};
+pub use errors::{Mistake, MistakeKind, Mistakes};
+pub use image::{Edition, Image};
+pub use listeners::{ListenerPort, Transport};
+pub use names::{Names, NodeName, OPERATOR_API_KEY};
+pub(crate) use pools::{API_KEYS_VOLUME, CONFIG_VOLUME};
+pub use pools::{PoolSpec, Role};
+pub use references::{Reference, ReferenceKind, References, SecretData, references};
+pub use services::ServiceSpecs;
+
+use emqx_operator_api::annotation;
+use emqx_operator_api::hub::{EMQX, UpdateStrategy, VolumeRetention};
+use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A cluster as the user wants it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Desired {
+    pub names: Names,
+    /// The resource that owns every child object.
+    pub owner: Owner,
+    /// The generation of the spec this was resolved from.
+    pub generation: i64,
+    /// Labels of the resource; they are repeated on Secrets and ConfigMaps.
+    pub labels: BTreeMap<String, String>,
+    /// The user asked the operator to keep its hands off.
+    pub paused: bool,
+    pub image: Image,
+    pub cores: PoolSpec,
+    pub replicants: Option<PoolSpec>,
+    pub volume: VolumeSpec,
+    pub config: Config,
+    pub api_keys: Vec<ApiKey>,
+    pub services: ServiceSpecs,
+    pub update_strategy: UpdateStrategy,
+    /// References of the pods to objects that do not exist: the pods will wait for them.
+    pub missing: Vec<Reference>,
+}
+
+/// The resource that owns every child object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    pub name: String,
+    pub uid: String,
+}
+
+/// The volume of each core.
+#[derive(Clone, Debug, Serialize)]
+pub struct VolumeSpec {
+    pub claim: PersistentVolumeClaimSpec,
+    pub when_deleted: VolumeRetention,
+}
+
+impl Desired {
+    /// Validates the resource and everything it refers to. All mistakes are reported, not just the first.
+    pub fn resolve(cr: &EMQX, references: &References) -> Result<Desired, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let names = mistakes.collect(Names::resolve(cr));
+        let image = mistakes.collect(Image::resolve(&cr.spec.image));
+        let volume = mistakes.collect(pools::resolve_volume(&cr.spec.core_template.spec));
+        let api_keys = mistakes.collect(api_keys::resolve(&cr.spec.bootstrap_api_keys, references));
+        let services = mistakes.collect(services::resolve(&cr.spec));
+        let config = mistakes.collect(config::resolve(cr, references));
+        let pools = mistakes.collect(pools::resolve(cr));
+        mistakes.finish()?;
+
+        let everything = "every part that failed has left a mistake, so none failed";
+        let (cores, replicants) = pools.expect(everything);
+        Ok(Desired {
+            names: names.expect(everything),
+            owner: Owner {
+                name: cr.metadata.name.clone().unwrap_or_default(),
+                uid: cr.metadata.uid.clone().unwrap_or_default(),
+            },
+            generation: cr.metadata.generation.unwrap_or_default(),
+            labels: cr.metadata.labels.clone().unwrap_or_default(),
+            paused: is_paused(cr),
+            image: image.expect(everything),
+            cores,
+            replicants,
+            volume: volume.expect(everything),
+            config: config.expect(everything),
+            api_keys: api_keys.expect(everything),
+            services: services.expect(everything),
+            update_strategy: cr.spec.update_strategy.clone(),
+            missing: references.missing_of_pods(cr),
+        })
+    }
+
+    /// How many EMQX nodes there should be.
+    pub fn nodes_wanted(&self) -> i32 {
+        self.cores.replicas + self.replicants_wanted()
+    }
+
+    /// How many replicants there should be.
+    pub fn replicants_wanted(&self) -> i32 {
+        self.replicants.as_ref().map_or(0, |pool| pool.replicas)
+    }
+}
+
+/// Whether the user asked the operator to keep its hands off: any value of the annotation but `false`.
+pub fn is_paused(cr: &EMQX) -> bool {
+    cr.metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(annotation::PAUSED))
+        .is_some_and(|value| value != "false")
+}

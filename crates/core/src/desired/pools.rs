@@ -1,0 +1,220 @@
+//! The two pools of nodes, and the volumes of the cores.
+
+use super::VolumeSpec;
+use super::errors::{Mistake, Mistakes};
+use emqx_operator_api::hub::{CoreTemplateSpec, EMQX, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata};
+use emqx_operator_api::label;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What nodes of one role look like, and how many there should be.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolSpec {
+    pub role: Role,
+    pub replicas: i32,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub template: NodeTemplateSpec,
+    pub budget: PodDisruptionBudgetSpec,
+    pub image_pull_policy: Option<String>,
+    pub image_pull_secrets: Vec<String>,
+    pub service_account: Option<String>,
+}
+
+/// Cores keep the data; replicants carry clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Role {
+    Core,
+    Replicant,
+}
+
+impl Role {
+    /// As EMQX and the labels spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Core => "core",
+            Role::Replicant => "replicant",
+        }
+    }
+}
+
+/// Volume names of the operator.
+pub(crate) const API_KEYS_VOLUME: &str = "bootstrap-api-keys";
+pub(crate) const CONFIG_VOLUME: &str = "bootstrap-config";
+
+/// Paths where the operator mounts something.
+const MOUNTED: [&str; 5] = [
+    "/opt/emqx/data",
+    "/opt/emqx/log",
+    "/opt/emqx/etc/base.hocon",
+    "/opt/emqx/etc/emqx.conf",
+    "/opt/emqx/etc/bootstrap_api_keys",
+];
+
+const OPERATOR_LABELS: [&str; 4] = [label::INSTANCE, label::MANAGED_BY, label::DB_ROLE, label::POD_TEMPLATE_HASH];
+
+pub(super) fn resolve(cr: &EMQX) -> Result<(PoolSpec, Option<PoolSpec>), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let core = &cr.spec.core_template;
+    let cores = mistakes.collect(pool(cr, Role::Core, core.metadata.as_ref(), &core.spec.node));
+    let replicants =
+        cr.spec.replicant_template.as_ref().map(|template| {
+            mistakes.collect(pool(cr, Role::Replicant, template.metadata.as_ref(), &template.spec.node))
+        });
+    // The CRD says so too; a resource that was stored before the rule existed has not been through it.
+    let wants_replicants = cr.spec.replicant_template.as_ref().is_some_and(|template| template.spec.node.replicas > 0);
+    if wants_replicants && core.spec.node.replicas < 2 {
+        let problem = "core-replicant clusters need at least 2 cores";
+        mistakes.collect::<()>(Err(Mistake::invalid("spec.coreTemplate.spec.replicas", problem).into()));
+    }
+    mistakes.finish()?;
+    Ok((cores.expect("a failure has left a mistake"), replicants.flatten()))
+}
+
+pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mistakes> {
+    let path = "spec.coreTemplate.spec.persistentVolumeClaimSpec";
+    let claim = spec.persistent_volume_claim_spec.clone();
+    let mut mistakes = Vec::new();
+    let storage = claim.resources.as_ref().and_then(|resources| resources.requests.as_ref()?.get("storage"));
+    match storage {
+        None => mistakes.push(Mistake::invalid(
+            format!("{path}.resources.requests.storage"),
+            "is missing; say how large the volume is, such as 500Mi",
+        )),
+        Some(size) if kube_quantity::ParsedQuantity::try_from(size).is_err() => mistakes.push(Mistake::invalid(
+            format!("{path}.resources.requests.storage"),
+            format!("'{}' is not a quantity such as 500Mi", size.0),
+        )),
+        Some(_) => {}
+    }
+    if claim.access_modes.as_ref().is_none_or(Vec::is_empty) {
+        mistakes.push(Mistake::invalid(format!("{path}.accessModes"), "is missing; ReadWriteOnce suits most storage"));
+    }
+    Mistakes::from(mistakes).finish()?;
+    let when_deleted = spec.persistent_volume_claim_retention_policy.clone().unwrap_or_default().when_deleted;
+    Ok(VolumeSpec { claim, when_deleted })
+}
+
+fn pool(
+    cr: &EMQX,
+    role: Role,
+    metadata: Option<&PodMetadata>,
+    template: &NodeTemplateSpec,
+) -> Result<PoolSpec, Mistakes> {
+    let path = format!("spec.{}Template", role.as_str());
+    let metadata = metadata.cloned().unwrap_or_default();
+    let mut mistakes = Vec::new();
+    check_labels(&path, &metadata, &mut mistakes);
+    check_template(&format!("{path}.spec"), template, &mut mistakes);
+    Mistakes::from(mistakes).finish()?;
+    Ok(PoolSpec {
+        role,
+        replicas: template.replicas,
+        labels: metadata.labels,
+        annotations: metadata.annotations,
+        template: template.clone(),
+        budget: template.pod_disruption_budget.clone().unwrap_or_default(),
+        image_pull_policy: cr.spec.image_pull_policy.clone(),
+        image_pull_secrets: cr.spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
+        service_account: cr.spec.service_account_name.clone(),
+    })
+}
+
+fn check_labels(path: &str, metadata: &PodMetadata, mistakes: &mut Vec<Mistake>) {
+    for key in metadata.labels.keys().filter(|key| OPERATOR_LABELS.contains(&key.as_str())) {
+        mistakes
+            .push(Mistake::invalid(format!("{path}.metadata.labels"), format!("{key} is reserved for the operator")));
+    }
+}
+
+fn check_template(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    if template.replicas < 0 {
+        mistakes.push(Mistake::invalid(format!("{path}.replicas"), "is negative"));
+    }
+    check_containers(path, template, mistakes);
+    check_volumes(path, template, mistakes);
+    check_ports(path, template, mistakes);
+    check_quantities(path, template, mistakes);
+    check_budget(path, template, mistakes);
+}
+
+fn check_containers(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    let mut names = BTreeSet::from(["emqx"]);
+    let lists = [("initContainers", &template.init_containers), ("extraContainers", &template.extra_containers)];
+    for (list, containers) in lists {
+        for (index, container) in containers.iter().enumerate() {
+            if !names.insert(&container.name) {
+                let problem = format!("the name '{}' is taken by another container", container.name);
+                mistakes.push(Mistake::invalid(format!("{path}.{list}[{index}].name"), problem));
+            }
+        }
+    }
+}
+
+fn check_volumes(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    let mut names = BTreeSet::from([API_KEYS_VOLUME, CONFIG_VOLUME]);
+    for (index, volume) in template.extra_volumes.iter().enumerate() {
+        if !names.insert(&volume.name) {
+            let problem = format!("the name '{}' is taken by another volume", volume.name);
+            mistakes.push(Mistake::invalid(format!("{path}.extraVolumes[{index}].name"), problem));
+        }
+    }
+    let mut paths = BTreeSet::from(MOUNTED);
+    for (index, mount) in template.extra_volume_mounts.iter().enumerate() {
+        let path = format!("{path}.extraVolumeMounts[{index}]");
+        if !paths.insert(mount.mount_path.trim_end_matches('/')) {
+            let problem = format!("'{}' is taken by another mount", mount.mount_path);
+            mistakes.push(Mistake::invalid(format!("{path}.mountPath"), problem));
+        }
+    }
+}
+
+fn check_ports(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    let mut names = BTreeSet::from(["dashboard", "dashboard-https"]);
+    for (index, port) in template.ports.iter().enumerate() {
+        let path = format!("{path}.ports[{index}]");
+        if let Some(name) = &port.name
+            && !names.insert(name)
+        {
+            mistakes.push(Mistake::invalid(format!("{path}.name"), format!("'{name}' is reserved or used twice")));
+        }
+        if !(1..=65535).contains(&port.container_port) {
+            let problem = format!("{} is not a port", port.container_port);
+            mistakes.push(Mistake::invalid(format!("{path}.containerPort"), problem));
+        }
+    }
+}
+
+fn check_quantities(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    let Some(resources) = &template.resources else { return };
+    for (list, quantities) in [("limits", &resources.limits), ("requests", &resources.requests)] {
+        for (name, quantity) in quantities.iter().flatten() {
+            if kube_quantity::ParsedQuantity::try_from(quantity).is_err() {
+                let problem = format!("'{}' is not a quantity such as 500m or 1Gi", quantity.0);
+                mistakes.push(Mistake::invalid(format!("{path}.resources.{list}.{name}"), problem));
+            }
+        }
+    }
+}
+
+fn check_budget(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
+    let Some(budget) = &template.pod_disruption_budget else { return };
+    let path = format!("{path}.podDisruptionBudget");
+    if budget.min_available.is_some() && budget.max_unavailable.is_some() {
+        mistakes.push(Mistake::invalid(&path, "minAvailable and maxUnavailable exclude each other"));
+    }
+    for (name, value) in [("minAvailable", &budget.min_available), ("maxUnavailable", &budget.max_unavailable)] {
+        let wrong = match value {
+            None => false,
+            Some(IntOrString::Int(number)) => *number < 0,
+            Some(IntOrString::String(text)) => {
+                text.strip_suffix('%').and_then(|digits| digits.parse::<u8>().ok()).is_none_or(|percent| percent > 100)
+            }
+        };
+        if wrong {
+            mistakes
+                .push(Mistake::invalid(format!("{path}.{name}"), "is a number from 0 on, or a percentage such as 50%"));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The names of EMQX's configuration roots, and which of them need a restart.
+
+use super::image::Image;
+
+/// What EMQX reads only when it starts. Of `cluster` that is everything but `links`.
+const STARTUP: [&str; 6] = ["cluster", "dashboard", "durable_sessions", "durable_storage", "node", "rpc"];
+
+/// The roots of 5.8 and 5.10, both editions, as real brokers print them (`GET /configs`).
+const KNOWN: [&str; 53] = [
+    "actions",
+    "ai",
+    "alarm",
+    "api_key",
+    "authentication",
+    "authentication_settings",
+    "authorization",
+    "auto_subscribe",
+    "banned",
+    "bridges",
+    "broker",
+    "cluster",
+    "config_backup_interval",
+    "conn_congestion",
+    "connectors",
+    "crl_cache",
+    "dashboard",
+    "delayed",
+    "durable_queues",
+    "durable_sessions",
+    "durable_storage",
+    "exhook",
+    "file_transfer",
+    "flapping_detect",
+    "force_gc",
+    "force_shutdown",
+    "gateway",
+    "license",
+    "limiter",
+    "listeners",
+    "log",
+    "message_transformation",
+    "mqtt",
+    "multi_tenancy",
+    "node",
+    "node_rebalance",
+    "opentelemetry",
+    "overload_protection",
+    "plugins",
+    "prometheus",
+    "psk_authentication",
+    "retainer",
+    "rewrite",
+    "rpc",
+    "rule_engine",
+    "schema_registry",
+    "schema_validation",
+    "slow_subs",
+    "sources",
+    "stats",
+    "sys_topics",
+    "sysmon",
+    "telemetry",
+];
+const KNOWN_LISTS: [&str; 3] = ["topic_metrics", "zones", "quic"];
+
+/// Keys that the operator sets through the environment, so that a value in the spec would be lost silently.
+pub(super) const RESERVED: [(&str, &str); 7] = [
+    ("/node/cookie", "it is kept in a Secret"),
+    ("/node/name", "it follows from the pod"),
+    ("/node/role", "it follows from the template"),
+    ("/node/data_dir", "it is where the volume is mounted"),
+    ("/cluster/discovery_strategy", "nodes find each other through the headless Service"),
+    ("/cluster/dns", "nodes find each other through the headless Service"),
+    ("/api_key/bootstrap_file", "use spec.bootstrapAPIKeys"),
+];
+
+/// Whether a root is read only when EMQX starts.
+pub(super) fn needs_restart(root: &str) -> bool {
+    STARTUP.contains(&root)
+}
+
+/// What is wrong with the name of a root, if anything. Releases that are newer than this list may have roots of their
+/// own: there only what looks like a slip of the pen is refused.
+pub(super) fn misnamed(root: &str, image: Option<&Image>) -> Option<String> {
+    if KNOWN.contains(&root) || KNOWN_LISTS.contains(&root) {
+        return None;
+    }
+    let close = KNOWN.into_iter().chain(KNOWN_LISTS).find(|known| strsim::damerau_levenshtein(known, root) <= 2);
+    match close {
+        Some(known) => Some(format!("EMQX has no root of this name; did you mean {known}?")),
+        None if image.and_then(|image| image.version).is_some_and(|version| version < (6, 0, 0)) => {
+            Some("EMQX has no root of this name".to_owned())
+        }
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Image, misnamed};
+
+    #[test]
+    fn unknown_roots_are_refused_where_the_list_is_complete() {
+        let old = Image::resolve("emqx/emqx:5.10.4").ok();
+        let new = Image::resolve("emqx/emqx:6.2.0").ok();
+        assert_eq!(misnamed("mqtt", old.as_ref()), None);
+        assert!(misnamed("listener", new.as_ref()).is_some_and(|text| text.contains("listeners")));
+        assert!(misnamed("something_else", old.as_ref()).is_some());
+        assert_eq!(misnamed("something_else", new.as_ref()), None);
+    }
+}

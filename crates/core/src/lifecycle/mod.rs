@@ -1,0 +1,127 @@
+//! The rules. Each file has one public function `plan(&Desired, &World) -> Part`; parts do not see each other, and what
+//! one did is seen by the others in the next snapshot. Order of execution belongs to the actions, not to this list.
+
+mod config;
+mod cores;
+mod identity;
+mod objects;
+mod references;
+mod replicants;
+mod serving;
+
+pub use serving::listeners_role;
+
+use crate::action::{Action, Stage, Version};
+use crate::build::{Manifest, in_sync, set_replicas};
+use crate::desired::Desired;
+use crate::reason::Reason;
+use crate::world::{Live, Node, NodeSet, Ownership, World};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What one rule wants.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Part {
+    pub actions: Vec<Action>,
+    pub holds: Vec<Hold>,
+}
+
+/// Something that will not be done yet, or does not go on by itself. Not an error.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hold {
+    pub reason: Reason,
+    /// What it is about: a pod, an object, a field.
+    pub subject: String,
+    /// What is awaited, or what to do.
+    pub detail: String,
+    pub wake: Wake,
+}
+
+/// What ends the waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Wake {
+    /// Kubernetes will tell us.
+    Watch,
+    /// A moment.
+    At(Timestamp),
+    /// Only EMQX can tell; ask again after so many seconds.
+    Poll(u32),
+}
+
+/// Every rule, in reading order.
+pub(crate) const RULES: &[fn(&Desired, &World) -> Part] =
+    &[references::plan, identity::plan, config::plan, cores::plan, replicants::plan, objects::plan];
+
+impl Part {
+    fn hold(&mut self, reason: Reason, subject: impl Into<String>, detail: impl Into<String>, wake: Wake) {
+        self.holds.push(Hold { reason, subject: subject.into(), detail: detail.into(), wake });
+    }
+
+    /// Applies the manifest if what exists is not like it; leaves alone what belongs to somebody else.
+    fn ensure(&mut self, world: &World, manifest: Manifest, stage: Stage) {
+        let live = world.objects.get(&manifest.id);
+        match live {
+            Some(live) if self.is_taken(&manifest, live) => {}
+            Some(live) if live.terminating || in_sync(&manifest, live) => {}
+            live => self.actions.push(Action::Apply { on: live.map(version), manifest, stage }),
+        }
+    }
+
+    fn is_taken(&mut self, manifest: &Manifest, live: &Live) -> bool {
+        let Ownership::Foreign(owner) = &live.ownership else { return false };
+        let detail = format!("belongs to {owner}; the operator needs this name and leaves the object alone");
+        self.hold(Reason::NameTaken, manifest.id.to_string(), detail, Wake::Watch);
+        true
+    }
+
+    /// Applies the template of a set and raises the number of its pods; lowering it is not the business of this.
+    fn ensure_set(&mut self, world: &World, manifest: Manifest, replicas: i32) {
+        let id = manifest.id.clone();
+        let mut manifest = manifest;
+        match world.objects.get(&id) {
+            None => {
+                set_replicas(&mut manifest, replicas);
+                self.actions.push(Action::Apply { manifest, on: None, stage: Stage::Workload });
+            }
+            Some(live) if self.is_taken(&manifest, live) || live.terminating => {}
+            Some(live) => {
+                let told =
+                    live.body["spec"]["replicas"].as_i64().and_then(|told| i32::try_from(told).ok()).unwrap_or(1);
+                if !in_sync(&manifest, live) {
+                    // A set applied without a number would fall back to one pod; the version makes "as it is" safe.
+                    set_replicas(&mut manifest, told);
+                    self.actions.push(Action::Apply { manifest, on: Some(version(live)), stage: Stage::Workload });
+                }
+                if told < replicas {
+                    self.actions.push(Action::Scale { set: id, from: told, to: replicas });
+                }
+            }
+        }
+    }
+
+    /// What keeps the pods of a pool from getting ready, one hold per kind of trouble.
+    fn troubles(&mut self, sets: &[NodeSet], nodes: &[Node]) {
+        for set in sets {
+            if let Some(refusal) = &set.refusal {
+                self.hold(refusal.reason, set.name.clone(), refusal.text.clone(), Wake::Poll(30));
+            }
+        }
+        for node in nodes.iter().filter(|node| !node.terminating) {
+            if let Some(wait) = &node.wait {
+                self.hold(wait.reason, node.pod.clone(), wait.text.clone(), Wake::Watch);
+            }
+        }
+    }
+}
+
+fn version(live: &Live) -> Version {
+    Version { uid: live.uid.clone(), resource_version: live.resource_version.clone() }
+}
+
+/// The revision of the runtime roots that the running nodes have, where it is known.
+pub(crate) fn running_config_revision(desired: &Desired, world: &World) -> Option<String> {
+    match config::running_revision(desired, world) {
+        config::Running::Revision(revision) => Some(revision),
+        config::Running::Nothing | config::Running::Unknown => None,
+    }
+}

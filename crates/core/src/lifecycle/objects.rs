@@ -1,0 +1,31 @@
+//! Everything around the pods: Services and PodDisruptionBudgets.
+
+use super::serving::listeners_role;
+use super::{Part, version};
+use crate::action::{Action, Stage};
+use crate::build::{Wanted, budget, dashboard, headless, listeners};
+use crate::desired::{Desired, Role};
+use crate::world::{Ownership, World};
+
+pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+    let mut part = Part::default();
+    part.ensure(world, headless(desired), Stage::Config);
+    let replicants = desired.replicants.as_ref().filter(|pool| pool.replicas > 0);
+    let wanted = [
+        dashboard(desired),
+        listeners(desired, listeners_role(desired, world)),
+        budget(desired, Role::Core, Some(&desired.cores)),
+        budget(desired, Role::Replicant, replicants),
+    ];
+    for wanted in wanted {
+        match wanted {
+            Wanted::Present(manifest) => part.ensure(world, manifest, Stage::Workload),
+            // Only what we made ourselves is deleted.
+            Wanted::Absent { id, because } => {
+                let ours = world.objects.get(&id).filter(|live| live.ownership == Ownership::Ours && !live.terminating);
+                part.actions.extend(ours.map(|live| Action::Delete { id, on: version(live), because }));
+            }
+        }
+    }
+    part
+}

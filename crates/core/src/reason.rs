@@ -1,0 +1,145 @@
+//! Every "why" a user can see: the one vocabulary of condition reasons, event reasons, metric labels and log fields.
+//!
+//! A variant is added here first; its text is what the reference page prints. Names of the Go operator are kept where
+//! it has one, because people match on them.
+
+use serde::Serialize;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident $weight:ident,)+) => {
+        /// Why something is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the reference page.
+            pub const ALL: &[Reason] = &[$(Reason::$name,)+];
+
+            /// The name that users see.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => stringify!($name),)+ }
+            }
+
+            /// How much it matters to the person who looks.
+            pub fn weight(self) -> Weight {
+                match self { $(Reason::$name => Weight::$weight,)+ }
+            }
+
+            /// What it means and what to do.
+            pub fn text(self) -> &'static str {
+                match self { $(Reason::$name => concat!($($doc, "\n",)+),)+ }
+            }
+        }
+    };
+}
+
+/// How much a reason matters to the person who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Weight {
+    /// All is well.
+    Fine,
+    /// Work is under way and needs nobody.
+    Progress,
+    /// Somebody should look: it does not go on without them, or not as they asked.
+    Trouble,
+}
+
+reasons! {
+    /// Everything is as the spec says.
+    Ready Fine,
+    /// The EMQX API answered.
+    RequestSucceeded Fine,
+    /// The nodes are as the spec says.
+    Converged Fine,
+    /// All core pods are available.
+    CorePodsAvailable Fine,
+    /// All replicant pods are available.
+    ReplicantPodsAvailable Fine,
+    /// The configuration of the spec is in force.
+    Applied Fine,
+    /// The pause annotation is not set.
+    AnnotationNotSet Fine,
+
+    /// The set is being created.
+    Create Progress,
+    /// Nodes are being added.
+    ScalingUp Progress,
+    /// Nodes are being taken away.
+    ScalingDown Progress,
+    /// Nodes are being replaced because their template changed.
+    RollingUpdate Progress,
+    /// Pods exist and are not ready yet, or not yet members of the EMQX cluster.
+    Starting Progress,
+    /// Core nodes are not yet as the spec says.
+    CoreNodesProgressing Progress,
+    /// Replicant nodes are not yet as the spec says.
+    ReplicantNodesProgressing Progress,
+    /// Some core pods are not available.
+    CorePodsUnavailable Progress,
+    /// Some replicant pods are not available.
+    ReplicantPodsUnavailable Progress,
+    /// No core pod is ready to be asked through the EMQX API.
+    NoRequester Progress,
+    /// The first nodes have not read the configuration yet.
+    PendingInitialStartup Progress,
+    /// The new configuration is in the files and waits for an EMQX API to put it in force without a restart.
+    PendingAvailability Progress,
+    /// Roots that are only read at start have changed; nodes have to restart.
+    StartupConfigPending Progress,
+    /// The user paused the operator for this resource: the annotation `apps.emqx.io/paused` is set. Nothing but the
+    /// status is written until it is removed.
+    AnnotationSet Progress,
+
+    /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
+    /// the core pods and at network policies between the operator and port 18083.
+    RequestFailed Trouble,
+    /// The spec cannot be carried out as it is. The message names each field. Nothing was changed; correct the fields.
+    InvalidSpec Trouble,
+    /// A Secret, a ConfigMap or a key in one does not exist. Create it, or correct the reference; the operator goes on by
+    /// itself.
+    MissingReference Trouble,
+    /// EMQX refused the configuration. What it had before stays in force. Correct the root that is named.
+    ConfigRejected Trouble,
+    /// The image cannot be pulled. Check its name, its tag and the pull secrets.
+    ImagePullFailed Trouble,
+    /// No Kubernetes node takes the pod. The message is the scheduler's.
+    Unschedulable Trouble,
+    /// The pod's volume is not bound. Check the storage class and its provisioner.
+    VolumePending Trouble,
+    /// Kubernetes refuses to create pods, for example because of a quota or an admission rule. The message is the API
+    /// server's.
+    PodCreationRefused Trouble,
+    /// The kubelet cannot start the container as it is described.
+    ContainerConfigInvalid Trouble,
+    /// The container ends again and again. Its log says why: `kubectl logs POD --previous`.
+    CrashLooping Trouble,
+    /// The container runs and its pod does not become ready for long. EMQX may wait for its peers or lack a configured
+    /// dashboard listener.
+    NotReadyForLong Trouble,
+    /// Kubernetes refused an object that the operator makes. The message is the API server's and names the field.
+    ApplyRejected Trouble,
+    /// An object has a name that the operator needs and belongs to somebody else. It is left alone; rename one of them.
+    NameTaken Trouble,
+    /// The volume of an existing core cannot be changed in this way; the one that exists stays.
+    VolumeImmutable Trouble,
+    /// The change needs nodes to be replaced or removed, which this version of the operator leaves to you: delete the
+    /// pods that are named one at a time, when their clients may move.
+    ManualStepNeeded Trouble,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    /// Kubernetes accepts nothing else in `conditions[].reason`.
+    #[test]
+    fn names_are_camel_case_words() {
+        for reason in Reason::ALL {
+            let name = reason.as_str();
+            assert!(name.starts_with(|c: char| c.is_ascii_uppercase()), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Whether the configuration of the spec is in force.
+
+use super::{ConditionType, Fact};
+use crate::desired::Desired;
+use crate::lifecycle::running_config_revision;
+use crate::reason::Reason;
+use crate::world::World;
+
+pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
+    let kind = ConditionType::ConfigApplied;
+    let config = &desired.config;
+    if world.cores.ready() == 0 && world.replicants.ready() == 0 && world.broker.fresh().is_none() {
+        let text = "The first nodes have not read the configuration yet";
+        return Fact::new(kind, false, Reason::PendingInitialStartup, text);
+    }
+    let old = world.nodes().filter(|node| node.ready && node.startup_revision != config.startup_revision);
+    let old: Vec<_> = old.map(|node| node.pod.as_str()).collect();
+    if !old.is_empty() {
+        let text = format!("Configuration roots require rolling restart of {}", old.join(", "));
+        return Fact::new(kind, false, Reason::StartupConfigPending, text);
+    }
+    if running_config_revision(desired, world).as_ref() != Some(&config.runtime_revision) {
+        let text = "The new runtime configuration has not reached the running nodes yet";
+        return Fact::new(kind, false, Reason::PendingAvailability, text);
+    }
+    Fact::new(kind, true, Reason::Applied, "Desired configuration is active")
+}

@@ -1,0 +1,114 @@
+//! Joins the new status with the one that was written last: times stay where nothing changed, and what only EMQX knows
+//! stays while EMQX does not answer.
+
+use super::{ConditionType, Fact, Report, Truth};
+use crate::desired::Mistakes;
+use emqx_operator_api::hub::{EMQXStatus, EmqxNode};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Whether a status has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It says nothing new.
+    Never,
+    /// It shows progress: write it when the last writing is some time ago.
+    Later,
+    /// It says something that users and scripts wait for.
+    Now,
+}
+
+/// The status to write, and how urgent that is.
+pub fn merge(report: &Report, prior: Option<&EMQXStatus>, now: Timestamp) -> (EMQXStatus, Due) {
+    let mut status = report.status.clone();
+    let generation = status.observed_generation;
+    status.conditions = report.facts.iter().map(|fact| condition(prior, fact, generation, now)).collect();
+    if let Some(prior) = prior.filter(|_| !report.nodes_known) {
+        status.core_nodes = kept(&prior.core_nodes, report.status.core_replicas);
+        status.replicant_nodes = kept(&prior.replicant_nodes, report.status.replicant_replicas);
+        status.version = prior.version.clone();
+    }
+    let due = due(prior, &status);
+    (status, due)
+}
+
+/// The status of a spec that cannot be carried out: everything else stays as it was last seen.
+pub fn refused(
+    mistakes: &Mistakes,
+    prior: Option<&EMQXStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> (EMQXStatus, Due) {
+    let mut status = prior.cloned().unwrap_or_default();
+    status.observed_generation = generation;
+    let (reason, message) = (mistakes.reason(), mistakes.to_string());
+    let said = |kind, truth| condition(prior, &Fact { kind, truth, reason, message: message.clone() }, generation, now);
+    let mut conditions = vec![said(ConditionType::Ready, Truth::False), said(ConditionType::Degraded, Truth::True)];
+    let replaced = [ConditionType::Ready.as_str(), ConditionType::Degraded.as_str()];
+    conditions.extend(status.conditions.drain(..).filter(|old| !replaced.contains(&old.type_.as_str())));
+    status.conditions = conditions;
+    let due = due(prior, &status);
+    (status, due)
+}
+
+fn kept(prior: &[EmqxNode], pods: i32) -> Vec<EmqxNode> {
+    if pods == 0 { Vec::new() } else { prior.to_vec() }
+}
+
+fn condition(prior: Option<&EMQXStatus>, fact: &Fact, generation: Option<i64>, now: Timestamp) -> Condition {
+    let (kind, status) = (fact.kind.as_str(), fact.truth.as_str());
+    let before = prior.and_then(|prior| prior.conditions.iter().find(|old| old.type_ == kind));
+    let since = before.filter(|old| old.status == status).map_or(Time(now), |old| old.last_transition_time.clone());
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: fact.reason.as_str().to_owned(),
+        message: truncated(&fact.message),
+        last_transition_time: since,
+        observed_generation: generation,
+    }
+}
+
+/// Kubernetes allows 32,768 characters; nobody reads so many.
+fn truncated(message: &str) -> String {
+    const LONGEST: usize = 2048;
+    if message.chars().count() <= LONGEST {
+        message.to_owned()
+    } else {
+        message.chars().take(LONGEST).chain(['…']).collect()
+    }
+}
+
+fn due(prior: Option<&EMQXStatus>, status: &EMQXStatus) -> Due {
+    let Some(prior) = prior else { return Due::Now };
+    if without_volatile(prior) == without_volatile(status) {
+        return Due::Never;
+    }
+    if weighty(prior) == weighty(status) { Due::Later } else { Due::Now }
+}
+
+/// Numbers that change all the time are no reason to write; they are in the metrics.
+fn without_volatile(status: &EMQXStatus) -> EMQXStatus {
+    let mut status = status.clone();
+    for node in status.core_nodes.iter_mut().chain(&mut status.replicant_nodes) {
+        node.sessions = None;
+        node.connections = None;
+    }
+    status
+}
+
+/// What users and scripts wait for: a new generation seen, Ready, and trouble.
+fn weighty(status: &EMQXStatus) -> (Option<i64>, Vec<(&str, &str, &str)>) {
+    let kinds = [ConditionType::Ready, ConditionType::Paused, ConditionType::Degraded].map(ConditionType::as_str);
+    let conditions = status
+        .conditions
+        .iter()
+        .filter(|condition| kinds.contains(&condition.type_.as_str()))
+        .map(|condition| {
+            // While it is not ready, why not is progress.
+            let reason = if condition.type_ == "Ready" { "" } else { condition.reason.as_str() };
+            (condition.type_.as_str(), condition.status.as_str(), reason)
+        })
+        .collect();
+    (status.observed_generation, conditions)
+}

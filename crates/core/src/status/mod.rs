@@ -1,0 +1,47 @@
+//! What users are told. One file per kind of condition, each total; nothing here decides anything.
+
+mod conditions;
+mod lists;
+mod merge;
+
+pub use conditions::{ConditionType, Fact, Truth};
+pub use merge::{Due, merge, refused};
+
+use crate::desired::Desired;
+use crate::lifecycle::Hold;
+use crate::reason::Reason;
+use crate::world::World;
+use emqx_operator_api::hub::EMQXStatus;
+use serde::Serialize;
+
+/// The status before it is merged with the one that was written last: conditions have no times yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// In the order in which users should read them.
+    pub facts: Vec<Fact>,
+    /// Everything but the conditions. Lists that only EMQX knows are `None` while it does not answer.
+    pub status: EMQXStatus,
+    /// Whether the lists of nodes are what EMQX said in this pass.
+    pub nodes_known: bool,
+}
+
+impl Report {
+    /// Whether the cluster is as the spec says.
+    pub fn is_ready(&self) -> bool {
+        self.facts.iter().any(|fact| fact.kind == ConditionType::Ready && fact.holds())
+    }
+
+    /// Says that an action failed, in the conditions it concerns.
+    pub fn after_failure(&mut self, reason: Reason, detail: &str) {
+        conditions::after_failure(&mut self.facts, reason, detail);
+    }
+}
+
+/// The status of a resolved spec.
+pub fn derive(desired: &Desired, world: &World, holds: &[Hold]) -> Report {
+    Report {
+        facts: conditions::derive(desired, world, holds),
+        status: lists::derive(desired, world),
+        nodes_known: world.broker.fresh().is_some(),
+    }
+}

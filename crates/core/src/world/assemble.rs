@@ -1,0 +1,229 @@
+//! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
+
+use super::node::{Node, Wait};
+use super::object::{Kind, Live, ObjectId, Ownership};
+use super::pool::{NodeSet, Pool};
+use super::{Broker, FreshSecrets, KubernetesView, Reading, Sensitive, World, troubles};
+use crate::desired::{Desired, OPERATOR_API_KEY, Role};
+use crate::reason::Reason;
+use emqx_operator_api::{annotation, label};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl World {
+    /// The snapshot for one pass. `fresh` holds random texts, used only for secrets that do not exist yet.
+    pub fn assemble(
+        desired: &Desired,
+        view: &KubernetesView,
+        broker: Reading<Broker>,
+        fresh: FreshSecrets,
+        now: Timestamp,
+    ) -> World {
+        let mut cores = pool(desired, view, Role::Core, now);
+        let mut replicants = pool(desired, view, Role::Replicant, now);
+        if let Some(broker) = broker.fresh() {
+            join(&mut cores, broker);
+            join(&mut replicants, broker);
+        }
+        let core_set = view.stateful_sets.iter().find(|set| name(&set.metadata) == desired.names.core_set());
+        World {
+            now,
+            objects: objects(desired, view),
+            claim_templates: core_set
+                .and_then(|set| set.spec.as_ref()?.volume_claim_templates.as_ref())
+                .map(|templates| serde_json::to_value(templates).expect("Kubernetes types are plain data")),
+            volumes_without_set: core_set.is_none() && !view.claims.is_empty(),
+            cookie: secret_text(view, &desired.names.cookie_secret(), "node_cookie").map(Sensitive),
+            operator_secret: operator_secret(desired, view),
+            cores,
+            replicants,
+            broker,
+            fresh,
+        }
+    }
+}
+
+/// The nodes of one role, before EMQX was asked.
+pub(super) fn nodes(desired: &Desired, view: &KubernetesView, role: Role) -> Vec<Node> {
+    pool(desired, view, role, Timestamp::UNIX_EPOCH).nodes
+}
+
+fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) -> Pool {
+    let mut sets = match role {
+        Role::Core => view
+            .stateful_sets
+            .iter()
+            .map(|set| {
+                let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+                let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+                node_set(view, &set.metadata, template, wanted)
+            })
+            .collect::<Vec<_>>(),
+        Role::Replicant => view
+            .replica_sets
+            .iter()
+            .map(|set| {
+                let template = set.spec.as_ref().and_then(|spec| spec.template.as_ref()?.metadata.as_ref());
+                let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+                node_set(view, &set.metadata, template, wanted)
+            })
+            .collect(),
+    };
+    sets.sort_by(|a, b| a.name.cmp(&b.name));
+    let min_ready = match role {
+        Role::Core => desired.cores.template.min_ready_seconds,
+        Role::Replicant => desired.replicants.as_ref().map_or(0, |pool| pool.template.min_ready_seconds),
+    };
+    let mut nodes: Vec<_> = view
+        .pods
+        .iter()
+        .filter(|pod| label_of(&pod.metadata, label::DB_ROLE) == Some(role.as_str()))
+        .map(|pod| node(desired, pod, role, min_ready, now))
+        .collect();
+    nodes.sort_by(|a, b| ordinal(&a.pod).cmp(&ordinal(&b.pod)).then_with(|| a.pod.cmp(&b.pod)));
+    Pool { sets, nodes }
+}
+
+fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&ObjectMeta>, wanted: i32) -> NodeSet {
+    let uid = metadata.uid.clone().unwrap_or_default();
+    let refusal = view.events.iter().find(|event| event.uid == uid && event.reason == "FailedCreate");
+    NodeSet {
+        name: name(metadata).to_owned(),
+        revision: template.and_then(revision),
+        wanted,
+        refusal: refusal.map(|event| Wait {
+            reason: Reason::PodCreationRefused,
+            text: event.message.trim_end_matches('.').to_owned(),
+            since: None,
+        }),
+        uid,
+    }
+}
+
+/// Cores carry an annotation; replicants carry the hash in the label that their set selects by.
+fn revision(metadata: &ObjectMeta) -> Option<String> {
+    let annotations = metadata.annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(annotation::TEMPLATE_REVISION).cloned())
+        .or_else(|| label_of(metadata, label::POD_TEMPLATE_HASH).map(str::to_owned))
+}
+
+fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: Timestamp) -> Node {
+    let metadata = &pod.metadata;
+    let status = pod.status.as_ref();
+    let pod_name = name(metadata);
+    let ip = status.and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty());
+    let readiness = status.and_then(|status| troubles::condition(status, "Ready"));
+    let ready = readiness.is_some_and(|condition| condition.status == "True");
+    let ready_since = readiness.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
+    let long_enough = SignedDuration::from_secs(min_ready_seconds.into());
+    Node {
+        name: match role {
+            Role::Core => Some(desired.names.core_node(pod_name)),
+            Role::Replicant => ip.as_deref().map(|ip| desired.names.replicant_node(ip)),
+        },
+        uid: metadata.uid.clone().unwrap_or_default(),
+        set: controller(metadata).map(|owner| owner.1.to_owned()).unwrap_or_default(),
+        revision: revision(metadata),
+        startup_revision: annotation_of(metadata, annotation::STARTUP_CONFIG_REVISION),
+        created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        ready,
+        available: ready && ready_since.is_none_or(|since| now.duration_since(since) >= long_enough),
+        terminating: metadata.deletion_timestamp.is_some(),
+        running: status.and_then(|status| status.container_statuses.as_ref()).is_some_and(|all| {
+            all.iter().any(|c| c.name == "emqx" && c.state.as_ref().is_some_and(|s| s.running.is_some()))
+        }),
+        wait: troubles::wait(pod, now),
+        broker: None,
+        pod: pod_name.to_owned(),
+        ip,
+    }
+}
+
+fn join(pool: &mut Pool, broker: &Broker) {
+    for node in &mut pool.nodes {
+        node.broker = node.name.as_ref().and_then(|name| broker.nodes.get(name)).cloned();
+    }
+}
+
+fn objects(desired: &Desired, view: &KubernetesView) -> BTreeMap<ObjectId, Live> {
+    let mut found = BTreeMap::new();
+    collect(desired, &mut found, Kind::StatefulSet, &view.stateful_sets, |object| &object.metadata);
+    collect(desired, &mut found, Kind::ReplicaSet, &view.replica_sets, |object| &object.metadata);
+    collect(desired, &mut found, Kind::Service, &view.services, |object| &object.metadata);
+    collect(desired, &mut found, Kind::ConfigMap, &view.config_maps, |object| &object.metadata);
+    collect(desired, &mut found, Kind::Secret, &view.secrets, |object| &object.metadata);
+    collect(desired, &mut found, Kind::PodDisruptionBudget, &view.budgets, |object| &object.metadata);
+    found
+}
+
+fn collect<T: Serialize>(
+    desired: &Desired,
+    found: &mut BTreeMap<ObjectId, Live>,
+    kind: Kind,
+    objects: &[Arc<T>],
+    metadata: impl Fn(&T) -> &ObjectMeta,
+) {
+    for object in objects {
+        let metadata = metadata(object);
+        let mut body = serde_json::to_value(object.as_ref()).expect("Kubernetes types are plain data");
+        if let Value::Object(fields) = &mut body {
+            fields.remove("status");
+        }
+        let live = Live {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            ownership: match controller(metadata) {
+                None => Ownership::Nobodys,
+                Some((uid, _, _)) if uid == desired.owner.uid => Ownership::Ours,
+                Some((_, name, kind)) => Ownership::Foreign(format!("{kind}/{name}")),
+            },
+            body,
+            terminating: metadata.deletion_timestamp.is_some(),
+        };
+        found.insert(ObjectId { kind, name: name(metadata).to_owned() }, live);
+    }
+}
+
+/// Uid, name and kind of the controller.
+fn controller(metadata: &ObjectMeta) -> Option<(&str, &str, &str)> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    Some((&owner.uid, &owner.name, &owner.kind))
+}
+
+/// The secret half of the operator's own API key, once it exists.
+pub fn operator_secret(desired: &Desired, view: &KubernetesView) -> Option<Sensitive> {
+    let text = secret_text(view, &desired.names.api_key_secret(), "bootstrap_api_key")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(OPERATOR_API_KEY)?.strip_prefix(':'))?;
+    let secret = line.split(':').next().unwrap_or(line).trim();
+    (!secret.is_empty()).then(|| Sensitive(secret.to_owned()))
+}
+
+fn secret_text(view: &KubernetesView, secret: &str, key: &str) -> Option<String> {
+    let secret: &Secret = view.secrets.iter().find(|found| name(&found.metadata) == secret)?;
+    let bytes = secret.data.as_ref()?.get(key)?;
+    String::from_utf8(bytes.0.clone()).ok().filter(|text| !text.trim().is_empty())
+}
+
+fn name(metadata: &ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+fn label_of<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
+fn annotation_of(metadata: &ObjectMeta, key: &str) -> Option<String> {
+    metadata.annotations.as_ref()?.get(key).cloned()
+}
+
+/// `core-10` comes after `core-9`.
+fn ordinal(pod: &str) -> Option<u32> {
+    pod.rsplit_once('-')?.1.parse().ok()
+}

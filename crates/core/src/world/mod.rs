@@ -1,0 +1,95 @@
+//! What was seen, in our words: one snapshot, made once per pass, never changed.
+//!
+//! A [`Node`] joins a pod with the EMQX node of the same name. Whatever we do not know is a [`Reading`] that says so.
+
+mod assemble;
+mod broker;
+mod node;
+mod object;
+mod pool;
+mod reading;
+mod troubles;
+mod view;
+
+pub use assemble::operator_secret;
+pub use broker::{Broker, BrokerNode, Endpoint, api_candidates};
+pub use node::{Node, Wait};
+pub use object::{Kind, Live, ObjectId, Ownership};
+pub use pool::{NodeSet, Pool};
+pub use reading::{Reading, Why};
+pub use view::{KubernetesView, ObjectEvent};
+
+use crate::desired::Role;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Everything a rule may know about the cluster.
+#[derive(Clone, Debug, Serialize)]
+pub struct World {
+    pub now: Timestamp,
+    /// The objects of the cluster as they are.
+    pub objects: BTreeMap<ObjectId, Live>,
+    pub cores: Pool,
+    pub replicants: Pool,
+    /// The claim templates of the core set, which Kubernetes does not let anybody change.
+    pub claim_templates: Option<serde_json::Value>,
+    /// Whether volumes of cores were there before the core set was: EMQX then knows a configuration of its own.
+    pub volumes_without_set: bool,
+    /// The secret halves that exist already.
+    pub cookie: Option<Sensitive>,
+    pub operator_secret: Option<Sensitive>,
+    /// What EMQX answered.
+    pub broker: Reading<Broker>,
+    /// Random texts for secrets that do not exist yet.
+    #[serde(skip)]
+    pub fresh: FreshSecrets,
+}
+
+/// Random texts, drawn by the shell for every pass, used only where a secret does not exist yet.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FreshSecrets {
+    pub cookie: String,
+    pub operator_secret: String,
+}
+
+impl fmt::Debug for FreshSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FreshSecrets")
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sensitive(pub String);
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Serialize for Sensitive {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(secret)")
+    }
+}
+
+impl World {
+    pub fn pool(&self, role: Role) -> &Pool {
+        match role {
+            Role::Core => &self.cores,
+            Role::Replicant => &self.replicants,
+        }
+    }
+
+    pub fn live(&self, kind: Kind, name: &str) -> Option<&Live> {
+        self.objects.get(&ObjectId { kind, name: name.to_owned() })
+    }
+
+    /// All nodes, cores first.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.cores.nodes.iter().chain(&self.replicants.nodes)
+    }
+}

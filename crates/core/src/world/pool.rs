@@ -1,0 +1,59 @@
+//! All nodes of one role, and the sets that own their pods.
+
+use super::node::{Node, Wait};
+use serde::Serialize;
+
+/// All nodes of one role.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Pool {
+    /// Sorted by name.
+    pub sets: Vec<NodeSet>,
+    /// Sorted by ordinal for cores, by name for replicants.
+    pub nodes: Vec<Node>,
+}
+
+/// A StatefulSet or ReplicaSet.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeSet {
+    pub name: String,
+    pub uid: String,
+    /// The template revision that new pods of the set are made from.
+    pub revision: Option<String>,
+    /// Pods that the set is told to have.
+    pub wanted: i32,
+    /// What keeps the set from making its pods.
+    pub refusal: Option<Wait>,
+}
+
+impl Pool {
+    pub fn ready(&self) -> i32 {
+        self.count(|node| node.ready && !node.terminating)
+    }
+
+    pub fn available(&self) -> i32 {
+        self.count(|node| node.available && !node.terminating)
+    }
+
+    /// Nodes whose pod was made from this revision.
+    pub fn of_revision(&self, revision: &str) -> i32 {
+        self.count(|node| node.revision.as_deref() == Some(revision) && !node.terminating)
+    }
+
+    /// Nodes that the EMQX cluster lists as running.
+    pub fn members(&self) -> i32 {
+        self.count(|node| node.broker.as_ref().is_some_and(|broker| broker.running))
+    }
+
+    pub fn existing(&self) -> i32 {
+        self.count(|node| !node.terminating)
+    }
+
+    /// Pods that all sets together are told to have.
+    pub fn told(&self) -> i32 {
+        self.sets.iter().map(|set| set.wanted).sum()
+    }
+
+    fn count(&self, holds: impl Fn(&Node) -> bool) -> i32 {
+        i32::try_from(self.nodes.iter().filter(|node| holds(node)).count()).unwrap_or(i32::MAX)
+    }
+}

@@ -1,0 +1,33 @@
+//! Knowledge that may be missing. There is no default and no way to take "unknown" for zero by accident.
+
+use serde::Serialize;
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Reading<T> {
+    /// The answer.
+    Fresh(T),
+    /// The feature does not exist in this broker.
+    Off,
+    /// We do not know.
+    Unavailable(Why),
+}
+
+/// Why we do not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Why {
+    /// There is nobody to ask: no core pod is ready.
+    NobodyToAsk,
+    /// Everybody was asked and nobody answered; one line that names whom and what happened.
+    NoAnswer(String),
+}
+
+impl<T> Reading<T> {
+    /// The answer, if there is one. What to do without one is for the caller to say.
+    pub fn fresh(&self) -> Option<&T> {
+        match self {
+            Reading::Fresh(value) => Some(value),
+            Reading::Off | Reading::Unavailable(_) => None,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads what a pod waits for off its status. Kubernetes says it in six places; here it becomes one reason and one
+//! sentence.
+
+use super::node::Wait;
+use crate::reason::Reason;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
+
+/// A fresh pod is often unschedulable for moments, while its volume is being made.
+const SCHEDULING_GRACE: SignedDuration = SignedDuration::from_secs(10);
+/// EMQX needs some seconds to boot; cores wait for peers, replicants for cores.
+const READY_GRACE: SignedDuration = SignedDuration::from_mins(3);
+
+/// What the pod waits for, when that is more than time.
+pub(super) fn wait(pod: &Pod, now: Timestamp) -> Option<Wait> {
+    let status = pod.status.as_ref()?;
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    containers
+        .filter_map(of_container)
+        .next()
+        .or_else(|| unschedulable(status, now))
+        .or_else(|| not_ready(pod, status, now))
+}
+
+fn of_container(container: &ContainerStatus) -> Option<Wait> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let text = waiting.message.as_deref().unwrap_or_default();
+    let (reason, text) = match waiting.reason.as_deref()? {
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
+            (Reason::ImagePullFailed, format!("image {} cannot be pulled: {}", container.image, sentence(text)))
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            (Reason::ContainerConfigInvalid, format!("container {} cannot start: {}", container.name, sentence(text)))
+        }
+        "CrashLoopBackOff" => (Reason::CrashLooping, crash(container)),
+        _ => return None,
+    };
+    Some(Wait { reason, text, since: None })
+}
+
+fn crash(container: &ContainerStatus) -> String {
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let ending = last.map_or_else(String::new, |last| {
+        let reason = last.reason.as_deref().unwrap_or("Error");
+        format!(" ({reason}, exit code {})", last.exit_code)
+    });
+    format!("container {} has ended {} times{ending}", container.name, container.restart_count)
+}
+
+fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Wait> {
+    let condition = condition(status, "PodScheduled").filter(|condition| condition.status == "False")?;
+    let since = condition.last_transition_time.as_ref().map(|time| time.0);
+    let fresh = since.is_some_and(|since| now.duration_since(since) < SCHEDULING_GRACE);
+    let text = condition.message.as_deref().unwrap_or("no Kubernetes node takes the pod");
+    let reason = if text.contains("PersistentVolumeClaim") || text.contains("volume") {
+        Reason::VolumePending
+    } else {
+        Reason::Unschedulable
+    };
+    (!fresh).then(|| Wait { reason, text: sentence(text), since })
+}
+
+fn not_ready(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
+    if condition(status, "Ready").is_some_and(|condition| condition.status == "True") {
+        return None;
+    }
+    let since = status.start_time.as_ref().map(|time| time.0)?;
+    if now.duration_since(since) < READY_GRACE || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let minutes = now.duration_since(since).as_mins();
+    Some(Wait {
+        reason: Reason::NotReadyForLong,
+        text: format!("has not become ready in {minutes} min; see `kubectl describe pod` and its log"),
+        since: Some(since),
+    })
+}
+
+/// When a wait that is not yet one would become one; the plan looks again then.
+pub(super) fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a PodCondition> {
+    status.conditions.iter().flatten().find(|condition| condition.type_ == kind)
+}
+
+/// Messages of the kubelet end with full stops and carry counters that change on every retry.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let without_back_off = text.strip_prefix("Back-off pulling image ").map_or(text, |rest| {
+        rest.split_once(": ").map_or("the registry does not have it, or refuses it", |(_, cause)| cause)
+    });
+    without_back_off.chars().take(300).collect()
+}

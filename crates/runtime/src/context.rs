@@ -1,0 +1,76 @@
+//! What every pass has at hand.
+
+use crate::backoff::Backoffs;
+use crate::index::{Index, Key};
+use crate::observe::{ReferenceCache, SetEvents};
+use crate::report::{Metrics, Written};
+use crate::settings::Settings;
+use crate::watch::Pending;
+use emqx_operator_core::world::KubernetesView;
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use tokio::sync::watch;
+
+/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world.
+pub struct Context {
+    pub client: Client,
+    pub emqx: emqx_client::Client,
+    pub settings: Settings,
+    pub objects: Objects,
+    pub references: ReferenceCache,
+    pub set_events: SetEvents,
+    pub pending: Pending,
+    pub backoffs: Backoffs,
+    pub written: Written,
+    pub recorder: Recorder,
+    pub metrics: Metrics,
+    pub leading: watch::Receiver<bool>,
+}
+
+/// The labelled objects of all clusters.
+#[derive(Default)]
+pub struct Objects {
+    pub stateful_sets: Index<StatefulSet>,
+    pub replica_sets: Index<ReplicaSet>,
+    pub pods: Index<Pod>,
+    pub services: Index<Service>,
+    pub config_maps: Index<ConfigMap>,
+    pub secrets: Index<Secret>,
+    pub budgets: Index<PodDisruptionBudget>,
+    pub claims: Index<PersistentVolumeClaim>,
+}
+
+impl Objects {
+    /// What Kubernetes holds for one cluster.
+    pub fn view(&self, key: &Key) -> KubernetesView {
+        KubernetesView {
+            stateful_sets: self.stateful_sets.of(key),
+            replica_sets: self.replica_sets.of(key),
+            pods: self.pods.of(key),
+            services: self.services.of(key),
+            config_maps: self.config_maps.of(key),
+            secrets: self.secrets.of(key),
+            budgets: self.budgets.of(key),
+            claims: self.claims.of(key),
+            events: Vec::new(),
+        }
+    }
+}
+
+impl Context {
+    pub fn is_leader(&self) -> bool {
+        *self.leading.borrow()
+    }
+
+    /// The resource is gone: what was kept for it is dropped.
+    pub fn forget(&self, key: &Key) {
+        self.backoffs.reset(key);
+        self.written.forget(key);
+        self.references.forget(key);
+        self.set_events.forget(key);
+        self.metrics.forget(key);
+    }
+}

@@ -1,0 +1,46 @@
+//! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops later stages.
+
+mod broker;
+mod kubernetes;
+mod outcome;
+
+pub use kubernetes::FIELD_MANAGER;
+pub use outcome::{Failure, FailureKind, Outcome};
+
+use crate::context::Context;
+use crate::index::Key;
+use emqx_operator_core::Plan;
+use emqx_operator_core::action::{Action, Stage};
+use emqx_operator_core::desired::Desired;
+use emqx_operator_core::world::World;
+
+const STAGES: [Stage; 6] =
+    [Stage::Identity, Stage::Config, Stage::Workload, Stage::Broker, Stage::Marks, Stage::Removal];
+
+/// Carries the plan out as far as it goes; what failed is in the outcome.
+pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World, plan: &Plan) -> Outcome {
+    let mut outcome = Outcome::default();
+    for stage in STAGES {
+        let actions = plan.stage(stage).map(|action| one(ctx, key, desired, world, action));
+        for (action, result) in plan.stage(stage).zip(futures::future::join_all(actions).await) {
+            match result {
+                Ok(()) => outcome.done.push(action.clone()),
+                Err(kind) => outcome.failures.push(Failure { action: action.to_string(), kind }),
+            }
+        }
+        if !outcome.failures.is_empty() {
+            break;
+        }
+    }
+    outcome
+}
+
+async fn one(ctx: &Context, key: &Key, desired: &Desired, world: &World, action: &Action) -> Result<(), FailureKind> {
+    match action {
+        Action::Create(manifest) => kubernetes::create(ctx, key, manifest).await,
+        Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,
+        Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,
+        Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
+        Action::Call(call) => broker::call(ctx, key, desired, world, call).await,
+    }
+}

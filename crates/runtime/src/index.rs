@@ -1,0 +1,173 @@
+//! The objects of all clusters, found by the cluster they belong to.
+//!
+//! Watches fill it, and so do the answers to our own writes: without them a pass that runs before the watch has told of
+//! a write would write again.
+
+use emqx_operator_api::label;
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+/// Namespace and name of an EMQX resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// All objects of one kind, by cluster and name.
+pub struct Index<K> {
+    objects: RwLock<HashMap<Key, BTreeMap<String, Arc<K>>>>,
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self { objects: RwLock::default() }
+    }
+}
+
+/// The objects that a restarted watch has listed so far.
+pub struct Listing<K> {
+    /// The namespace of the watch; `None` for all.
+    pub scope: Option<String>,
+    found: Vec<Arc<K>>,
+}
+
+impl<K> Listing<K> {
+    pub fn new(scope: Option<String>) -> Self {
+        Self { scope, found: Vec::new() }
+    }
+}
+
+impl<K: ResourceExt> Index<K> {
+    /// The objects of one cluster, sorted by name.
+    pub fn of(&self, key: &Key) -> Vec<Arc<K>> {
+        self.read().get(key).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Takes in what a watch tells, and says whose clusters it concerns.
+    pub fn apply(&self, event: Event<K>, listing: &mut Listing<K>) -> Vec<Key> {
+        match event {
+            Event::Apply(object) => self.put(Arc::new(object)).into_iter().collect(),
+            Event::Delete(object) => self.remove(&object).into_iter().collect(),
+            Event::Init => {
+                listing.found.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                listing.found.push(Arc::new(object));
+                Vec::new()
+            }
+            Event::InitDone => self.replace(listing),
+        }
+    }
+
+    /// Takes in an object unless a newer one is there.
+    pub fn put(&self, object: Arc<K>) -> Option<Key> {
+        let key = key_of(object.as_ref())?;
+        let mut objects = self.write();
+        let named = objects.entry(key.clone()).or_default();
+        let newer =
+            named.get(&object.name_any()).is_none_or(|known| version(known.as_ref()) <= version(object.as_ref()));
+        if newer {
+            named.insert(object.name_any(), object);
+        }
+        Some(key)
+    }
+
+    fn remove(&self, object: &K) -> Option<Key> {
+        let key = key_of(object)?;
+        let mut objects = self.write();
+        if let Some(named) = objects.get_mut(&key) {
+            named.remove(&object.name_any());
+            if named.is_empty() {
+                objects.remove(&key);
+            }
+        }
+        Some(key)
+    }
+
+    fn replace(&self, listing: &mut Listing<K>) -> Vec<Key> {
+        let mut objects = self.write();
+        let in_scope = |key: &Key| listing.scope.as_ref().is_none_or(|namespace| *namespace == key.namespace);
+        let mut touched: Vec<_> = objects.keys().filter(|key| in_scope(key)).cloned().collect();
+        objects.retain(|key, _| !in_scope(key));
+        for object in listing.found.drain(..) {
+            let Some(key) = key_of(object.as_ref()) else { continue };
+            objects.entry(key.clone()).or_default().insert(object.name_any(), object);
+            touched.push(key);
+        }
+        touched.sort();
+        touched.dedup();
+        touched
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Key, BTreeMap<String, Arc<K>>>> {
+        self.objects.read().expect("no holder of this lock panics")
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Key, BTreeMap<String, Arc<K>>>> {
+        self.objects.write().expect("no holder of this lock panics")
+    }
+}
+
+fn key_of<K: ResourceExt>(object: &K) -> Option<Key> {
+    let name = object.labels().get(label::INSTANCE)?.clone();
+    Some(Key { namespace: object.namespace()?, name })
+}
+
+/// Resource versions are numbers in every API server that runs; where one is not, what comes last counts.
+fn version<K: ResourceExt>(object: &K) -> Option<u64> {
+    object.resource_version()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Index, Key, Listing};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+
+    fn object(namespace: &str, instance: &str, name: &str, version: &str) -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {"namespace": namespace, "name": name, "resourceVersion": version,
+            "labels": {"apps.emqx.io/instance": instance}}}))
+        .unwrap()
+    }
+
+    fn key(namespace: &str, name: &str) -> Key {
+        Key { namespace: namespace.into(), name: name.into() }
+    }
+
+    fn versions(index: &Index<ConfigMap>, key: &Key) -> Vec<String> {
+        index.of(key).iter().map(|object| object.metadata.resource_version.clone().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_older_object_does_not_replace_a_newer_one() {
+        let index = Index::default();
+        index.put(object("ns", "a", "x", "10").into());
+        index.put(object("ns", "a", "x", "9").into());
+        assert_eq!(versions(&index, &key("ns", "a")), ["10"]);
+    }
+
+    #[test]
+    fn a_new_listing_replaces_its_namespace_and_no_other() {
+        let index = Index::default();
+        index.put(object("one", "a", "x", "1").into());
+        index.put(object("two", "b", "y", "1").into());
+        let mut listing = Listing::new(Some("one".into()));
+        index.apply(Event::Init, &mut listing);
+        index.apply(Event::InitApply(object("one", "c", "z", "2")), &mut listing);
+        let touched = index.apply(Event::InitDone, &mut listing);
+        assert_eq!(touched, [key("one", "a"), key("one", "c")]);
+        assert!(index.of(&key("one", "a")).is_empty());
+        assert_eq!(versions(&index, &key("two", "b")), ["1"]);
+    }
+}

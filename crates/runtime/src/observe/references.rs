@@ -1,0 +1,154 @@
+//! Objects that a spec names: content of Secrets that the operator needs, existence of what pods use.
+//!
+//! Each is read once and kept until the watch of names tells that it has changed, so that nothing is read at rest.
+
+use crate::context::Context;
+use crate::index::Key;
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_core::desired::{ReferenceKind, References, SecretData, references as named};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, ServiceAccount};
+use kube::{Api, ResourceExt};
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+/// An object that some spec names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReferenceKey {
+    pub kind: &'static str,
+    pub namespace: String,
+    pub name: String,
+}
+
+/// What is known of objects that specs name.
+#[derive(Default)]
+pub struct ReferenceCache(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<ReferenceKey, Entry>,
+    named_by: HashMap<Key, HashSet<ReferenceKey>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Counts changes, so that an answer that was under way during one is not kept.
+    epoch: u64,
+    known: Option<Found>,
+}
+
+#[derive(Clone)]
+enum Found {
+    Nothing,
+    Something(SecretData),
+}
+
+impl ReferenceCache {
+    /// The object has changed: whose specs name it.
+    pub fn invalidate(&self, changed: &ReferenceKey, version: &str) -> Vec<Key> {
+        let mut state = self.lock();
+        let Some(entry) = state.entries.get_mut(changed) else { return Vec::new() };
+        if matches!(&entry.known, Some(Found::Something(data)) if data.resource_version == version) {
+            return Vec::new();
+        }
+        entry.epoch += 1;
+        entry.known = None;
+        let naming = state.named_by.iter().filter(|(_, named)| named.contains(changed));
+        naming.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The resource is gone.
+    pub fn forget(&self, key: &Key) {
+        let mut state = self.lock();
+        state.named_by.remove(key);
+        let State { entries, named_by } = &mut *state;
+        entries.retain(|entry, _| named_by.values().any(|named| named.contains(entry)));
+    }
+
+    fn name(&self, key: &Key, references: HashSet<ReferenceKey>) {
+        let mut state = self.lock();
+        for reference in &references {
+            state.entries.entry(reference.clone()).or_default();
+        }
+        if references.is_empty() {
+            state.named_by.remove(key);
+        } else {
+            state.named_by.insert(key.clone(), references);
+        }
+    }
+
+    fn known(&self, reference: &ReferenceKey) -> (u64, Option<Found>) {
+        let state = self.lock();
+        state.entries.get(reference).map_or((0, None), |entry| (entry.epoch, entry.known.clone()))
+    }
+
+    fn learn(&self, reference: &ReferenceKey, epoch: u64, found: Found) {
+        if let Some(entry) = self.lock().entries.get_mut(reference).filter(|entry| entry.epoch == epoch) {
+            entry.known = Some(found);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// What the spec names, as far as it exists.
+pub async fn references(ctx: &Context, key: &Key, cr: &EMQX) -> Result<References, kube::Error> {
+    let wanted = named(cr);
+    let keyed = |kind: ReferenceKind, name: &str| ReferenceKey {
+        kind: kind.noun(),
+        namespace: key.namespace.clone(),
+        name: name.to_owned(),
+    };
+    ctx.references.name(key, wanted.iter().map(|reference| keyed(reference.kind, &reference.name)).collect());
+    let mut found = References::default();
+    for reference in wanted {
+        let keyed = keyed(reference.kind, &reference.name);
+        match (look_up(ctx, &keyed).await?, reference.kind) {
+            (Found::Something(data), ReferenceKind::SecretValue) => {
+                found.secrets.insert(reference.name, data);
+            }
+            (Found::Something(_), _) => {}
+            (Found::Nothing, kind) => {
+                found.missing.insert((kind, reference.name));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn look_up(ctx: &Context, reference: &ReferenceKey) -> Result<Found, kube::Error> {
+    let (epoch, known) = ctx.references.known(reference);
+    if let Some(found) = known {
+        return Ok(found);
+    }
+    let (client, namespace, name) = (ctx.client.clone(), &reference.namespace, &reference.name);
+    let found = match reference.kind {
+        "Secret" => Api::<Secret>::namespaced(client, namespace).get_opt(name).await?.map(|secret| SecretData {
+            resource_version: secret.resource_version().unwrap_or_default(),
+            entries: secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect(),
+        }),
+        "ConfigMap" => exists(Api::<ConfigMap>::namespaced(client, namespace), name).await?,
+        "ServiceAccount" => return fleeting(exists(Api::<ServiceAccount>::namespaced(client, namespace), name).await?),
+        _ => return fleeting(exists(Api::<PersistentVolumeClaim>::namespaced(client, namespace), name).await?),
+    };
+    let found = found.map_or(Found::Nothing, Found::Something);
+    ctx.references.learn(reference, epoch, found.clone());
+    Ok(found)
+}
+
+/// Kinds that are not watched by name are not kept.
+fn fleeting(found: Option<SecretData>) -> Result<Found, kube::Error> {
+    Ok(found.map_or(Found::Nothing, Found::Something))
+}
+
+async fn exists<K>(api: Api<K>, name: &str) -> Result<Option<SecretData>, kube::Error>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let metadata = api.get_metadata_opt(name).await?;
+    Ok(metadata.map(|found| SecretData {
+        resource_version: found.resource_version().unwrap_or_default(),
+        entries: Default::default(),
+    }))
+}

@@ -1,0 +1,81 @@
+//! Why a set does not make its pods. A StatefulSet says so in events only, so those are read while pods are missing.
+
+use crate::context::Context;
+use crate::index::Key;
+use emqx_operator_core::world::{KubernetesView, ObjectEvent};
+use k8s_openapi::api::core::v1::Event;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// A set that has just been made has no pods yet, and nothing is wrong with that.
+const GRACE: Duration = Duration::from_secs(5);
+/// Events are not read more often than this per cluster.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What was read last, by cluster.
+#[derive(Default)]
+pub struct SetEvents(Mutex<HashMap<Key, Missing>>);
+
+struct Missing {
+    since: Instant,
+    read: Option<(Instant, Vec<ObjectEvent>)>,
+}
+
+impl SetEvents {
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().expect("no holder of this lock panics").remove(key);
+    }
+}
+
+/// Warnings about the sets of a cluster whose pods are missing.
+pub async fn set_events(ctx: &Context, key: &Key, view: &KubernetesView) -> Result<Vec<ObjectEvent>, kube::Error> {
+    let incomplete = incomplete_sets(view);
+    if incomplete.is_empty() {
+        ctx.set_events.forget(key);
+        return Ok(Vec::new());
+    }
+    if let Some(known) = known(ctx, key) {
+        return Ok(known);
+    }
+    let api = Api::<Event>::namespaced(ctx.client.clone(), &key.namespace);
+    let mut found = Vec::new();
+    for uid in incomplete {
+        let selector = format!("involvedObject.uid={uid},reason=FailedCreate");
+        let events = api.list(&ListParams::default().fields(&selector)).await?;
+        let newest = events.items.into_iter().max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+        found.extend(newest.map(|event| ObjectEvent {
+            uid,
+            reason: event.reason.unwrap_or_default(),
+            message: event.message.unwrap_or_default(),
+        }));
+    }
+    if let Some(missing) = ctx.set_events.0.lock().expect("no holder of this lock panics").get_mut(key) {
+        missing.read = Some((Instant::now(), found.clone()));
+    }
+    Ok(found)
+}
+
+/// What is still fresh enough, or nothing while the grace lasts.
+fn known(ctx: &Context, key: &Key) -> Option<Vec<ObjectEvent>> {
+    let mut all = ctx.set_events.0.lock().expect("no holder of this lock panics");
+    let missing = all.entry(key.clone()).or_insert_with(|| Missing { since: Instant::now(), read: None });
+    if missing.since.elapsed() < GRACE {
+        return Some(Vec::new());
+    }
+    missing.read.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, events)| events.clone())
+}
+
+fn incomplete_sets(view: &KubernetesView) -> Vec<String> {
+    let cores = view.stateful_sets.iter().filter(|set| {
+        let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        set.status.as_ref().map_or(0, |status| status.replicas) < wanted
+    });
+    let replicants = view.replica_sets.iter().filter(|set| {
+        let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        set.status.as_ref().map_or(0, |status| status.replicas) < wanted
+    });
+    cores.filter_map(|set| set.uid()).chain(replicants.filter_map(|set| set.uid())).collect()
+}

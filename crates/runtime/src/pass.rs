@@ -1,0 +1,173 @@
+//! One pass over one cluster: observe, decide, act, report. Nothing here knows what a cluster needs.
+
+use crate::context::Context;
+use crate::execute::{FailureKind, Outcome, execute};
+use crate::index::Key;
+use crate::observe;
+use crate::report::{self, ReconcileResult};
+use crate::resource::StoredEmqx;
+use crate::watch::key;
+use emqx_operator_api::hub::EMQXStatus;
+use emqx_operator_core::desired::{Desired, Mistakes};
+use emqx_operator_core::lifecycle::Wake;
+use emqx_operator_core::status::{self, Due, Truth};
+use emqx_operator_core::world::{FreshSecrets, World};
+use emqx_operator_core::{Plan, plan};
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A pass that could not be finished. The cluster is tried again, later each time.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    #[error("failed to read what the spec refers to")]
+    References(#[source] kube::Error),
+    #[error("failed to read events about sets")]
+    Events(#[source] kube::Error),
+    #[error("failed to write the status")]
+    Status(#[source] kube::Error),
+    #[error("failed to {action}: {cause}")]
+    Action { action: String, cause: String },
+}
+
+/// After a conflict the watch brings the newer object within moments.
+const AFTER_CONFLICT: Duration = Duration::from_millis(100);
+/// What Kubernetes or EMQX refuses is tried again this often: quotas and brokers change without telling us.
+const AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// One pass, measured.
+pub async fn pass(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Result<Action, PassError> {
+    let started = Instant::now();
+    let result = one_pass(&resource, &ctx).await;
+    let label = match &result {
+        Ok(Passed { refused: false, .. }) => ReconcileResult::Success,
+        Ok(Passed { refused: true, .. }) => ReconcileResult::Refused,
+        Err(_) => ReconcileResult::Error,
+    };
+    ctx.metrics.pass(label, started.elapsed());
+    let passed = result?;
+    ctx.backoffs.reset(&key(&resource));
+    Ok(passed.next)
+}
+
+struct Passed {
+    next: Action,
+    refused: bool,
+}
+
+async fn one_pass(resource: &StoredEmqx, ctx: &Context) -> Result<Passed, PassError> {
+    let key = key(resource);
+    if resource.metadata.deletion_timestamp.is_some() {
+        return Ok(Passed { next: Action::await_change(), refused: false });
+    }
+    let cr = match &resource.content {
+        Ok(cr) => cr,
+        Err(error) => return refuse(ctx, &key, resource, &Mistakes::unreadable(error)).await,
+    };
+    let references = observe::references(ctx, &key, cr).await.map_err(PassError::References)?;
+    let desired = match Desired::resolve(cr, &references) {
+        Ok(desired) => desired,
+        Err(mistakes) => return refuse(ctx, &key, resource, &mistakes).await,
+    };
+    let mut view = ctx.objects.view(&key);
+    view.events = observe::set_events(ctx, &key, &view).await.map_err(PassError::Events)?;
+    let broker = observe::broker(ctx, &desired, &view).await;
+    let world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
+    let mut plan = plan(&desired, &world);
+    if !ctx.is_leader() {
+        return Ok(Passed { next: Action::await_change(), refused: false });
+    }
+    log(&key, &plan);
+    let outcome = execute(ctx, &key, &desired, &world, &plan).await;
+    if let Some((reason, text)) = outcome.refusal() {
+        plan.report.after_failure(reason, text);
+    }
+    let status_wait = report(ctx, &key, resource, &desired, &plan, &outcome).await?;
+    next(&plan, outcome, status_wait)
+}
+
+/// A spec that cannot be carried out changes nothing but the status.
+async fn refuse(ctx: &Context, key: &Key, resource: &StoredEmqx, mistakes: &Mistakes) -> Result<Passed, PassError> {
+    let passed = Passed { next: Action::requeue(AFTER_REFUSAL), refused: true };
+    if !ctx.is_leader() {
+        return Ok(passed);
+    }
+    let prior = ctx.written.prior(key, resource);
+    let (status, due) = status::refused(mistakes, prior.as_ref(), resource.metadata.generation, Timestamp::now());
+    tracing::info!(cluster = %key, reason = mistakes.reason().as_str(), %mistakes, "the spec is refused");
+    write_status(ctx, key, resource, prior, status, due, &[]).await?;
+    Ok(passed)
+}
+
+async fn report(
+    ctx: &Context,
+    key: &Key,
+    resource: &StoredEmqx,
+    desired: &Desired,
+    plan: &Plan,
+    outcome: &Outcome,
+) -> Result<Option<Duration>, PassError> {
+    ctx.metrics.nodes_wanted(key, desired.nodes_wanted());
+    for fact in &plan.report.facts {
+        ctx.metrics.condition(key, fact.kind.as_str(), fact.truth == Truth::True);
+    }
+    let prior = ctx.written.prior(key, resource);
+    let (status, due) = status::merge(&plan.report, prior.as_ref(), Timestamp::now());
+    write_status(ctx, key, resource, prior, status, due, &outcome.done).await
+}
+
+async fn write_status(
+    ctx: &Context,
+    key: &Key,
+    resource: &StoredEmqx,
+    prior: Option<EMQXStatus>,
+    status: EMQXStatus,
+    due: Due,
+    done: &[emqx_operator_core::action::Action],
+) -> Result<Option<Duration>, PassError> {
+    let wait = report::write(ctx, key, resource, status.clone(), due).await.map_err(PassError::Status)?;
+    report::announce(ctx, key, resource, prior.as_ref(), &status, done).await;
+    Ok(wait)
+}
+
+/// When to come back: after what failed, for what is awaited, or for a status that was put off; whatever is first.
+fn next(plan: &Plan, outcome: Outcome, status_wait: Option<Duration>) -> Result<Passed, PassError> {
+    let refused = outcome.refusal().is_some();
+    let awaited = match plan.wake {
+        Wake::Watch => None,
+        Wake::At(time) => Some(Timestamp::now().duration_until(time).unsigned_abs()),
+        Wake::Poll(seconds) => Some(Duration::from_secs(seconds.into())),
+    };
+    let after_failure = match &outcome.failures[..] {
+        [] => None,
+        _ if refused => Some(AFTER_REFUSAL),
+        _ if outcome.only_stale() => Some(AFTER_CONFLICT),
+        failures => {
+            let failed = failures.iter().find(|failure| matches!(failure.kind, FailureKind::Failed(_)));
+            let failure = failed.unwrap_or(&failures[0]);
+            return Err(PassError::Action { action: failure.action.clone(), cause: failure.kind.to_string() });
+        }
+    };
+    let soonest = [awaited, after_failure, status_wait].into_iter().flatten().min();
+    Ok(Passed { next: soonest.map_or_else(Action::await_change, Action::requeue), refused })
+}
+
+/// One line per plan that is not empty.
+fn log(key: &Key, plan: &Plan) {
+    if !plan.is_empty() {
+        let actions: Vec<_> = plan.actions.iter().map(ToString::to_string).collect();
+        tracing::info!(cluster = %key, actions = actions.join("; "), "carrying out a plan");
+    }
+    for hold in &plan.holds {
+        tracing::debug!(cluster = %key, reason = hold.reason.as_str(), subject = hold.subject, detail = hold.detail, "hold");
+    }
+}
+
+/// Drawn for every pass, used only where a secret does not exist yet.
+fn fresh_secrets() -> FreshSecrets {
+    let draw = || rand::rng().sample_iter(Alphanumeric).take(64).map(char::from).collect();
+    FreshSecrets { cookie: draw(), operator_secret: draw() }
+}

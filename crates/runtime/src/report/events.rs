@@ -1,0 +1,61 @@
+//! One event per thing that happened. What happened is what became different in the status that users see.
+
+use crate::context::Context;
+use crate::index::Key;
+use crate::resource::StoredEmqx;
+use emqx_operator_api::GROUP;
+use emqx_operator_api::hub::EMQXStatus;
+use emqx_operator_core::action::Action;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+
+/// Kubernetes refuses longer notes.
+const LONGEST_NOTE: usize = 1000;
+
+/// Tells of new troubles, of trouble that is over, and of scaling.
+pub async fn announce(
+    ctx: &Context,
+    key: &Key,
+    resource: &StoredEmqx,
+    prior: Option<&EMQXStatus>,
+    status: &EMQXStatus,
+    done: &[Action],
+) {
+    let mut events = Vec::new();
+    for action in done {
+        if let Action::Scale { set, from, to } = action {
+            let reason = if to > from { "ScalingUp" } else { "ScalingDown" };
+            events.push((EventType::Normal, reason.to_owned(), format!("scaling {set} from {from} to {to}")));
+        }
+    }
+    if let Some(trouble) = appeared(prior, status, "Degraded") {
+        events.push((EventType::Warning, trouble.reason.clone(), trouble.message.clone()));
+    }
+    if let Some(ready) = appeared(prior, status, "Ready") {
+        events.push((EventType::Normal, ready.reason.clone(), ready.message.clone()));
+    }
+    let reference = ObjectReference {
+        api_version: Some(format!("{GROUP}/v3beta1")),
+        kind: Some("EMQX".to_owned()),
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        uid: resource.metadata.uid.clone(),
+        ..ObjectReference::default()
+    };
+    for (type_, reason, note) in events {
+        let note = note.chars().take(LONGEST_NOTE).collect();
+        let event = Event { type_, reason, note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+        if let Err(error) = ctx.recorder.publish(&event, &reference).await {
+            tracing::warn!(%error, cluster = %key, reason = event.reason, "failed to publish an event");
+        }
+    }
+}
+
+/// The condition, if it is True now and was not, or had another reason.
+fn appeared<'a>(prior: Option<&EMQXStatus>, status: &'a EMQXStatus, kind: &str) -> Option<&'a Condition> {
+    let find = |status: &'a EMQXStatus| status.conditions.iter().find(|c| c.type_ == kind && c.status == "True");
+    let now = find(status)?;
+    let before = prior.and_then(|prior| prior.conditions.iter().find(|c| c.type_ == kind && c.status == "True"));
+    before.is_none_or(|before| before.reason != now.reason).then_some(now)
+}

@@ -1,0 +1,31 @@
+//! What the person who installs the operator may choose.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The settings of one operator process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespaces to watch; none means all.
+    pub watch_namespaces: Vec<String>,
+    /// Where `/healthz` and `/readyz` are served.
+    pub health_address: Option<SocketAddr>,
+    /// Where `/metrics` is served.
+    pub metrics_address: Option<SocketAddr>,
+    /// Whether only the holder of the lease acts.
+    pub leader_election: Option<LeaderElection>,
+    /// How many clusters are worked on at the same time.
+    pub concurrency: u16,
+    /// How long one pass may wait for EMQX.
+    pub emqx_deadline: Duration,
+}
+
+/// Where the lease is, and under which name this process asks for it.
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    pub namespace: String,
+    pub identity: String,
+}
+
+/// The same as the Go operator's, so that two operators never both lead.
+pub const LEASE: &str = "19fd6fcc.emqx.io";

@@ -1,0 +1,281 @@
+//! What wakes us, and for whom.
+//!
+//! Every watch selects our own label, so that memory does not grow with what others keep in the cluster. Referenced
+//! Secrets and ConfigMaps have no such label: of those only names are watched, and nothing is stored.
+
+use crate::context::Context;
+use crate::index::{Index, Key, Listing};
+use crate::observe::ReferenceKey;
+use crate::resource::StoredEmqx;
+use emqx_operator_api::label;
+use futures::{Stream, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch_objects};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::task::TaskTracker;
+
+/// How many watches have not listed everything yet.
+#[derive(Default)]
+pub struct Pending(AtomicUsize);
+
+impl Pending {
+    pub fn is_synced(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+
+    fn begin(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn done(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Starts every watch. Keys of clusters to look at go to `wake`.
+pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>, wake: &UnboundedSender<Key>) {
+    let scopes: Vec<Option<String>> = match ctx.settings.watch_namespaces.as_slice() {
+        [] => vec![None],
+        namespaces => namespaces.iter().cloned().map(Some).collect(),
+    };
+    let scope_count = scopes.len();
+    resources(ctx, tasks, writer, wake, &scopes);
+    for scope in scopes {
+        let children = Children { ctx, tasks, wake, scope: &scope };
+        children.watch::<StatefulSet>(|ctx| &ctx.objects.stateful_sets, forget_nothing);
+        children.watch::<ReplicaSet>(|ctx| &ctx.objects.replica_sets, forget_nothing);
+        children.watch::<Service>(|ctx| &ctx.objects.services, forget_nothing);
+        children.watch::<ConfigMap>(|ctx| &ctx.objects.config_maps, forget_nothing);
+        children.watch::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
+        children.watch::<PodDisruptionBudget>(|ctx| &ctx.objects.budgets, forget_nothing);
+        children.watch::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, |claim| claim.spec = None);
+        // The status of a pod tells everything; its spec is the larger part.
+        children.watch::<Pod>(|ctx| &ctx.objects.pods, |pod| pod.spec = None);
+        children.watch_names::<Secret>("Secret");
+        children.watch_names::<ConfigMap>("ConfigMap");
+    }
+    tracing::debug!(scopes = scope_count, "watches started");
+}
+
+fn forget_nothing<K>(_: &mut K) {}
+
+/// The EMQX resources. A change of nothing but the status wakes nobody: it is our own.
+fn resources(
+    ctx: &Arc<Context>,
+    tasks: &TaskTracker,
+    mut writer: Writer<StoredEmqx>,
+    wake: &UnboundedSender<Key>,
+    scopes: &[Option<String>],
+) {
+    let streams: Vec<_> = scopes
+        .iter()
+        .enumerate()
+        .map(|(source, scope)| {
+            let events = watch_objects(api::<StoredEmqx>(&ctx.client, scope), watcher::Config::default());
+            Box::pin(events.default_backoff().map(move |event| (source, event)))
+        })
+        .collect();
+    let mut merged = Merged::new(scopes);
+    ctx.pending.begin();
+    let (ctx, wake) = (ctx.clone(), wake.clone());
+    tasks.spawn(async move {
+        let reader = writer.as_reader();
+        let mut events = futures::stream::select_all(streams);
+        while let Some((source, event)) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to watch EMQX resources; trying again");
+                    continue;
+                }
+            };
+            for event in merged.take(source, event, &reader) {
+                let touched = touched(&reader, &event);
+                writer.apply_watcher_event(&event);
+                match event {
+                    Event::Delete(gone) => ctx.forget(&key(&gone)),
+                    Event::InitDone => ctx.pending.done(),
+                    Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
+                }
+                if let Some(key) = touched {
+                    let _ = wake.send(key);
+                }
+            }
+        }
+    });
+}
+
+/// The resources to look at because of an event: those whose spec or metadata has changed.
+fn touched(reader: &Store<StoredEmqx>, event: &Event<StoredEmqx>) -> Option<Key> {
+    let (Event::Apply(resource) | Event::InitApply(resource)) = event else { return None };
+    let reference = ObjectRef::from_obj(resource);
+    let known = reader.get(&reference);
+    let relevant = |meta: &ObjectMeta| {
+        let deleted = meta.deletion_timestamp.is_some();
+        (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), deleted)
+    };
+    let changed = known.is_none_or(|known| relevant(&known.metadata) != relevant(&resource.metadata));
+    changed.then(|| key(resource))
+}
+
+/// Several namespaces fill one store, which takes one listing, at the start. What later listings bring is applied one by
+/// one, and what they lack is deleted.
+struct Merged {
+    /// By source: its namespace, and the names of the listing that is under way.
+    sources: Vec<(Option<String>, BTreeSet<Key>)>,
+    waiting: usize,
+    begun: bool,
+}
+
+impl Merged {
+    fn new(scopes: &[Option<String>]) -> Self {
+        let sources: Vec<_> = scopes.iter().map(|scope| (scope.clone(), BTreeSet::new())).collect();
+        Self { waiting: sources.len(), sources, begun: false }
+    }
+
+    fn take(&mut self, source: usize, event: Event<StoredEmqx>, known: &Store<StoredEmqx>) -> Vec<Event<StoredEmqx>> {
+        let (scope, listed) = &mut self.sources[source];
+        match event {
+            Event::Init => {
+                listed.clear();
+                if std::mem::replace(&mut self.begun, true) { Vec::new() } else { vec![Event::Init] }
+            }
+            Event::InitApply(resource) => {
+                listed.insert(key(&resource));
+                vec![if self.waiting > 0 { Event::InitApply(resource) } else { Event::Apply(resource) }]
+            }
+            Event::InitDone if self.waiting > 0 => {
+                self.waiting -= 1;
+                if self.waiting == 0 { vec![Event::InitDone] } else { Vec::new() }
+            }
+            Event::InitDone => {
+                let in_scope = |key: &Key| scope.as_ref().is_none_or(|namespace| *namespace == key.namespace);
+                let gone = |resource: &Arc<StoredEmqx>| {
+                    let key = key(resource);
+                    in_scope(&key) && !listed.contains(&key)
+                };
+                known
+                    .state()
+                    .into_iter()
+                    .filter(gone)
+                    .map(|resource| Event::Delete(resource.as_ref().clone()))
+                    .collect()
+            }
+            other @ (Event::Apply(_) | Event::Delete(_)) => vec![other],
+        }
+    }
+}
+
+struct Children<'a> {
+    ctx: &'a Arc<Context>,
+    tasks: &'a TaskTracker,
+    wake: &'a UnboundedSender<Key>,
+    scope: &'a Option<String>,
+}
+
+impl Children<'_> {
+    fn watch<K>(&self, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
+        let stream =
+            watch_objects(api::<K>(&self.ctx.client, self.scope), watcher::Config::default().labels(&selector))
+                .default_backoff()
+                .modify(move |object| {
+                    object.managed_fields_mut().clear();
+                    slim(object);
+                });
+        let (ctx, wake, scope) = (self.ctx.clone(), self.wake.clone(), self.scope.clone());
+        self.ctx.pending.begin();
+        self.tasks.spawn(async move {
+            let mut listing = Listing::new(scope);
+            let mut synced = false;
+            let mut stream = std::pin::pin!(stream);
+            while let Some(event) = next(&mut stream, K::kind(&()).as_ref()).await {
+                let done = matches!(event, Event::InitDone);
+                for key in index(&ctx).apply(event, &mut listing) {
+                    let _ = wake.send(key);
+                }
+                if done && !std::mem::replace(&mut synced, true) {
+                    ctx.pending.done();
+                }
+            }
+        });
+    }
+
+    /// Wakes the clusters whose spec names an object that has changed.
+    fn watch_names<K>(&self, kind: &'static str)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let names = match self.scope {
+            Some(namespace) => Api::<PartialObjectMeta<K>>::namespaced(self.ctx.client.clone(), namespace),
+            None => Api::<PartialObjectMeta<K>>::all(self.ctx.client.clone()),
+        };
+        let stream = watch_objects(names, watcher::Config::default()).default_backoff();
+        let (ctx, wake) = (self.ctx.clone(), self.wake.clone());
+        self.tasks.spawn(async move {
+            let mut stream = std::pin::pin!(stream);
+            while let Some(event) = next(&mut stream, kind).await {
+                let (Event::Apply(object) | Event::Delete(object) | Event::InitApply(object)) = event else { continue };
+                let namespace = object.namespace().unwrap_or_default();
+                let changed = ReferenceKey { kind, namespace, name: object.name_any() };
+                let version = object.resource_version().unwrap_or_default();
+                for key in ctx.references.invalidate(&changed, &version) {
+                    let _ = wake.send(key);
+                }
+            }
+        });
+    }
+}
+
+async fn next<K>(stream: &mut (impl Stream<Item = watcher::Result<Event<K>>> + Unpin), kind: &str) -> Option<Event<K>> {
+    loop {
+        match stream.next().await? {
+            Ok(event) => return Some(event),
+            Err(error) => tracing::warn!(%error, kind, "failed to watch; trying again"),
+        }
+    }
+}
+
+fn api<K>(client: &Client, scope: &Option<String>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Namespace and name of a resource.
+pub fn key(resource: &StoredEmqx) -> Key {
+    Key { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
+}
