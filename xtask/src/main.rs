@@ -1,1 +1,56 @@
-fn main() {}
+//! The project's commands. `cargo xtask demo` and `cargo xtask test` are the two that everybody needs.
+
+mod cluster;
+mod demo;
+mod generate;
+mod image;
+mod paths;
+mod progress;
+mod shell;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// The project's commands.
+///
+/// Everything that a command needs is built or installed by it; what takes long the first time is kept in
+/// ~/.cache/emqx-operator and takes seconds afterwards.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a real Kubernetes with the operator and an EMQX cluster, and shows what to try next.
+    Demo(demo::Arguments),
+    /// Runs everything that CI checks.
+    Test(test::Arguments),
+    /// Starts, stops and uses local Kubernetes clusters.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Builds the container images, without a Docker engine.
+    Image(image::Arguments),
+    /// Writes generated files anew: the CRDs.
+    Generate,
+    /// Checks that crates depend on each other as the architecture says.
+    Tidy,
+}
+
+fn main() {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Cluster(command) => cluster::run(command),
+        Command::Image(arguments) => image::run(&arguments),
+        Command::Generate => generate::run(),
+        Command::Tidy => tidy::run(),
+    };
+    if let Err(error) = result {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}

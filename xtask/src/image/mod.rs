@@ -1,0 +1,135 @@
+//! Container images without a Docker engine: static binaries, packed into archives as `docker save` writes them.
+
+mod archive;
+mod binaries;
+
+use crate::{paths, progress};
+use archive::{Image, Layer};
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Which images; all when none is named.
+    #[arg(value_enum)]
+    images: Vec<Which>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    /// The operator.
+    Operator,
+    /// The stand-in for EMQX, under the names of EMQX's images. For tests and the demo only.
+    Sim,
+}
+
+/// References of the stand-in, with the version and edition that it plays under each.
+const SIMULATED: [(&str, &str, &str); 6] = [
+    ("docker.io/emqx/emqx:5.8.9", "5.8.9", "opensource"),
+    ("docker.io/emqx/emqx-enterprise:5.8.9", "5.8.9", "enterprise"),
+    ("docker.io/emqx/emqx:5.10.4", "5.10.4", "enterprise"),
+    ("docker.io/emqx/emqx-enterprise:5.10.4", "5.10.4", "enterprise"),
+    ("docker.io/emqx/emqx:6.0.0", "6.0.0", "enterprise"),
+    ("registry.example/mirror/emqx:5.10.4", "5.10.4", "enterprise"),
+];
+
+/// Programs of busybox that containers and hooks call.
+const APPLETS: [&str; 12] =
+    ["sh", "sleep", "ls", "cat", "mkdir", "rm", "kill", "ps", "hostname", "env", "test", "nslookup"];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let all = [Which::Operator, Which::Sim];
+    let wanted = if arguments.images.is_empty() { &all[..] } else { &arguments.images };
+    for which in wanted {
+        for file in build(*which)? {
+            println!("{} ({:.1} MB)", file.display(), std::fs::metadata(&file)?.len() as f64 / 1e6);
+        }
+    }
+    Ok(())
+}
+
+/// The reference of the operator's image.
+pub(crate) fn operator_reference() -> String {
+    format!("docker.io/emqx/emqx-operator:{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Builds images and returns their archives.
+pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
+    match which {
+        Which::Operator => Ok(vec![operator()?]),
+        Which::Sim => simulated(),
+    }
+}
+
+fn operator() -> anyhow::Result<PathBuf> {
+    let binary = binaries::build_static("emqx-operator")?;
+    let mut layer = Layer::default();
+    layer.file("emqx-operator", 0o755, 0, std::fs::read(binary)?);
+    let image = Image {
+        references: vec![operator_reference()],
+        layer,
+        user: "65532:65532",
+        entrypoint: vec!["/emqx-operator".to_owned()],
+        ..Image::default()
+    };
+    image.write(&folder().join("emqx-operator.tar"))
+}
+
+/// One archive per version: the binary plays what the environment of the image says.
+fn simulated() -> anyhow::Result<Vec<PathBuf>> {
+    let binary = std::fs::read(binaries::build_static("emqx-sim")?)?;
+    let busybox = binaries::busybox()?;
+    SIMULATED
+        .iter()
+        .map(|(reference, version, edition)| {
+            let mut layer = Layer::default();
+            layer.busybox(&busybox, &APPLETS);
+            layer.file("opt/emqx/bin/emqx", 0o755, 0, binary.clone());
+            layer.link("usr/bin/emqx", "/opt/emqx/bin/emqx");
+            layer.link("usr/bin/docker-entrypoint.sh", "/opt/emqx/bin/emqx");
+            layer.file("opt/emqx/etc/emqx.conf", 0o644, 1000, Vec::new());
+            for folder in ["opt/emqx/data", "opt/emqx/log"] {
+                layer.folder(folder, 0o755, 1000);
+            }
+            layer.folder("tmp", 0o1777, 0);
+            let image = Image {
+                references: vec![(*reference).to_owned()],
+                layer,
+                user: "1000:1000",
+                working_folder: "/opt/emqx",
+                entrypoint: vec!["/usr/bin/docker-entrypoint.sh".to_owned()],
+                command: vec!["/opt/emqx/bin/emqx".to_owned(), "foreground".to_owned()],
+                environment: vec![
+                    "PATH=/opt/emqx/bin:/usr/local/bin:/usr/bin:/bin".to_owned(),
+                    format!("EMQX_SIM_VERSION={version}"),
+                    format!("EMQX_SIM_EDITION={edition}"),
+                ],
+            };
+            image.write(&folder().join(format!("{}.tar", reference.replace(['/', ':'], "_"))))
+        })
+        .collect()
+}
+
+/// An image of busybox that sleeps: for pause containers and helper pods of local clusters.
+pub(crate) fn helper(reference: &str) -> anyhow::Result<PathBuf> {
+    let mut layer = Layer::default();
+    layer.busybox(&binaries::busybox()?, &APPLETS);
+    let image = Image {
+        references: vec![reference.to_owned()],
+        layer,
+        user: "0:0",
+        entrypoint: ["/bin/sleep", "2147483647"].map(str::to_owned).to_vec(),
+        environment: vec!["PATH=/bin".to_owned()],
+        ..Image::default()
+    };
+    image.write(&folder().join("helper.tar"))
+}
+
+fn folder() -> PathBuf {
+    paths::root().join("target/images")
+}
+
+/// Builds an image under a progress line.
+pub(crate) fn build_with_progress(which: Which, label: &str) -> anyhow::Result<Vec<PathBuf>> {
+    progress::step(label, || build(which))
+}

@@ -1,0 +1,52 @@
+//! The dependency arrows of ARCHITECTURE.md. Cargo forbids cycles only; these keep the core pure.
+
+use crate::{paths, shell};
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Crate, and the crates of ours that it may depend on.
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("emqx-operator-api", &[]),
+    ("emqx-operator-core", &["emqx-operator-api"]),
+    ("emqx-client", &[]),
+    ("emqx-operator-runtime", &["emqx-operator-api", "emqx-operator-core", "emqx-client"]),
+    ("emqx-operator", &["emqx-operator-api", "emqx-operator-runtime"]),
+    ("xtask", &[]),
+];
+
+/// What would bring IO, clocks or randomness into the core.
+const IMPURE: [&str; 7] = ["tokio", "reqwest", "kube", "rand", "tracing", "futures", "hyper"];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut metadata = Command::new("cargo");
+    metadata.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(paths::root());
+    let metadata: Value = serde_json::from_str(&shell::quietly(&mut metadata)?).context("cargo metadata is JSON")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
+    let names: BTreeSet<_> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let mut wrong = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        for dependency in dependencies(package) {
+            let allowed = ARROWS.iter().find(|(of, _)| *of == name).map(|(_, allowed)| *allowed);
+            if names.contains(dependency) && allowed.is_some_and(|allowed| !allowed.contains(&dependency)) {
+                wrong.push(format!("{name} must not depend on {dependency}"));
+            }
+            if name == "emqx-operator-core" && IMPURE.contains(&dependency) {
+                wrong.push(format!("{name} is pure, and {dependency} is not"));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("the architecture is violated:\n  {}", wrong.join("\n  "));
+    }
+    println!("{} crates depend on each other as the architecture says", names.len());
+    Ok(())
+}
+
+/// Dependencies of the shipped code; tests may use what they like.
+fn dependencies(package: &Value) -> impl Iterator<Item = &str> {
+    let dependencies = package["dependencies"].as_array().into_iter().flatten();
+    dependencies.filter(|dependency| dependency["kind"].is_null()).filter_map(|dependency| dependency["name"].as_str())
+}
