@@ -43,8 +43,8 @@ pub fn core_set(desired: &Desired, availability_check: bool, existing: Option<&V
         ..StatefulSetSpec::default()
     };
     let mut spec = serde_json::to_value(spec).expect("Kubernetes types are plain data");
-    spec["volumeClaimTemplates"] = existing.cloned().unwrap_or_else(|| wanted.clone());
-    let manifest = Manifest::new(
+    spec["volumeClaimTemplates"] = wanted.clone();
+    let mut manifest = Manifest::new(
         desired,
         Kind::StatefulSet,
         names.core_set(),
@@ -52,6 +52,10 @@ pub fn core_set(desired: &Desired, availability_check: bool, existing: Option<&V
         &BTreeMap::new(),
         json!({ "spec": spec }),
     );
+    // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
+    if let Some(existing) = existing {
+        manifest.body["spec"]["volumeClaimTemplates"] = existing.clone();
+    }
     CoreSet { manifest, revision: pods.revision, claim_templates: wanted }
 }
 
