@@ -1,1 +1,7 @@
+//! What tests on a cluster have in common: the cluster, namespaces, resources, waiting, and counting requests.
 
+pub mod audit;
+pub mod cluster;
+pub mod emqx;
+pub mod operator;
+pub mod wait;

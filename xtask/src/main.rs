@@ -4,6 +4,7 @@ mod cluster;
 mod demo;
 mod generate;
 mod image;
+mod mqtt;
 mod paths;
 mod progress;
 mod shell;
@@ -36,6 +37,9 @@ enum Command {
     Image(image::Arguments),
     /// Writes generated files anew: the CRDs.
     Generate,
+    /// Sends one MQTT message through a broker; run by the demo inside the cluster's network.
+    #[command(hide = true)]
+    MqttRoundTrip(mqtt::Arguments),
     /// Checks that crates depend on each other as the architecture says.
     Tidy,
 }
@@ -47,6 +51,7 @@ fn main() {
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
         Command::Generate => generate::run(),
+        Command::MqttRoundTrip(arguments) => mqtt::run(&arguments),
         Command::Tidy => tidy::run(),
     };
     if let Err(error) = result {

@@ -1,6 +1,190 @@
-//! placeholder: being written
+//! Everything that CI checks, step by step. A step that fails does not keep others from running; the last line has the
+//! totals.
+
+use crate::cluster::{self, Profile, State};
+use crate::image::{self, Which};
+use crate::{paths, progress, shell, tidy};
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Runs everything that CI checks.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
-pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+pub(crate) struct Arguments {
+    /// Run only these steps.
+    #[arg(long, value_enum)]
+    only: Vec<Step>,
+    /// Only tests whose name contains this.
+    filter: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Formatting.
+    Format,
+    /// Lints, as errors.
+    Lint,
+    /// The dependency arrows of the architecture.
+    Tidy,
+    /// Unit, property, golden and conformance tests.
+    Unit,
+    /// Tests on a real API server with fake pods.
+    Integration,
+    /// Tests with real pods.
+    E2e,
+}
+
+const STEPS: [(Step, &str); 6] = [
+    (Step::Format, "format"),
+    (Step::Lint, "lint"),
+    (Step::Tidy, "tidy"),
+    (Step::Unit, "unit, property, golden and conformance tests"),
+    (Step::Integration, "integration tests"),
+    (Step::E2e, "end-to-end tests"),
+];
+
+/// What a step has counted.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut totals = Totals::default();
+    let mut failed = Vec::new();
+    for (step, name) in STEPS {
+        if !arguments.only.is_empty() && !arguments.only.contains(&step) {
+            continue;
+        }
+        println!("== {name}");
+        let started = Instant::now();
+        let mut counted = Totals::default();
+        let result = one(step, arguments.filter.as_deref(), &mut counted);
+        totals.passed += counted.passed;
+        totals.failed += counted.failed;
+        let took = progress::seconds(started.elapsed());
+        match result {
+            Ok(()) => println!("== {name}: ok {took}\n"),
+            Err(error) => {
+                println!("== {name}: FAILED {took}\n{error:#}\n");
+                // A step that failed without a failed test is one itself.
+                totals.failed += u64::from(counted.failed == 0);
+                failed.push(name);
+            }
+        }
+    }
+    println!("{} passed, {} failed", totals.passed, totals.failed);
+    if !failed.is_empty() {
+        bail!("these steps failed: {}", failed.join("; "));
+    }
+    Ok(())
+}
+
+fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<()> {
+    match step {
+        Step::Format => shell::loudly(cargo().args(["fmt", "--all", "--check"])),
+        Step::Lint => {
+            let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+            shell::loudly(cargo().args(clippy))
+        }
+        Step::Tidy => tidy::run(),
+        Step::Unit => {
+            let mut tests = cargo();
+            tests.args(["test", "--quiet", "--workspace", "--exclude", "emqx-operator-tests", "--locked"]);
+            counted(tests.args(filter), totals)
+        }
+        Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
+        Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),
+    }
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(paths::root());
+    cargo
+}
+
+/// Runs one test program inside the network of a fresh cluster. A cluster whose tests failed is left for a look.
+fn on_cluster(
+    name: &str,
+    profile: Profile,
+    test: &str,
+    filter: Option<&str>,
+    totals: &mut Totals,
+) -> anyhow::Result<()> {
+    let program = progress::step("building the tests", || test_program(test))?;
+    cluster::down(name)?;
+    let state = cluster::up(name, profile)?;
+    if profile == Profile::Node {
+        load_images(&state)?;
+    }
+    let mut command = state.inside(&program);
+    command.args(filter).env("RUST_BACKTRACE", "0");
+    command.env("EMQX_TEST_KUBECONFIG", state.file("kubeconfig"));
+    command.env("EMQX_TEST_OPERATOR_KUBECONFIG", state.file("kubeconfig-operator"));
+    command.env("EMQX_TEST_AUDIT_LOG", state.file("logs/audit.log"));
+    command.env("EMQX_TEST_CLUSTER", name);
+    counted(&mut command, totals)
+        .with_context(|| format!("cluster {name} is left for a look; remove it with: cargo xtask cluster down --name {name}"))?;
+    cluster::down(name).map(drop)
+}
+
+fn load_images(state: &State) -> anyhow::Result<()> {
+    let mut archives = image::build_with_progress(Which::Operator, "building the operator's image")?;
+    archives.extend(image::build_with_progress(Which::Sim, "building the stand-in for EMQX")?);
+    progress::step("loading images", || archives.iter().try_for_each(|archive| cluster::load_image(state, archive)))
+}
+
+/// Builds a test program and says where it is.
+fn test_program(test: &str) -> anyhow::Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["test", "--no-run", "--locked", "--package", "emqx-operator-tests", "--test", test]);
+    let messages = shell::quietly(build.args(["--message-format", "json"]))?;
+    let programs = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_test = message["target"]["name"] == test && message["profile"]["test"] == true;
+        message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
+    });
+    programs.last().with_context(|| format!("cargo built no test program {test}"))
+}
+
+/// Runs a command with its output on ours, and adds up what its test runners count.
+fn counted(command: &mut Command, totals: &mut Totals) -> anyhow::Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start the tests")?;
+    let output = child.stdout.take().context("the tests have an output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(counts) = line.trim().strip_prefix("test result: ") {
+            totals.passed += count(counts, "passed");
+            totals.failed += count(counts, "failed");
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the tests ended with {status}");
+    }
+    Ok(())
+}
+
+/// The number in front of a word: `ok. 5 passed; 0 failed; …`.
+fn count(text: &str, word: &str) -> u64 {
+    let words: Vec<_> = text.split([' ', ';']).filter(|word| !word.is_empty()).collect();
+    let numbers = words.windows(2).filter(|pair| pair[1] == word).filter_map(|pair| pair[0].parse::<u64>().ok());
+    numbers.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn totals_are_read_off_the_runner() {
+        let line = "ok. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.39s";
+        assert_eq!((count(line, "passed"), count(line, "failed")), (12, 3));
+    }
 }

@@ -4,7 +4,6 @@ use crate::context::Context;
 use crate::execute::FIELD_MANAGER;
 use crate::index::Key;
 use crate::resource::StoredEmqx;
-use emqx_operator_api::GROUP;
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::status::Due;
 use kube::Api;
@@ -72,20 +71,20 @@ pub async fn write(
         Due::Now => {}
     }
     let api = Api::<EMQX>::namespaced(ctx.client.clone(), &key.namespace);
-    let body = json!({
-        "apiVersion": format!("{GROUP}/v3beta1"),
-        "kind": "EMQX",
-        "metadata": {"name": key.name, "uid": resource.metadata.uid},
-        "status": status,
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&key.name, &params, &Patch::Apply(&body)).await {
+    // Not an apply: that needs a resource which fits the schema, and one that does not has to be told so.
+    let patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": resource.metadata.uid},
+        {"op": "add", "path": "/status", "value": status},
+    ]))
+    .expect("a JSON patch is written correctly");
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_status(&key.name, &params, &Patch::Json::<()>(patch)).await {
         Ok(_) => {
             ctx.written.remember(key, resource, status);
             Ok(None)
         }
         // The resource was deleted, perhaps made again: its own pass will follow.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+        Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(None),
         // The answer cannot be read as our type when the spec is broken; the status was written all the same.
         Err(kube::Error::SerdeError(_)) => {
             ctx.written.remember(key, resource, status);

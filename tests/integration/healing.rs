@@ -1,0 +1,136 @@
+//! What somebody deletes or changes is put right; what somebody adds is left alone; nothing else is touched.
+
+use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::{emqx, wait};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn cluster(prefix: &str) -> (Client, String) {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, prefix).await.unwrap();
+    let spec = json!({
+        "image": "emqx/emqx:5.10.4",
+        "coreTemplate": {"spec": {"replicas": 2}},
+        "replicantTemplate": {"spec": {"replicas": 2}},
+    });
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    emqx::condition(&client, &namespace, "iot", "Available", LIMIT, |condition| condition.status == "True").await;
+    (client, namespace)
+}
+
+async fn uid<K>(api: &Api<K>, name: &str) -> Result<String, String>
+where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let object = api.get(name).await.map_err(|error| error.to_string())?;
+    if object.meta().deletion_timestamp.is_some() {
+        return Err("it is being deleted".to_owned());
+    }
+    Ok(object.meta().uid.clone().unwrap_or_default())
+}
+
+async fn comes_back<K>(client: &Client, namespace: &str, name: &str)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    let before = uid(&api, name).await.unwrap();
+    api.delete(name, &DeleteParams::background()).await.unwrap();
+    wait::until(&format!("{} {name} to come back", K::kind(&())), LIMIT, || async {
+        let after = uid(&api, name).await?;
+        if after == before { Err("it is still the old one".to_owned()) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleted_objects_come_back() {
+    let (client, namespace) = cluster("deleted").await;
+    for service in ["iot-headless", "iot-dashboard", "iot-listeners"] {
+        comes_back::<Service>(&client, &namespace, service).await;
+    }
+    comes_back::<ConfigMap>(&client, &namespace, "iot-configs").await;
+    comes_back::<PodDisruptionBudget>(&client, &namespace, "iot-core").await;
+    let sets = Api::<ReplicaSet>::namespaced(client.clone(), &namespace);
+    let set = sets.list(&ListParams::default()).await.unwrap().items[0].name_any();
+    comes_back::<ReplicaSet>(&client, &namespace, &set).await;
+    comes_back::<StatefulSet>(&client, &namespace, "iot-core").await;
+    emqx::condition(&client, &namespace, "iot", "Available", LIMIT, |condition| condition.status == "True").await;
+}
+
+#[tokio::test]
+async fn changed_fields_are_put_right_and_foreign_ones_stay() {
+    let (client, namespace) = cluster("changed").await;
+    let services = Api::<Service>::namespaced(client.clone(), &namespace);
+    let somebody = PatchParams::default();
+    let patch = json!({
+        "metadata": {"labels": {"team": "iot"}, "annotations": {"example.com/note": "ours"}},
+        "spec": {"selector": {"apps.emqx.io/db-role": "nobody"}},
+    });
+    services.patch("iot-listeners", &somebody, &Patch::Merge(&patch)).await.unwrap();
+    wait::until("the selector to be put right", LIMIT, || async {
+        let service = services.get("iot-listeners").await.map_err(|error| error.to_string())?;
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+        match selector.get("apps.emqx.io/db-role").map(String::as_str) {
+            Some("replicant") => Ok(()),
+            other => Err(format!("it is {other:?}")),
+        }
+    })
+    .await;
+    let service = services.get("iot-listeners").await.unwrap();
+    assert_eq!(service.labels().get("team").map(String::as_str), Some("iot"));
+    assert_eq!(service.annotations().get("example.com/note").map(String::as_str), Some("ours"));
+
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+    let patch = json!({"data": {"base.hocon": "broken", "theirs": "kept"}});
+    maps.patch("iot-configs", &somebody, &Patch::Merge(&patch)).await.unwrap();
+    wait::until("the file to be put right", LIMIT, || async {
+        let data = maps.get("iot-configs").await.map_err(|error| error.to_string())?.data.unwrap_or_default();
+        if data["base.hocon"] == "broken" { Err("it is still broken".to_owned()) } else { Ok(data) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn healing_one_object_touches_no_other() {
+    let (client, namespace) = cluster("calm").await;
+    let before = versions(&client, &namespace).await;
+    comes_back::<Service>(&client, &namespace, "iot-dashboard").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut after = versions(&client, &namespace).await;
+    let mut expected = before;
+    expected.remove("Service/iot-dashboard");
+    after.remove("Service/iot-dashboard");
+    assert_eq!(expected, after);
+}
+
+/// Resource versions of what only the operator writes.
+async fn versions(client: &Client, namespace: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    collect::<Service>(client, namespace, &mut found).await;
+    collect::<ConfigMap>(client, namespace, &mut found).await;
+    collect::<Secret>(client, namespace, &mut found).await;
+    found
+}
+
+async fn collect<K>(client: &Client, namespace: &str, found: &mut BTreeMap<String, String>)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let list = Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap();
+    for object in list {
+        let name = format!("{}/{}", K::kind(&()), object.name_any());
+        found.insert(name, object.resource_version().unwrap_or_default());
+    }
+}

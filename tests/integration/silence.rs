@@ -1,0 +1,43 @@
+//! One write per object until all is well, few status writes, and then silence.
+
+use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::{audit, emqx};
+use serde_json::json;
+use std::time::Duration;
+
+/// Longer than every interval at which the operator looks at a cluster.
+const REST: Duration = Duration::from_secs(120);
+
+#[tokio::test]
+async fn each_object_is_written_once_and_then_nothing_is() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "silent").await.unwrap();
+    let spec = json!({
+        "image": "emqx/emqx:5.10.4",
+        "config": {"roots": {"license": {"key": "evaluation"}}},
+        "coreTemplate": {"spec": {"replicas": 3}},
+        "replicantTemplate": {"spec": {"replicas": 2}},
+    });
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    let limit = Duration::from_secs(60);
+    emqx::condition(&client, &namespace, "iot", "Available", limit, |condition| condition.status == "True").await;
+    // Whatever is still on its way arrives.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let writes = audit::writes(&namespace);
+    let counts = audit::counts(&writes);
+    let status = counts.get("emqxes/iot/status").copied().unwrap_or_default();
+    assert!((1..=2).contains(&status), "{status} status writes: {counts:?}");
+    let children: Vec<_> =
+        counts.iter().filter(|(object, _)| !object.starts_with("emqxes/") && !object.starts_with("events/")).collect();
+    assert!(children.len() >= 7, "fewer objects than a cluster has: {counts:?}");
+    for (object, count) in children {
+        let allowed = if object.starts_with("secrets/") { 2 } else { 1 };
+        assert!(*count <= allowed, "{object} was written {count} times: {writes:#?}");
+    }
+
+    let before = audit::writes(&namespace).len();
+    tokio::time::sleep(REST).await;
+    let later = audit::writes(&namespace);
+    assert_eq!(later.len(), before, "written at rest: {:#?}", &later[before..]);
+}

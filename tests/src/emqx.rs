@@ -1,0 +1,46 @@
+//! EMQX resources in tests.
+
+use crate::wait::until;
+use emqx_operator_api::hub::EMQX;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A resource with a spec.
+pub fn resource(name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": name}, "spec": spec})
+}
+
+/// The conditions of a resource; none while it has no status.
+pub async fn conditions(client: &Client, namespace: &str, name: &str) -> Result<Vec<Condition>, String> {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    // Read as data: the spec of a refused resource may not fit the type.
+    let object = api.get_status(name).await.map_err(|error| error.to_string())?;
+    Ok(object.status.map(|status| status.conditions).unwrap_or_default())
+}
+
+/// Waits until a condition is as `holds` wants it.
+pub async fn condition(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    kind: &str,
+    limit: Duration,
+    holds: impl Fn(&Condition) -> bool,
+) -> Condition {
+    until(&format!("condition {kind} of {namespace}/{name}"), limit, || async {
+        let all = conditions(client, namespace, name).await?;
+        let found = all.iter().find(|condition| condition.type_ == kind && holds(condition)).cloned();
+        found.ok_or_else(|| {
+            let seen = all.iter().map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message));
+            format!("conditions are:\n  {}", seen.collect::<Vec<_>>().join("\n  "))
+        })
+    })
+    .await
+}
+
+/// Waits until the cluster is Ready.
+pub async fn ready(client: &Client, namespace: &str, name: &str, limit: Duration) -> Condition {
+    condition(client, namespace, name, "Ready", limit, |condition| condition.status == "True").await
+}

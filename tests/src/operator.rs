@@ -1,0 +1,46 @@
+//! Runs the operator inside the test process, as a user with its rights and no others.
+
+use crate::cluster::{apply, documents, operator_user};
+use emqx_operator_runtime::Settings;
+use kube::Client;
+use serde_json::json;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Gives the user `emqx-operator` what the shipped role gives the operator's ServiceAccount.
+pub async fn grant(admin: &Client) -> anyhow::Result<()> {
+    for role in documents("config/rbac/role.yaml")? {
+        apply(admin, None, &role).await?;
+    }
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "operator-under-test"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "manager-role"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "emqx-operator"}],
+    });
+    apply(admin, None, &binding).await?;
+    Ok(())
+}
+
+/// Starts the operator on a thread of its own; it runs until the token is cancelled.
+pub fn start() -> (CancellationToken, std::thread::JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("threads can be started").block_on(async move {
+            let client = operator_user().await.expect("the operator's kubeconfig works");
+            let settings = Settings {
+                watch_namespaces: Vec::new(),
+                health_address: None,
+                metrics_address: None,
+                leader_election: None,
+                concurrency: 16,
+                emqx_deadline: Duration::from_secs(3),
+            };
+            emqx_operator_runtime::run(client, settings, token).await.expect("the operator runs");
+        });
+    });
+    (stop, thread)
+}
