@@ -44,3 +44,9 @@ pub async fn condition(
 pub async fn ready(client: &Client, namespace: &str, name: &str, limit: Duration) -> Condition {
     condition(client, namespace, name, "Ready", limit, |condition| condition.status == "True").await
 }
+
+/// Deletes a cluster, so that it leaves room for others.
+pub async fn delete(client: &Client, namespace: &str, name: &str) {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    api.delete(name, &kube::api::DeleteParams::background()).await.expect("a resource can be deleted");
+}

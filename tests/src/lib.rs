@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod crd;
 pub mod emqx;
 pub mod operator;
 pub mod wait;

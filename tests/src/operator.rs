@@ -4,6 +4,7 @@ use crate::cluster::{apply, documents, operator_user};
 use emqx_operator_runtime::Settings;
 use kube::Client;
 use serde_json::json;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -23,24 +24,48 @@ pub async fn grant(admin: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the operator on a thread of its own; it runs until the token is cancelled.
-pub fn start() -> (CancellationToken, std::thread::JoinHandle<()>) {
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.expect("threads can be started").block_on(async move {
-            let client = operator_user().await.expect("the operator's kubeconfig works");
-            let settings = Settings {
-                watch_namespaces: Vec::new(),
-                health_address: None,
-                metrics_address: None,
-                leader_election: None,
-                concurrency: 16,
-                emqx_deadline: Duration::from_secs(3),
-            };
-            emqx_operator_runtime::run(client, settings, token).await.expect("the operator runs");
-        });
+/// An operator that runs on a thread of its own until it is stopped or dropped.
+pub struct Operator {
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Operator {
+    /// Starts one for these namespaces; for all when none is named.
+    pub fn start(namespaces: &[&str]) -> Operator {
+        let stop = CancellationToken::new();
+        let (token, namespaces) = (stop.clone(), namespaces.iter().map(ToString::to_string).collect());
+        let thread = std::thread::spawn(move || run(namespaces, token));
+        Operator { stop, thread: Some(thread) }
+    }
+
+    /// Lets it run until the process ends.
+    pub fn keep(mut self) {
+        self.thread.take();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stop.cancel();
+            thread.join().expect("the operator ends without a panic");
+        }
+    }
+}
+
+fn run(watch_namespaces: Vec<String>, stop: CancellationToken) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads can be started").block_on(async move {
+        let client = operator_user().await.expect("the operator's kubeconfig works");
+        let settings = Settings {
+            watch_namespaces,
+            health_address: None,
+            metrics_address: None,
+            leader_election: None,
+            concurrency: 16,
+            emqx_deadline: Duration::from_secs(3),
+        };
+        emqx_operator_runtime::run(client, settings, stop).await.expect("the operator runs");
     });
-    (stop, thread)
 }

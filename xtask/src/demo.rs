@@ -37,7 +37,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let shown = install(&place).and_then(|()| show(&place, started));
     if let (Err(_), Place::Local(state)) = (&shown, &place) {
-        eprintln!("the cluster is left for a look: cargo xtask cluster kubectl --name {} get pods,events -A", state.name);
+        eprintln!(
+            "the cluster is left for a look: cargo xtask cluster kubectl --name {} get pods,events -A",
+            state.name
+        );
     }
     shown?;
     if arguments.exit {
@@ -74,9 +77,7 @@ fn path(relative: &str) -> String {
 fn kubectl(place: &Place, arguments: &[&str]) -> anyhow::Result<String> {
     match place {
         Place::Local(state) => state.kubectl(arguments),
-        Place::Yours(context) => {
-            shell::quietly(Command::new("kubectl").args(["--context", context]).args(arguments))
-        }
+        Place::Yours(context) => shell::quietly(Command::new("kubectl").args(["--context", context]).args(arguments)),
     }
 }
 
@@ -102,9 +103,9 @@ fn explain(place: &Place) -> String {
 
 fn show(place: &Place, started: Instant) -> anyhow::Result<()> {
     let message = match place {
-        Place::Local(state) => Some(progress::step("sending an MQTT message through the listeners Service", || {
-            round_trip(state)
-        })?),
+        Place::Local(state) => {
+            Some(progress::step("sending an MQTT message through the listeners Service", || round_trip(state))?)
+        }
         Place::Yours(_) => None,
     };
     let table = kubectl(place, &["get", "emqx,pods,services"])?;

@@ -128,8 +128,9 @@ fn on_cluster(
     command.env("EMQX_TEST_OPERATOR_KUBECONFIG", state.file("kubeconfig-operator"));
     command.env("EMQX_TEST_AUDIT_LOG", state.file("logs/audit.log"));
     command.env("EMQX_TEST_CLUSTER", name);
-    counted(&mut command, totals)
-        .with_context(|| format!("cluster {name} is left for a look; remove it with: cargo xtask cluster down --name {name}"))?;
+    counted(&mut command, totals).with_context(|| {
+        format!("cluster {name} is left for a look; remove it with: cargo xtask cluster down --name {name}")
+    })?;
     cluster::down(name).map(drop)
 }
 

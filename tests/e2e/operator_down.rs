@@ -1,0 +1,51 @@
+//! With the operator down, pods that are lost come back by Kubernetes alone and serve.
+
+use crate::{READY, environment};
+use emqx_operator_tests::cluster::{apply, documents};
+use emqx_operator_tests::operator::Operator;
+use emqx_operator_tests::{audit, emqx, wait};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
+use std::time::Duration;
+
+#[tokio::test]
+async fn lost_pods_come_back_without_the_operator() {
+    let (client, namespace) = environment("down").await;
+    let operator = Operator::start(&[&namespace]);
+    for document in documents("examples/core-replicant.yaml").unwrap() {
+        apply(&client, Some(&namespace), &document).await.unwrap();
+    }
+    emqx::ready(&client, &namespace, "emqx", READY).await;
+    drop(operator);
+
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let all = pods.list(&ListParams::default()).await.unwrap().items;
+    let of_role = |role: &str| all.iter().find(|pod| pod.labels()["apps.emqx.io/db-role"] == role).unwrap();
+    let lost = [of_role("core"), of_role("replicant")].map(|pod| pod.uid().unwrap());
+    for pod in &all {
+        if lost.contains(&pod.uid().unwrap()) {
+            pods.delete(&pod.name_any(), &DeleteParams::default()).await.unwrap();
+        }
+    }
+    wait::until("four ready pods without the lost ones", READY, || async {
+        let now = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let ready = now.iter().filter(|pod| is_ready(pod) && !lost.contains(&pod.uid().unwrap_or_default())).count();
+        if ready == 4 { Ok(()) } else { Err(format!("{ready} of 4 are ready")) }
+    })
+    .await;
+
+    let before = audit::writes(&namespace).len();
+    let _operator = Operator::start(&[&namespace]);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let writes = audit::writes(&namespace);
+    let beyond_status: Vec<_> = writes[before..].iter().filter(|write| write.object != "emqxes/emqx/status").collect();
+    assert!(beyond_status.is_empty(), "an operator that comes back has nothing to write: {beyond_status:#?}");
+    emqx::ready(&client, &namespace, "emqx", READY).await;
+    emqx::delete(&client, &namespace, "emqx").await;
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}

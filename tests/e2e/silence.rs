@@ -1,0 +1,37 @@
+//! One write per object until the cluster is Ready, two of the status at most, then silence.
+
+use crate::{READY, environment};
+use emqx_operator_tests::cluster::{apply, documents};
+use emqx_operator_tests::operator::Operator;
+use emqx_operator_tests::{audit, emqx};
+use std::time::Duration;
+
+const REST: Duration = Duration::from_secs(120);
+
+#[tokio::test]
+async fn a_ready_cluster_is_left_in_peace() {
+    let (client, namespace) = environment("peace").await;
+    let _operator = Operator::start(&[&namespace]);
+    for document in documents("examples/core-replicant.yaml").unwrap() {
+        apply(&client, Some(&namespace), &document).await.unwrap();
+    }
+    emqx::ready(&client, &namespace, "emqx", READY).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let writes = audit::writes(&namespace);
+    for (object, count) in audit::counts(&writes) {
+        // Created objects have no name in the log, so the two Secrets count as one.
+        let allowed = match object {
+            "secrets/?" => 2,
+            // Beyond 30 s progress is shown once more.
+            "emqxes/emqx/status" => 2 + REST.as_secs() as usize / 30,
+            object if object.starts_with("events/") => 4,
+            _ => 1,
+        };
+        assert!(count <= allowed, "{object} was written {count} times: {writes:#?}");
+    }
+    let before = audit::writes(&namespace).len();
+    tokio::time::sleep(REST).await;
+    let later = audit::writes(&namespace);
+    assert_eq!(later.len(), before, "written at rest: {:#?}", &later[before..]);
+    emqx::delete(&client, &namespace, "emqx").await;
+}
