@@ -81,11 +81,27 @@ pub(super) fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a Pod
     status.conditions.iter().flatten().find(|condition| condition.type_ == kind)
 }
 
-/// Messages of the kubelet end with full stops and carry counters that change on every retry.
+/// The part of a message that stays the same while it is repeated. The kubelet alternates between an error and its
+/// "back-off", and quotes addresses of sockets that are others every time.
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
-    let without_back_off = text.strip_prefix("Back-off pulling image ").map_or(text, |rest| {
+    let cause = text.strip_prefix("Back-off pulling image ").map_or(text, |rest| {
         rest.split_once(": ").map_or("the registry does not have it, or refuses it", |(_, cause)| cause)
     });
-    without_back_off.chars().take(300).collect()
+    let cause = cause.trim_start_matches("ErrImagePull: ").split(": dial tcp").next().unwrap_or_default();
+    cause.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn an_error_and_its_back_off_read_the_same() {
+        let error =
+            "failed to pull \"r/x:1\": failed to do request: dial tcp: lookup r: read udp 10.0.0.1:4119->10.0.0.2:53";
+        let back_off = format!("Back-off pulling image \"r/x:1\": ErrImagePull: {error}");
+        assert_eq!(sentence(error), "failed to pull \"r/x:1\": failed to do request");
+        assert_eq!(sentence(&back_off), sentence(error));
+    }
 }
