@@ -1,0 +1,3 @@
+//! A stand-in for EMQX brokers.
+
+pub mod config;
