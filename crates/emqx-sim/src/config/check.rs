@@ -45,7 +45,10 @@ fn node(
 ) -> Option<Value> {
     match (schema::shape(path), sample) {
         (Shape::Free, _) => given.or(default).cloned(),
-        (Shape::Named, _) => Some(named(path, sample, default, as_map(path, given, problems)?, problems)),
+        (Shape::Named, _) => {
+            given.or(default)?;
+            Some(named(path, sample, default, as_map(path, given, problems)?, problems))
+        }
         (Shape::Fixed, Value::Object(known)) => {
             // A group without any default appears only once somebody writes it.
             given.or(default)?;

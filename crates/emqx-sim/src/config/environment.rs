@@ -1,7 +1,7 @@
 //! `EMQX_A__B__C=value` as settings. Service links of Kubernetes (`EMQX_PORT=tcp://…`) name no root and are ignored.
 
 use super::hocon;
-use super::schema::Schema;
+use super::schema::{self, Schema, Shape};
 use serde_json::{Map, Value};
 
 /// One usable variable.
@@ -61,14 +61,19 @@ impl Setting {
     /// Writes the value into the tree; a number in the path counts list elements from 1.
     pub(super) fn apply(&self, root: &mut Map<String, Value>) {
         let mut here = root.entry(self.path[0].clone()).or_insert(Value::Null);
-        for name in &self.path[1..] {
-            here = child(here, name);
+        for depth in 1..self.path.len() {
+            let counts = schema::shape(&self.path[..depth].join(".")) != Shape::Named;
+            here = child(here, &self.path[depth], counts);
         }
         *here = self.value.clone();
     }
 }
 
-fn child<'a>(parent: &'a mut Value, name: &str) -> &'a mut Value {
+/// `counts` is false where users name entries: there `1` is a name.
+fn child<'a>(parent: &'a mut Value, name: &str, counts: bool) -> &'a mut Value {
+    if counts && parent.is_null() && name.parse::<usize>().is_ok() {
+        *parent = Value::Array(Vec::new());
+    }
     if let (Value::Array(_), Ok(index @ 1..=1000)) = (&*parent, name.parse::<usize>()) {
         let list = parent.as_array_mut().expect("matched as an array above");
         if list.len() < index {

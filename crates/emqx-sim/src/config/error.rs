@@ -37,7 +37,7 @@ impl ConfigError {
             Self::BadQuery { name, value } => Answer::error(400, "BAD_REQUEST", &bad_symbol(name, value)),
             Self::NotText { .. } => crash("error, function_clause, [{emqx_conf_cli,load_config,[]}]"),
             Self::Empty { mode, ignore_readonly } => crash(&format!(
-                "error, function_clause, [{{emqx_conf_cli,load_config,[#{{}},#{{log => none,mode => {mode},ignore_readonly => {ignore_readonly}}}]}}]"
+                "error, function_clause, [{{emqx_conf_cli,load_config,[#{{}},#{{log => none,mode => {mode},ignore_readonly => {ignore_readonly}}}],[{{file,\"emqx_conf_cli.erl\"}}]}}]"
             )),
             Self::Syntax(error) => errors(profile, &syntax(error)),
             Self::ReadOnly(keys) => {

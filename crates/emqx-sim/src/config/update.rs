@@ -151,7 +151,7 @@ impl Config {
             (Mode::Merge, None) | (Mode::Replace, _) => filled,
         };
         if root == "durable_sessions" && old.as_ref().and_then(|old| old.get("enable")) != new.get("enable") {
-            return Err("{pre_config_update,emqx_persistent_message,\n    \"Hot update of durable_sessions.enable parameter is currently not supported\"}".to_owned());
+            return Err("{pre_config_update,emqx_persistent_message,\n                           \"Hot update of durable_sessions.enable parameter is currently not supported\"}".to_owned());
         }
         if root == "listeners" {
             refuse_unstartable(&ListenerChanges::between(old.as_ref(), Some(&new)), can_start)?;

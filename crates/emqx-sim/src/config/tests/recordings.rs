@@ -19,8 +19,10 @@ fn recordings(version: &str) -> Vec<Recording> {
     let mut names: Vec<String> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_by_key(|name| (!name.starts_with("read-"), name.clone()));
+    // The recordings hide the cookie.
+    let text = |path: PathBuf| fs::read_to_string(path).unwrap().replace("<cookie>", "cookie");
     let load = |name: String| {
-        let file: Value = serde_json::from_str(&fs::read_to_string(folder.join(&name)).unwrap()).unwrap();
+        let file: Value = serde_json::from_str(&text(folder.join(&name))).unwrap();
         Recording { name, request: file["request"].clone(), response: file["response"].clone() }
     };
     names.into_iter().filter(|name| is_ours(name)).map(load).collect()
@@ -43,7 +45,7 @@ fn recorded_broker(version: &str) -> Config {
     let shift = if version == "5.8.9-ce" { 10 } else { 0 };
     let mut environment = vec![
         ("EMQX_NODE__NAME".to_owned(), "emqx@127.0.0.1".to_owned()),
-        ("EMQX_NODE__COOKIE".to_owned(), "<cookie>".to_owned()),
+        ("EMQX_NODE__COOKIE".to_owned(), "cookie".to_owned()),
         ("EMQX_NODE__DATA_DIR".to_owned(), "/opt/emqx/data".to_owned()),
         ("EMQX_DASHBOARD__LISTENERS__HTTP__BIND".to_owned(), (18083 + shift).to_string()),
         ("EMQX_API_KEY__BOOTSTRAP_FILE".to_owned(), "/opt/emqx/etc/bootstrap_api_keys".to_owned()),
@@ -128,7 +130,7 @@ fn without_stack(mut body: Value) -> Value {
     let Some(message) = body.get("message").and_then(Value::as_str) else { return body };
     let plain = match serde_json::from_str(message) {
         Ok(inner) => inner,
-        Err(_) => json!(message.split("[{file,").next().map(|text| text.split(", [{hocon_tconf").next())),
+        Err(_) => json!(message.split(",[{file,").next().map(|text| text.split(", [{hocon_tconf").next())),
     };
     body["message"] = plain;
     body
