@@ -1,6 +1,7 @@
 //! Fills a root with schema defaults and checks it: fields must be known, values must fit.
 
 use super::kind::Kind;
+use super::listeners::DELETED;
 use super::schema::{self, Schema, Shape};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -106,16 +107,16 @@ fn named(
     given: &Map<String, Value>,
     problems: &mut Vec<Problem>,
 ) -> Value {
-    let template = schema::template(path, default).or_else(|| schema::template(path, Some(sample)));
+    let (template, preset) = (schema::template(path, Some(sample)), schema::template(path, default));
     let shipped = default.and_then(Value::as_object).into_iter().flat_map(Map::keys);
     let mut entries = Map::new();
     for name in sorted(shipped.chain(given.keys())) {
         let given = given.get(name);
-        if given.and_then(Value::as_str) == Some("marked_for_deletion") {
+        if given.and_then(Value::as_str) == Some(DELETED) {
             continue;
         }
         let path = format!("{path}.{name}");
-        if let Some(value) = template.and_then(|template| node(&path, template, Some(template), given, problems)) {
+        if let Some(value) = template.and_then(|template| node(&path, template, preset, given, problems)) {
             entries.insert(name.clone(), value);
         }
     }

@@ -42,7 +42,7 @@ const FREE: [&str; 24] = [
 ];
 
 /// Roots that exist but never show in `GET /configs` as text.
-const HIDDEN: [&str; 3] = ["broker", "zones", "opentelemetry"];
+const HIDDEN: [&str; 4] = ["broker", "opentelemetry", "plugins", "zones"];
 
 /// How the value at a path is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -167,7 +167,8 @@ impl Config {
         }
         for (root, value) in &roots {
             self.effective.insert(root.clone(), value.clone());
-            self.stored.insert(root.clone(), value.clone());
+            let stored = if root == "listeners" { self.with_deletions(value) } else { value.clone() };
+            self.stored.insert(root.clone(), stored);
         }
         Applied { roots, listeners }
     }

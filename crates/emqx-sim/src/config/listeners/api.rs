@@ -91,7 +91,6 @@ impl Config {
     pub fn delete_listener(&mut self, id: &str) -> Result<(Answer, Applied), Answer> {
         let listener = self.listener(id).ok_or_else(not_found)?;
         let mut root = self.listeners_root();
-        // Shipped listeners come back at the next start unless the deletion itself is stored; it is dropped on adopting.
         entries(&mut root, &listener.kind).remove(&listener.name);
         let applied = self.adopt(Map::from_iter([("listeners".to_owned(), Value::Object(root))]));
         Ok((Answer::empty(204), applied))

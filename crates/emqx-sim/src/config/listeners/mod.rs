@@ -7,7 +7,11 @@ pub use api::{ListenerRuntime, NodeListeners};
 pub use bind::Bind;
 
 use super::Config;
-use serde_json::{Map, Value};
+use super::value::merge;
+use serde_json::{Map, Value, json};
+
+/// Stands for a shipped listener that a user deleted.
+pub(super) const DELETED: &str = "marked_for_deletion";
 
 /// In the order of `GET /listeners`.
 const TYPES: [&str; 5] = ["tcp", "ssl", "ws", "wss", "quic"];
@@ -78,6 +82,20 @@ impl Config {
     /// All listeners, disabled ones too.
     pub fn listeners(&self) -> Vec<Listener> {
         read_all(self.effective.get("listeners"))
+    }
+
+    /// The root as it is stored: a shipped listener that was deleted would come back at the next boot without a mark.
+    pub(super) fn with_deletions(&self, root: &Value) -> Value {
+        let shipped = self.schema.defaults.get("listeners").and_then(Value::as_object).into_iter().flatten();
+        let mut stored = root.clone();
+        for (kind, entries) in shipped {
+            for name in entries.as_object().into_iter().flat_map(Map::keys) {
+                if root.get(kind).and_then(|entries| entries.get(name)).is_none() {
+                    stored = merge(stored, json!({kind: {name: DELETED}}));
+                }
+            }
+        }
+        stored
     }
 
     pub fn listener(&self, id: &str) -> Option<Listener> {

@@ -118,3 +118,23 @@ fn gateways_load_with_binds_only() {
     config.enable_gateway("stomp", false).unwrap();
     assert!(config.get_gateways(Some("stopped"), "n", "t").body.contains("stomp"));
 }
+
+#[test]
+fn a_deleted_shipped_listener_stays_away_after_a_restart() {
+    let mut config = boot("5.10.4", &Layers::default());
+    config.delete_listener("ws:default").unwrap();
+    let restarted = boot("5.10.4", &Layers { cluster: config.cluster_hocon(), ..Layers::default() });
+    assert_eq!(
+        restarted.listeners().iter().map(Listener::id).collect::<Vec<_>>(),
+        ["tcp:default", "ssl:default", "wss:default"]
+    );
+}
+
+#[test]
+fn fields_without_default_are_known() {
+    let mut config = boot("5.10.4", &Layers::default());
+    let text = "listeners.wss.x { bind = 1, max_conn_rate = \"1000/s\", ssl_options.password = secret }";
+    put(&mut config, text, "merge").unwrap();
+    assert_eq!(config.text("listeners.wss.x.ssl_options.password"), Some("secret"));
+    assert_eq!(config.value("listeners.wss.default.max_conn_rate"), None);
+}
