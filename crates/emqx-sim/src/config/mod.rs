@@ -28,6 +28,7 @@ pub mod hocon;
 mod kind;
 mod listeners;
 mod profile;
+mod put;
 mod read;
 mod schema;
 mod settings;
@@ -45,10 +46,11 @@ pub use error::ConfigError;
 pub use gateways::GatewayListener;
 pub use listeners::{Bind, Listener, ListenerChanges, ListenerRuntime, NodeListeners};
 pub use profile::{Edition, Profile};
+pub use put::Put;
 pub use read::unknown_node;
 pub use settings::{DashboardListener, TlsFiles};
 pub use store::save_cluster_hocon;
-pub use update::{Applied, Mode, Put, StartCheck};
+pub use update::{Applied, Mode, StartCheck};
 
 use serde_json::{Map, Value};
 

@@ -155,3 +155,35 @@ fn answers_are_those_of_real_brokers() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n\n"));
 }
+
+#[test]
+fn listeners_of_several_nodes_are_shown_together() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/recordings/5.10.4/cluster");
+    let mut config = recorded_broker("5.10.4");
+    config.put(&Put { text: &cluster_listeners(), ..Put::default() }, &mut |_| Ok(())).unwrap();
+    let up = |node: &str, connections| {
+        let listeners = [("tcp:default".to_owned(), ListenerRuntime { running: true, connections })].into();
+        NodeListeners { node: node.into(), listeners }
+    };
+    let [one, two, three] = ["emqx1@127.0.0.1", "emqx2@127.0.0.1", "emqx3@127.0.0.1"];
+    let all = vec![up(three, 0), up(two, 0), up(one, 0)];
+    let rows = [
+        ("read-014-listeners", config.get_listeners(None, &all)),
+        ("read-015-listeners-status", config.get_listeners_status(&all)),
+        ("stopped-005-listeners", config.get_listeners(None, &[up(three, 19), up(one, 0)])),
+    ];
+    for (name, answer) in rows {
+        let file: Value =
+            serde_json::from_str(&fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), file["response"]["body"], "{name}");
+    }
+    let down = NodeListeners { node: two.into(), ..NodeListeners::default() };
+    assert!(config.get_listeners(Some("tcp"), &[up(one, 0), down]).body.contains("\"running\":\"inconsistent\""));
+}
+
+/// The recorded cluster had its first node on 1881 and the other types off.
+fn cluster_listeners() -> String {
+    let off = [("ssl", 8883), ("ws", 8083), ("wss", 8084)]
+        .map(|(kind, port)| format!("{kind}.default {{ bind = {port}, enable = false }}"));
+    format!("listeners {{ tcp.default.bind = 1881, {} }}", off.join(", "))
+}
