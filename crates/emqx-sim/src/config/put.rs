@@ -7,6 +7,7 @@ use super::check;
 use super::error::{ConfigError, message};
 use super::hocon;
 use super::update::{Applied, Mode, StartCheck};
+use super::value::merge_maps;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -34,6 +35,9 @@ impl Config {
             return self.no_text(ConfigError::Empty { mode, ignore_readonly });
         }
         self.drop_readonly(&mut given, ignore_readonly)?;
+        if mode == Mode::Merge {
+            given = self.with_dashboard_binds(given);
+        }
         let filled = self.checked(&given)?;
         self.apply_all(filled, mode, can_start)
     }
@@ -62,6 +66,20 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Merging into `dashboard` kept the port in force on real brokers, although other defaults come back: without
+    /// this the API would vanish, for the default bind means off.
+    fn with_dashboard_binds(&self, given: Map<String, Value>) -> Map<String, Value> {
+        if !given.contains_key("dashboard") {
+            return given;
+        }
+        let binds = ["http", "https"].into_iter().filter_map(|kind| {
+            let bind = self.value(&format!("dashboard.listeners.{kind}.bind"))?;
+            Some((kind.to_owned(), json!({"bind": bind})))
+        });
+        let kept = json!({"listeners": binds.collect::<Map<_, _>>()});
+        merge_maps(Map::from_iter([("dashboard".to_owned(), kept)]), given)
     }
 
     fn checked(&self, given: &Map<String, Value>) -> Result<BTreeMap<String, Value>, ConfigError> {

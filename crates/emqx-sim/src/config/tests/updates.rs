@@ -138,3 +138,14 @@ fn fields_without_default_are_known() {
     assert_eq!(config.text("listeners.wss.x.ssl_options.password"), Some("secret"));
     assert_eq!(config.value("listeners.wss.default.max_conn_rate"), None);
 }
+
+#[test]
+fn merging_into_the_dashboard_keeps_its_port() {
+    let environment = vec![("EMQX_DASHBOARD__LISTENERS__HTTP__BIND".to_owned(), "18090".to_owned())];
+    let mut config = boot("5.10.4", &Layers { environment, ..Layers::default() });
+    put(&mut config, "dashboard.cors = true", "merge").unwrap();
+    assert_eq!(config.number("dashboard.listeners.http.bind"), Some(18090));
+    assert!(config.cluster_hocon().contains("bind = 18090"));
+    put(&mut config, "dashboard.listeners.http.bind = 18091", "merge").unwrap();
+    assert_eq!(config.number("dashboard.listeners.http.bind"), Some(18091));
+}
