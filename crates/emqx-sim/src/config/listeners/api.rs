@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// One listener on one node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ListenerRuntime {
     pub running: bool,
     pub connections: u64,
 }
 
 /// All listeners of one running node, by id.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct NodeListeners {
     pub node: String,
     pub listeners: BTreeMap<String, ListenerRuntime>,
