@@ -1,0 +1,86 @@
+//! The clients of one node as the rest of the node sees them: counts, eviction, and whether new ones are welcome.
+//! The MQTT listeners implement [`Clients`]; [`Synthetic`] stands in where only the numbers matter.
+
+use std::sync::{Mutex, MutexGuard};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Connected clients.
+    pub connected: u64,
+    /// In-memory sessions whose client is away.
+    pub disconnected: u64,
+    /// Durable sessions of clients that are away; they belong to the cluster, not to a node.
+    #[serde(default)]
+    pub durable_offline: u64,
+}
+
+impl Counts {
+    pub fn sessions(&self) -> u64 {
+        self.connected + self.disconnected
+    }
+}
+
+pub trait Clients: Send + Sync {
+    fn counts(&self) -> Counts;
+    /// Closes up to `limit` connections; their sessions stay.
+    fn evict_connections(&self, limit: u64);
+    /// Gives away up to `limit` sessions whose client is away and says how many.
+    fn evict_sessions(&self, limit: u64) -> u64;
+    /// Takes over sessions that another node gave away.
+    fn receive_sessions(&self, count: u64);
+    fn refuse(&self, refuse: bool);
+}
+
+/// Numbers set by a test.
+#[derive(Debug, Default)]
+pub struct Synthetic(Mutex<Counts>);
+
+impl Synthetic {
+    pub fn set(&self, counts: Counts) {
+        *self.lock() = counts;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().expect("no code panics while it holds the counts")
+    }
+}
+
+impl Clients for Synthetic {
+    fn counts(&self) -> Counts {
+        *self.lock()
+    }
+
+    fn evict_connections(&self, limit: u64) {
+        let mut counts = self.lock();
+        let evicted = counts.connected.min(limit);
+        counts.connected -= evicted;
+        counts.disconnected += evicted;
+    }
+
+    fn evict_sessions(&self, limit: u64) -> u64 {
+        let mut counts = self.lock();
+        let evicted = counts.disconnected.min(limit);
+        counts.disconnected -= evicted;
+        evicted
+    }
+
+    fn receive_sessions(&self, count: u64) {
+        self.lock().disconnected += count;
+    }
+
+    fn refuse(&self, _refuse: bool) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evicted_connections_leave_their_sessions() {
+        let clients = Synthetic::default();
+        clients.set(Counts { connected: 7, disconnected: 1, durable_offline: 0 });
+        clients.evict_connections(5);
+        assert_eq!(clients.counts(), Counts { connected: 2, disconnected: 6, durable_offline: 0 });
+        assert_eq!(clients.evict_sessions(10), 6);
+    }
+}

@@ -1,0 +1,4 @@
+mod layers;
+mod properties;
+mod recordings;
+mod updates;

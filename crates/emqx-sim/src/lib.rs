@@ -1,0 +1,22 @@
+//! A stand-in for EMQX brokers: what an operator sees of them, without Erlang.
+//!
+//! [`node::Node`] is one broker with its volume; nodes talk through [`rpc::Peers`] as Erlang nodes do. The HTTP API is a
+//! function from [`http::Call`] to [`http::Reply`]; [`http::serve`] puts it on sockets. Tests start nodes with
+//! [`local::Network`]; pods run the same node through `pod`.
+
+pub mod admin;
+pub mod clients;
+pub mod config;
+mod evacuation;
+pub mod faults;
+pub mod http;
+mod license;
+pub mod local;
+pub mod node;
+pub mod pod;
+mod rebalance;
+pub mod rpc;
+pub mod shared;
+mod storage;
+pub mod timings;
+pub mod volume;

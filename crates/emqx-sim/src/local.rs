@@ -1,0 +1,111 @@
+//! Nodes of one process: calls are function calls. For tests; pods talk over TCP.
+
+use crate::clients::Synthetic;
+use crate::config::{BootError, Layers, Profile};
+use crate::node::{Exit, Node, Parts};
+use crate::rpc::{CallError, Peers, Phase, Request, Response};
+use crate::timings::Timings;
+use crate::volume::Volume;
+use futures::future::{BoxFuture, FutureExt};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+use tokio::task::{AbortHandle, JoinHandle};
+
+/// A network with one cookie; nodes discover each other by the list given to [`Network::new`].
+#[derive(Default)]
+pub struct Network {
+    nodes: Mutex<BTreeMap<String, Weak<Node>>>,
+    seeds: Vec<String>,
+}
+
+struct Link(Arc<Network>);
+
+impl Peers for Link {
+    fn call<'a>(&'a self, to: &'a str, request: Request) -> BoxFuture<'a, Result<Response, CallError>> {
+        async move {
+            let node = self.0.find(to).filter(|node| node.phase() != Phase::Stopped).ok_or(CallError::Down)?;
+            Ok(node.answer(request).await)
+        }
+        .boxed()
+    }
+
+    fn discover(&self) -> BoxFuture<'_, Vec<String>> {
+        async { self.0.seeds.clone() }.boxed()
+    }
+}
+
+/// What a test says about a node; the rest is as shipped.
+pub struct Spec {
+    pub profile: Profile,
+    pub name: String,
+    pub folder: PathBuf,
+    /// Environment variables as a pod sets them.
+    pub environment: Vec<(String, String)>,
+    pub timings: Timings,
+}
+
+impl Spec {
+    pub fn new(version: &str, name: &str, folder: impl Into<PathBuf>) -> Result<Self, String> {
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let environment = vec![
+            set("EMQX_NODE__NAME", name),
+            set("EMQX_NODE__COOKIE", "testing"),
+            set("EMQX_NODE__DATA_DIR", "data"),
+            set("EMQX_DASHBOARD__LISTENERS__HTTP__BIND", "18083"),
+        ];
+        let (name, folder) = (name.to_owned(), folder.into());
+        Ok(Self { profile: version.parse()?, name, folder, environment, timings: Timings::instant_boot() })
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running node; dropping it is a kill without warning.
+pub struct Running {
+    pub node: Arc<Node>,
+    pub clients: Arc<Synthetic>,
+    task: AbortHandle,
+    /// Resolves when the node ends by itself.
+    pub exit: JoinHandle<Exit>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.node.stop_evacuation_task();
+    }
+}
+
+impl Network {
+    pub fn new(seeds: &[&str]) -> Arc<Self> {
+        Arc::new(Self { nodes: Mutex::default(), seeds: seeds.iter().map(|seed| (*seed).to_owned()).collect() })
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Node>> {
+        self.nodes.lock().expect("no code panics while it holds the nodes").get(name)?.upgrade()
+    }
+
+    pub fn start(self: &Arc<Self>, spec: Spec) -> Result<Running, BootError> {
+        let Spec { profile, name, folder, environment, timings } = spec;
+        let cluster = std::fs::read_to_string(folder.join("configs/cluster.hocon")).unwrap_or_default();
+        let clients = Arc::new(Synthetic::default());
+        let node = Node::new(Parts {
+            profile,
+            layers: Layers { cluster, environment, ..Layers::default() },
+            etc: folder.clone(),
+            volume: Volume::new(folder),
+            clients: clients.clone(),
+            peers: Arc::new(Link(self.clone())),
+            timings,
+        })?;
+        let mut nodes = self.nodes.lock().expect("no code panics while it holds the nodes");
+        nodes.insert(name, Arc::downgrade(&node));
+        let exit = tokio::spawn(node.clone().run());
+        Ok(Running { node, clients, task: exit.abort_handle(), exit })
+    }
+}

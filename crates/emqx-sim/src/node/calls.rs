@@ -1,0 +1,117 @@
+//! Answers to other nodes. Only a running node does more than say who it is.
+
+use super::{Node, lock};
+use crate::rpc::{Phase, Pong, Request, Response};
+use crate::shared::{Change, Role};
+use std::sync::Arc;
+
+impl Node {
+    pub async fn answer(self: &Arc<Self>, request: Request) -> Response {
+        if self.faults().silent {
+            return std::future::pending().await;
+        }
+        match (self.phase(), request) {
+            (_, Request::Ping) => Response::Pong(self.pong()),
+            (Phase::Booting, Request::Apply(_) | Request::Adopt(_)) => Response::NotRunning,
+            (_, Request::Apply(change)) => self.apply(change),
+            (Phase::Running, request) => self.answer_running(request).await,
+            (Phase::Booting | Phase::Joining | Phase::Stopped, _) => Response::NotRunning,
+        }
+    }
+
+    fn pong(&self) -> Pong {
+        Pong {
+            name: self.name.clone(),
+            phase: self.phase(),
+            role: self.role,
+            version: self.version(),
+            uptime_ms: self.uptime_ms(),
+            members: self.shared().members.keys().cloned().collect(),
+        }
+    }
+
+    fn apply(&self, change: Change) -> Response {
+        self.shared().apply(change);
+        self.remember();
+        Response::Done
+    }
+
+    async fn answer_running(self: &Arc<Self>, request: Request) -> Response {
+        match request {
+            Request::Ping => Response::Pong(self.pong()),
+            Request::Apply(change) => self.apply(change),
+            Request::Info => Response::Value(self.info()),
+            Request::Stats => Response::Value(self.stats()),
+            Request::Listeners => Response::Listeners(self.own_listeners()),
+            Request::Counts => Response::Counts(self.clients.counts()),
+            Request::Join { name, role } => self.admit(name, role).await,
+            Request::Copy => self.joined(),
+            Request::Adopt(roots) => {
+                self.adopt(roots);
+                Response::Done
+            }
+            Request::ConfigText(key) => Response::Text(Some(self.config().get_text(key.as_deref()).body)),
+            Request::ConfigJson => Response::Text(Some(self.config().get_json().body)),
+            Request::StartEvacuation(options) => done(self.start_evacuation(options)),
+            Request::StopEvacuation => done(self.stop_evacuation()),
+            Request::EvacuationStatus => {
+                Response::Value(self.evacuation_status().await.unwrap_or(serde_json::Value::Null))
+            }
+            Request::StartRebalance(options) => done(self.start_rebalance(options).await),
+            Request::StopRebalance => done(self.stop_rebalance().await),
+            Request::RebalanceStatus => Response::Value(self.rebalance_status().unwrap_or(serde_json::Value::Null)),
+            Request::BeDonor { coordinator, donor } => done(self.be_donor(&coordinator, donor)),
+            Request::UpdateDonor(donor) => {
+                *lock(&self.donor) = Some(donor);
+                Response::Done
+            }
+            Request::FreeDonor { coordinator } => {
+                self.free_donor(&coordinator);
+                Response::Done
+            }
+            Request::EvictConnections(limit) => {
+                self.clients.evict_connections(limit);
+                Response::Number(self.clients.counts().connected)
+            }
+            Request::EvictSessions(limit) => Response::Number(self.clients.evict_sessions(limit)),
+            Request::ReceiveSessions(count) => {
+                self.clients.receive_sessions(count);
+                Response::Done
+            }
+            Request::Leave => {
+                let node = self.clone();
+                self.spawn(async move {
+                    if let Err(exit) = node.leave().await {
+                        tracing::error!(node = node.name, "{exit}");
+                    }
+                });
+                Response::Done
+            }
+            Request::Invite { inviter } => match self.join(&inviter).await {
+                Ok(true) => Response::Done,
+                Ok(false) => Response::Refused("join_failed".to_owned()),
+                Err(exit) => Response::Refused(exit.to_string()),
+            },
+            Request::Backups => Response::Value(self.backups()),
+            Request::ReadBackup(name) => Response::Bytes(self.read_backup(&name)),
+            Request::DeleteBackup(name) => Response::Number(u64::from(self.delete_backup(&name))),
+        }
+    }
+
+    async fn admit(&self, name: String, role: Role) -> Response {
+        self.change(Change::Member(name, role)).await;
+        self.joined()
+    }
+
+    fn joined(&self) -> Response {
+        let cluster_hocon = self.config().cluster_hocon();
+        Response::Joined { shared: Box::new(self.shared().clone()), cluster_hocon }
+    }
+}
+
+fn done(result: Result<(), &'static str>) -> Response {
+    match result {
+        Ok(()) => Response::Done,
+        Err(reason) => Response::Refused(reason.to_owned()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Becoming a member. A fresh core joins the oldest core it discovers and throws its own state away; while it does, its
+//! port is closed. A core that is a member already waits for the others to come.
+
+use super::{Exit, Node};
+use crate::config::{Config, Layers};
+use crate::rpc::{Phase, Pong, Request, Response};
+use crate::shared::{Change, Role, Shared};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::time::sleep;
+
+impl Node {
+    /// Autocluster: only at boot, until every discovered node is a member and runs.
+    pub(super) async fn find_cluster(self: &Arc<Self>) -> Result<Infallible, Exit> {
+        let alone = matches!(self.config().discovery_strategy(), "manual" | "singleton");
+        if alone || self.role == Role::Replicant {
+            return std::future::pending().await;
+        }
+        sleep(self.timings.singleton).await;
+        loop {
+            let mut found = self.discover().await;
+            found.retain(|name| *name != self.name);
+            let mut running = Vec::new();
+            for name in &found {
+                running.extend(self.ping(name).await.filter(|pong| pong.phase == Phase::Running));
+            }
+            let members = self.shared().members.clone();
+            if !found.is_empty() && running.len() == found.len() && found.iter().all(|name| members.contains_key(name)) {
+                return std::future::pending().await;
+            }
+            running.retain(|pong| pong.role == Role::Core && !members.contains_key(&pong.name));
+            if let Some(target) = self.join_target(&running, members.len()) {
+                self.join(&target).await?;
+            }
+            sleep(self.timings.discovery).await;
+        }
+    }
+
+    fn join_target(&self, strangers: &[Pong], members: usize) -> Option<String> {
+        if members > 1 {
+            return None;
+        }
+        let oldest = |clustered: bool| {
+            let fits = strangers.iter().filter(move |pong| (pong.members.len() > 1) == clustered);
+            fits.max_by(|a, b| (a.uptime_ms, &b.name).cmp(&(b.uptime_ms, &a.name)))
+        };
+        if let Some(pong) = oldest(true) {
+            return Some(pong.name.clone());
+        }
+        let other = oldest(false)?;
+        let me = (self.uptime_ms(), &other.name);
+        ((other.uptime_ms, &self.name) > me).then(|| other.name.clone())
+    }
+
+    /// Applications stop, state is replaced, applications start.
+    pub(super) async fn join(self: &Arc<Self>, target: &str) -> Result<bool, Exit> {
+        tracing::info!(node = self.name, target, "joining");
+        self.enter(Phase::Joining);
+        self.stop_evacuation_task();
+        sleep(self.timings.join).await;
+        let joined = self.become_member(target).await;
+        self.open().await?;
+        Ok(joined)
+    }
+
+    pub(super) async fn become_member(&self, target: &str) -> bool {
+        let request = Request::Join { name: self.name.clone(), role: self.role };
+        match self.call(target, request).await {
+            Ok(Response::Joined { shared, cluster_hocon }) => {
+                self.take_over(*shared, cluster_hocon);
+                true
+            }
+            other => {
+                tracing::warn!(node = self.name, target, "failed to join: {other:?}");
+                false
+            }
+        }
+    }
+
+    /// The cluster's state and configuration replace our own.
+    pub(super) fn take_over(&self, shared: Shared, cluster_hocon: String) {
+        *self.shared() = shared;
+        if let Err(error) = crate::config::save_cluster_hocon(self.volume.path(), &cluster_hocon) {
+            tracing::error!(node = self.name, "failed to write cluster.hocon: {error}");
+        }
+        let layers = Layers { cluster: cluster_hocon, ..self.layers.clone() };
+        match Config::boot(self.profile, &layers) {
+            Ok((config, _)) => *self.config() = config,
+            Err(error) => tracing::error!(node = self.name, "failed to use the cluster's configuration: {error}"),
+        }
+    }
+
+    /// Leaves the cluster and goes on as a cluster of one, until the next boot.
+    pub(super) async fn leave(self: &Arc<Self>) -> Result<(), Exit> {
+        for (name, _) in self.other_members() {
+            // A peer that is down learns it from the others.
+            let _ = self.call(&name, Request::Apply(Change::Gone(self.name.clone()))).await;
+        }
+        self.enter(Phase::Joining);
+        self.stop_evacuation_task();
+        {
+            let mut shared = self.shared();
+            *shared = Shared::default();
+            shared.apply(Change::Member(self.name.clone(), self.role));
+        }
+        sleep(self.timings.join).await;
+        self.open().await
+    }
+}

@@ -1,0 +1,121 @@
+//! What a node sees of its cluster: asked when needed, so that a peer that hangs is silent and one that is gone is down.
+
+use super::{Node, lock};
+use crate::rpc::{CallError, Phase, Pong, Request, Response};
+use crate::shared::{Change, Role};
+use futures::future::{FutureExt, join_all};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// One member as seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Running,
+    /// In the cluster, but not answering for itself: booting, joining or hung.
+    Silent,
+    Stopped,
+}
+
+/// How long a node is asked that did not answer for so long that it counts as stopped.
+const PROBE: Duration = Duration::from_millis(50);
+/// Pings are answered by every phase at once; only a broken link takes longer.
+const PING: Duration = Duration::from_millis(900);
+
+impl Node {
+    pub(super) fn other_members(&self) -> Vec<(String, Role)> {
+        let members = self.shared().members.clone();
+        members.into_iter().filter(|(name, _)| *name != self.name).collect()
+    }
+
+    pub(super) async fn discover(&self) -> Vec<String> {
+        self.peers.discover().await
+    }
+
+    pub async fn ping(&self, to: &str) -> Option<Pong> {
+        match timeout(PING, self.peers.call(to, Request::Ping)).await {
+            Ok(Ok(Response::Pong(pong))) => Some(pong),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Calls a node, this one included. A node that stays silent is called down after a while.
+    pub fn call<'a>(
+        &'a self,
+        to: &'a str,
+        request: Request,
+    ) -> futures::future::BoxFuture<'a, Result<Response, CallError>> {
+        async move {
+            let since = lock(&self.silent_since).get(to).copied();
+            let lost = since.is_some_and(|since| since.elapsed() > self.timings.net_tick);
+            let limit = if lost { PROBE } else { self.timings.call };
+            let answer = timeout(limit, self.peers.call(to, request)).await;
+            let mut silent = lock(&self.silent_since);
+            match answer {
+                Ok(answer) => {
+                    silent.remove(to);
+                    answer
+                }
+                Err(_) if lost => Err(CallError::Down),
+                Err(_) => {
+                    silent.entry(to.to_owned()).or_insert_with(|| Instant::now() - limit);
+                    Err(CallError::Silent)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Asks all members at once; cores that are down stay in the list, replicants do not.
+    pub async fn ask_members(&self, request: Request) -> Vec<(String, Role, Result<Response, CallError>)> {
+        let members = self.shared().members.clone();
+        let asked = members.into_iter().map(|(name, role)| {
+            let request = request.clone();
+            async move {
+                let answer = self.call(&name, request).await;
+                (name, role, answer)
+            }
+        });
+        join_all(asked).await
+    }
+
+    pub async fn seen(&self, name: &str) -> Seen {
+        match self.call(name, Request::Ping).await {
+            Ok(Response::Pong(pong)) if pong.phase == Phase::Running => Seen::Running,
+            Ok(Response::Pong(pong)) if pong.phase == Phase::Stopped => Seen::Stopped,
+            Err(CallError::Down | CallError::WrongCookie) => Seen::Stopped,
+            Ok(_) | Err(CallError::Silent) => Seen::Silent,
+        }
+    }
+
+    /// Names of the members that run, this one included.
+    pub async fn running(&self) -> Vec<String> {
+        let pongs = self.ask_members(Request::Ping).await;
+        let runs = |answer: &Result<Response, CallError>| {
+            matches!(answer, Ok(Response::Pong(pong)) if pong.phase == Phase::Running)
+        };
+        pongs.into_iter().filter(|(_, _, answer)| runs(answer)).map(|(name, _, _)| name).collect()
+    }
+
+    pub async fn is_running_member(&self, name: &str) -> bool {
+        self.shared().members.contains_key(name) && self.seen(name).await == Seen::Running
+    }
+
+    /// Changes the shared state here and on every member that can be reached.
+    pub async fn change(&self, change: Change) {
+        self.shared().apply(change.clone());
+        self.remember();
+        let told = self.other_members().into_iter().map(|(name, _)| {
+            let change = change.clone();
+            async move {
+                // A member that is down copies the state when it boots.
+                let _ = timeout(PING, self.peers.call(&name, Request::Apply(change))).await;
+            }
+        });
+        join_all(told).await;
+    }
+
+    pub(crate) fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+        tokio::spawn(work).abort_handle()
+    }
+}
