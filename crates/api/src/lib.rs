@@ -3,6 +3,9 @@
 //! One module per API version holds plain types; [`hub`] is the version that is stored and that the operator works
 //! with. The doc comment of a field is its manual: it becomes the description in the CRD, so `kubectl explain` shows it.
 
+// Printer columns repeat attribute names by nature.
+#![allow(clippy::duplicated_attributes)]
+
 mod crd;
 mod keys;
 pub mod normalize;

@@ -69,7 +69,7 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     for (root, value) in given {
         mistakes.collect(check_root(root, value, image.as_ref()));
     }
-    let visible = mistakes.collect(with_secrets(given, &mut |reference| Ok(reference.stand_in(references)?)));
+    let visible = mistakes.collect(with_secrets(given, &mut |reference| reference.stand_in(references)));
     let filled = mistakes.collect(with_secrets(given, &mut |reference| reference.value(references)));
     let env = listeners::from_environment(&cr.spec.core_template.spec.node.env);
     let dashboard = mistakes.collect(listeners::dashboard(given.get("dashboard")));

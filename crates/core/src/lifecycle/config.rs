@@ -22,7 +22,7 @@ pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     match running_revision(desired, world) {
         Running::Nothing => part.ensure(world, marked(files, revision), Stage::Config),
         Running::Revision(running) if running == *revision => {
-            part.ensure(world, marked(files, revision), Stage::Config)
+            part.ensure(world, marked(files, revision), Stage::Config);
         }
         Running::Revision(_) | Running::Unknown if world.broker.fresh().is_some() => {
             if !desired.config.runtime_roots.is_empty() {
