@@ -169,9 +169,9 @@ impl Node {
     /// Running nodes that are not evacuating themselves.
     async fn recipients(&self, options: &Options) -> Vec<String> {
         let statuses = self.ask_members(Request::EvacuationStatus).await;
-        let free = statuses.into_iter().filter(|(name, _, answer)| {
-            *name != self.name && matches!(answer, Ok(Response::Value(Value::Null)))
-        });
+        let free = statuses
+            .into_iter()
+            .filter(|(name, _, answer)| *name != self.name && matches!(answer, Ok(Response::Value(Value::Null))));
         let wanted = |name: &String| options.migrate_to.as_ref().is_none_or(|wanted| wanted.contains(name));
         free.map(|(name, _, _)| name).filter(wanted).collect()
     }

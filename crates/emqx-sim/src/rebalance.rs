@@ -118,7 +118,8 @@ impl Node {
         let task = self.spawn(async move { node.balance().await });
         let donor_average = average(donors, |counts| counts.connected);
         let (donors, recipients) = (donor_names, recipient_names);
-        *slot = Some(Rebalance { options, state: State::WaitHealthCheck, donors, recipients, donor_average, goal, task });
+        *slot =
+            Some(Rebalance { options, state: State::WaitHealthCheck, donors, recipients, donor_average, goal, task });
         Ok(())
     }
 

@@ -54,8 +54,7 @@ fn check_token(node: &Node, token: &str) -> Result<(), Refusal> {
 
 fn check_key(node: &Node, call: &Call, operation: Operation, key: &str, secret: &str) -> Result<(), Refusal> {
     if let Some(path) = operation.token_only() {
-        let text =
-            format!("Please use bearer Token instead, using API key/secret in {path} path is not permitted");
+        let text = format!("Please use bearer Token instead, using API key/secret in {path} path is not permitted");
         return Err(refuse(401, "API_KEY_NOT_ALLOW", &text));
     }
     let shared = node.shared();

@@ -12,8 +12,13 @@ fn problem(path: &str, reason: &Value, value: &Value) -> Bad {
 
 /// A field that nobody knows is refused.
 pub(super) fn only(body: &Value, known: &[&str]) -> Result<(), Bad> {
-    let unknown: Vec<&str> =
-        body.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    let unknown: Vec<&str> = body
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !known.contains(name))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }

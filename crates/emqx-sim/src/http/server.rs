@@ -128,7 +128,8 @@ fn percent_decode(text: &str) -> String {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         let ahead = rest.clone().take(2).collect::<Vec<_>>();
-        match std::str::from_utf8(&ahead).ok().filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        match std::str::from_utf8(&ahead).ok().filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
             Some(decoded) => {
                 bytes.push(decoded);
                 rest.nth(1);

@@ -7,8 +7,16 @@ use crate::shared::{ApiKey, Change, Role, Secret};
 use sha2::{Digest, Sha512};
 
 pub(crate) const SCOPES: [&str; 10] = [
-    "access_control", "audit", "cluster_operations", "connections", "data_integration", "gateways", "license",
-    "monitoring", "publish", "system",
+    "access_control",
+    "audit",
+    "cluster_operations",
+    "connections",
+    "data_integration",
+    "gateways",
+    "license",
+    "monitoring",
+    "publish",
+    "system",
 ];
 
 /// One good line.
@@ -35,7 +43,11 @@ impl Node {
     async fn take_keys(&self, text: &str) {
         for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
             let Some(line) = parse(self.profile, line) else {
-                tracing::error!(node = self.name, "line {} of the API key file is malformed; the rest is skipped", number + 1);
+                tracing::error!(
+                    node = self.name,
+                    "line {} of the API key file is malformed; the rest is skipped",
+                    number + 1
+                );
                 return;
             };
             let key = line.into_key();

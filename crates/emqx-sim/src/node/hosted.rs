@@ -5,8 +5,19 @@ use crate::config::{Edition, ListenerRuntime, NodeListeners};
 use serde_json::{Map, Value, json};
 
 const COUNTERS: [&str; 13] = [
-    "channels", "cluster_sessions", "connections", "delayed", "live_connections", "retained", "routes", "sessions",
-    "suboptions", "subscribers", "subscriptions", "subscriptions.shared", "topics",
+    "channels",
+    "cluster_sessions",
+    "connections",
+    "delayed",
+    "live_connections",
+    "retained",
+    "routes",
+    "sessions",
+    "suboptions",
+    "subscribers",
+    "subscriptions",
+    "subscriptions.shared",
+    "topics",
 ];
 
 impl Node {

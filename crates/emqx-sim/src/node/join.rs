@@ -25,7 +25,8 @@ impl Node {
                 running.extend(self.ping(name).await.filter(|pong| pong.phase == Phase::Running));
             }
             let members = self.shared().members.clone();
-            if !found.is_empty() && running.len() == found.len() && found.iter().all(|name| members.contains_key(name)) {
+            if !found.is_empty() && running.len() == found.len() && found.iter().all(|name| members.contains_key(name))
+            {
                 return std::future::pending().await;
             }
             running.retain(|pong| pong.role == Role::Core && !members.contains_key(&pong.name));

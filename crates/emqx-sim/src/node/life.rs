@@ -117,7 +117,8 @@ impl Node {
     async fn boot_replicant(&self) -> Result<(), Exit> {
         loop {
             for core in self.discover().await {
-                let same = self.ping(&core).await.filter(|pong| pong.phase == Phase::Running && pong.role == Role::Core);
+                let same =
+                    self.ping(&core).await.filter(|pong| pong.phase == Phase::Running && pong.role == Role::Core);
                 if same.is_some_and(|pong| pong.version == self.version()) && self.become_member(&core).await {
                     return Ok(());
                 }

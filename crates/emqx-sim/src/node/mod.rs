@@ -1,12 +1,12 @@
 //! One EMQX node: its configuration, its part of the cluster's state, and the phases from boot to stop.
 //! `life` boots it, `join` makes it a member, `calls` answers other nodes, `view` is what it sees of them.
 
+mod backups;
 pub(crate) mod bootstrap;
 mod calls;
 mod hosted;
 mod join;
 mod life;
-mod backups;
 pub mod settings;
 mod view;
 

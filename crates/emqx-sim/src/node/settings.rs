@@ -18,10 +18,7 @@ impl Node {
     /// Runs a change of the configuration with the check whether listeners can start, then tells the others.
     pub async fn reconfigure<T>(
         &self,
-        change: impl FnOnce(
-            &mut Config,
-            &mut dyn FnMut(&Listener) -> Result<(), String>,
-        ) -> (T, Applied),
+        change: impl FnOnce(&mut Config, &mut dyn FnMut(&Listener) -> Result<(), String>) -> (T, Applied),
     ) -> T {
         let taken = self.taken_ports();
         let (answer, applied) = {
@@ -70,10 +67,7 @@ pub fn answered(result: Result<(Answer, Applied), Answer>) -> (Answer, Applied) 
 }
 
 /// `PUT /configs`: what was applied before a refusal stays applied.
-pub fn put_answered(
-    result: Result<Applied, ConfigError>,
-    profile: crate::config::Profile,
-) -> (Answer, Applied) {
+pub fn put_answered(result: Result<Applied, ConfigError>, profile: crate::config::Profile) -> (Answer, Applied) {
     match result {
         Ok(applied) => (Answer::empty(200), applied),
         Err(error) => {

@@ -91,9 +91,7 @@ impl Node {
     /// Names of the members that run, this one included.
     pub async fn running(&self) -> Vec<String> {
         let pongs = self.ask_members(Request::Ping).await;
-        let runs = |answer: &Result<Response, CallError>| {
-            matches!(answer, Ok(Response::Pong(pong)) if pong.phase == Phase::Running)
-        };
+        let runs = |answer: &Result<Response, CallError>| matches!(answer, Ok(Response::Pong(pong)) if pong.phase == Phase::Running);
         pongs.into_iter().filter(|(_, _, answer)| runs(answer)).map(|(name, _, _)| name).collect()
     }
 

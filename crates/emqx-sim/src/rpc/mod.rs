@@ -42,7 +42,10 @@ pub enum Request {
     Listeners,
     Counts,
     /// Become a member: a core for good, a replicant while it runs.
-    Join { name: String, role: Role },
+    Join {
+        name: String,
+        role: Role,
+    },
     /// What a member that restarts copies.
     Copy,
     Apply(Change),
@@ -55,15 +58,22 @@ pub enum Request {
     StartRebalance(rebalance::Options),
     StopRebalance,
     RebalanceStatus,
-    BeDonor { coordinator: String, donor: rebalance::Donor },
+    BeDonor {
+        coordinator: String,
+        donor: rebalance::Donor,
+    },
     UpdateDonor(rebalance::Donor),
-    FreeDonor { coordinator: String },
+    FreeDonor {
+        coordinator: String,
+    },
     EvictConnections(u64),
     EvictSessions(u64),
     ReceiveSessions(u64),
     /// Leave the cluster and go on alone.
     Leave,
-    Invite { inviter: String },
+    Invite {
+        inviter: String,
+    },
     Backups,
     ReadBackup(String),
     DeleteBackup(String),
@@ -79,7 +89,10 @@ pub enum Response {
     Number(u64),
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),
-    Joined { shared: Box<Shared>, cluster_hocon: String },
+    Joined {
+        shared: Box<Shared>,
+        cluster_hocon: String,
+    },
     /// The node is not ready for this request.
     NotRunning,
     /// The node understood and refuses, with the reason in EMQX's words.

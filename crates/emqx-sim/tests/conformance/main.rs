@@ -28,7 +28,10 @@ async fn conforms(version: &str, situation: &str) {
             }
         }
     }
-    println!("{version} {situation}: {passed} of {} calls conform, {excepted} excepted", recording::count(version, situation));
+    println!(
+        "{version} {situation}: {passed} of {} calls conform, {excepted} excepted",
+        recording::count(version, situation)
+    );
     assert!(failures.is_empty(), "{version} {situation}:\n{failures}");
     assert_eq!(passed + excepted, recording::count(version, situation), "a recording belongs to no scenario");
 }

@@ -5,11 +5,11 @@ use emqx_sim::http::Call;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-pub struct Recording {
+pub(crate) struct Recording {
     /// File name without `.json`.
-    pub name: String,
-    pub request: Value,
-    pub response: Value,
+    pub(crate) name: String,
+    pub(crate) request: Value,
+    pub(crate) response: Value,
 }
 
 fn folder(version: &str, situation: &str) -> PathBuf {
@@ -23,12 +23,12 @@ fn files(version: &str, situation: &str) -> Vec<PathBuf> {
     files
 }
 
-pub fn count(version: &str, situation: &str) -> usize {
+pub(crate) fn count(version: &str, situation: &str) -> usize {
     files(version, situation).len()
 }
 
 impl Recording {
-    pub fn of(version: &str, situation: &str, scenario: &str) -> Vec<Self> {
+    pub(crate) fn of(version: &str, situation: &str, scenario: &str) -> Vec<Self> {
         let read = |file: PathBuf| {
             let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
             let mut json: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
@@ -38,7 +38,7 @@ impl Recording {
         all.filter(|one| one.name.split('-').next() == Some(scenario)).collect()
     }
 
-    pub fn call(&self) -> Call {
+    pub(crate) fn call(&self) -> Call {
         let text = |field: &str| self.request[field].as_str().map(str::to_owned);
         let whole = text("path").unwrap();
         let (path, query) = whole.split_once('?').unwrap_or((&whole, ""));
@@ -50,7 +50,11 @@ impl Recording {
         Call {
             method: text("method").unwrap(),
             path: path.to_owned(),
-            query: query.split('&').filter_map(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect(),
+            query: query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .collect(),
             accept: text("accept"),
             content_type: text("content_type").or(kind.map(str::to_owned)),
             authorization: text("as").map(|who| {

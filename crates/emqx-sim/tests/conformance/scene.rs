@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-pub struct Scene {
+pub(crate) struct Scene {
     nodes: Vec<Running>,
     _folders: Vec<TempDir>,
 }
@@ -23,7 +23,8 @@ fn sites(version: &str) -> Vec<(String, String)> {
         let found = Recording::of(version, "durable", "ds").into_iter().find(|one| one.name.ends_with(name));
         found.map(|one| one.response["body"].clone()).unwrap()
     };
-    let all: Vec<String> = known("001-sites").as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    let all: Vec<String> =
+        known("001-sites").as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
     let shown = [(all[0].clone(), known("002-site")), (all[1].clone(), known("003-site"))];
     let mut sites: Vec<(String, String)> =
         shown.into_iter().map(|(id, site)| (site["node"].as_str().unwrap().to_owned(), id)).collect();
@@ -34,7 +35,7 @@ fn sites(version: &str) -> Vec<(String, String)> {
 }
 
 impl Scene {
-    pub async fn new(version: &str, situation: &str) -> Self {
+    pub(crate) async fn new(version: &str, situation: &str) -> Self {
         let names: &[&str] = match situation {
             "single" => &["emqx@127.0.0.1"],
             _ => &["emqx1@127.0.0.1", "emqx2@127.0.0.1", "emqx3@127.0.0.1"],
@@ -59,7 +60,7 @@ impl Scene {
         Self { nodes, _folders: folders }
     }
 
-    pub async fn play(&mut self, recording: &Recording) -> Reply {
+    pub(crate) async fn play(&mut self, recording: &Recording) -> Reply {
         self.prepare(recording).await;
         http::answer(&self.first(), &recording.call()).await
     }
@@ -90,7 +91,8 @@ impl Scene {
         call.path = "/api/v5/load_rebalance/global_status".to_owned();
         call.authorization = Some("Basic b3A6c2VjcmV0".to_owned());
         for _ in 0..600 {
-            let body: Value = serde_json::from_slice(&http::answer(&self.first(), &call).await.body).unwrap_or_default();
+            let body: Value =
+                serde_json::from_slice(&http::answer(&self.first(), &call).await.body).unwrap_or_default();
             if body["evacuations"][0]["state"] == *state {
                 return;
             }
@@ -106,13 +108,13 @@ fn spec(version: &str, situation: &str, name: &str, role: &str, folder: &std::pa
         .unwrap()
         .env("EMQX_NODE__ROLE", role)
         .env("EMQX_API_KEY__BOOTSTRAP_FILE", keys.to_str().unwrap());
-    // The single brokers ran as shipped, but for 5.8.9, whose ports are not the usual ones.
-    let spec = match situation {
-        "single" if version == "5.10.4" => spec,
-        _ => ["ssl", "ws", "wss"].iter().fold(spec.env("EMQX_LISTENERS__TCP__DEFAULT__BIND", "1881"), |spec, kind| {
-            spec.env(&format!("EMQX_LISTENERS__{}__DEFAULT__ENABLE", kind.to_uppercase()), "false")
-        }),
-    };
+    // The recorded brokers listened on one port only; the open source one had its API elsewhere.
+    let spec =
+        ["SSL", "WS", "WSS"].iter().fold(spec.env("EMQX_LISTENERS__TCP__DEFAULT__BIND", "1881"), |spec, kind| {
+            spec.env(&format!("EMQX_LISTENERS__{kind}__DEFAULT__ENABLE"), "false")
+        });
+    let api = if version == "5.8.9-ce" { "18093" } else { "18083" };
+    let spec = spec.env("EMQX_DASHBOARD__LISTENERS__HTTP__BIND", api);
     let spec = match situation {
         "single" => return spec,
         _ => spec.env("EMQX_CLUSTER__DISCOVERY_STRATEGY", "static"),

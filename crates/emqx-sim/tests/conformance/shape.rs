@@ -6,17 +6,40 @@ use serde_json::Value;
 
 /// Fields whose value a client acts on.
 const EXACT: [&str; 20] = [
-    "code", "node_status", "state", "status", "role", "edition", "version", "node", "core_node", "id", "type", "name",
-    "enable", "running", "process", "broker_status", "app_status", "node_name", "rel_vsn", "transition",
+    "code",
+    "node_status",
+    "state",
+    "status",
+    "role",
+    "edition",
+    "version",
+    "node",
+    "core_node",
+    "id",
+    "type",
+    "name",
+    "enable",
+    "running",
+    "process",
+    "broker_status",
+    "app_status",
+    "node_name",
+    "rel_vsn",
+    "transition",
 ];
 /// Lists that brokers give in no order.
 const SORT_BY: [&str; 4] = ["node", "core_node", "id", "name"];
 
-pub fn difference(recording: &Recording, reply: &Reply) -> Option<String> {
+pub(crate) fn difference(recording: &Recording, reply: &Reply) -> Option<String> {
     let wanted = &recording.response;
     if wanted["status"] != reply.status {
         let body = String::from_utf8_lossy(&reply.body);
-        return Some(format!("status {} instead of {}: {}", reply.status, wanted["status"], body.chars().take(200).collect::<String>()));
+        return Some(format!(
+            "status {} instead of {}: {}",
+            reply.status,
+            wanted["status"],
+            body.chars().take(200).collect::<String>()
+        ));
     }
     if wanted["content_type"].as_str() != reply.content_type {
         return Some(format!("content type {:?} instead of {}", reply.content_type, wanted["content_type"]));
@@ -37,7 +60,9 @@ fn text_difference(wanted: &str, given: &str) -> Option<String> {
         top.map(|line| line.split([' ', '{']).next().unwrap_or_default().to_owned()).collect()
     };
     let (wanted, given) = (roots(wanted), roots(given));
-    let odd = |from: &[String], among: &[String]| from.iter().filter(|root| !among.contains(root)).cloned().collect::<Vec<_>>();
+    let odd = |from: &[String], among: &[String]| {
+        from.iter().filter(|root| !among.contains(root)).cloned().collect::<Vec<_>>()
+    };
     let (missing, extra) = (odd(&wanted, &given), odd(&given, &wanted));
     (!missing.is_empty() || !extra.is_empty()).then(|| format!("missing {missing:?}, extra {extra:?}"))
 }

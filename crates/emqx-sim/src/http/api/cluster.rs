@@ -104,9 +104,9 @@ pub(super) async fn topology(ctx: &Context<'_>) -> Reply {
     let (cores, replicants): (Vec<_>, Vec<_>) =
         running.into_iter().partition(|name| members.get(name) == Some(&Role::Core));
     let streams = |name: &String| json!({"node": name, "streams": 10});
-    let rows = cores.iter().map(|core| {
-        json!({"core_node": core, "replicant_nodes": replicants.iter().map(streams).collect::<Value>()})
-    });
+    let rows = cores
+        .iter()
+        .map(|core| json!({"core_node": core, "replicant_nodes": replicants.iter().map(streams).collect::<Value>()}));
     Reply::json(&rows.collect())
 }
 

@@ -48,8 +48,7 @@ pub(super) async fn put(ctx: &Context<'_>) -> Reply {
         content_type: ctx.call.content_type.as_deref(),
     };
     let profile = ctx.node.profile;
-    let answer =
-        ctx.node.reconfigure(|config, can_start| put_answered(config.put(&request, can_start), profile)).await;
+    let answer = ctx.node.reconfigure(|config, can_start| put_answered(config.put(&request, can_start), profile)).await;
     answer.into()
 }
 
@@ -77,6 +76,12 @@ pub(super) async fn listeners(ctx: &Context<'_>) -> Reply {
 pub(super) async fn listeners_status(ctx: &Context<'_>) -> Reply {
     let nodes = everywhere(ctx).await;
     ctx.node.config().get_listeners_status(&nodes).into()
+}
+
+pub(super) fn listener(ctx: &Context<'_>) -> Reply {
+    // Before the configuration is locked: both read it.
+    let here = ctx.node.own_listeners();
+    ctx.node.config().get_listener(ctx.part(0), &here).into()
 }
 
 pub(super) async fn put_listener(ctx: &Context<'_>, id: Option<&str>) -> Reply {

@@ -22,7 +22,9 @@ pub(super) async fn list(ctx: &Context<'_>) -> Reply {
     let asked = ctx.node.ask_members(Request::Backups).await;
     let mut files: Vec<Value> = asked
         .into_iter()
-        .filter_map(|(_, _, answer)| if let Ok(Response::Value(Value::Array(files))) = answer { Some(files) } else { None })
+        .filter_map(
+            |(_, _, answer)| if let Ok(Response::Value(Value::Array(files))) = answer { Some(files) } else { None },
+        )
         .flatten()
         .collect();
     files.sort_by_key(|file| std::cmp::Reverse(file["created_at_sec"].as_i64()));

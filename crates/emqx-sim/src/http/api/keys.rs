@@ -65,7 +65,8 @@ fn shown(ctx: &Context<'_>, key: &ApiKey) -> Value {
 }
 
 fn rfc3339(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string())
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string())
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,9 +1,9 @@
 //! The licence in force and how to change it.
 
 use super::super::{Context, Reply};
+use crate::config::Put;
 use crate::license::License;
 use crate::node::settings::put_answered;
-use crate::config::Put;
 use serde_json::{Value, json};
 
 pub(super) fn show(ctx: &Context<'_>) -> Reply {
@@ -35,9 +35,7 @@ pub(super) async fn put(ctx: &Context<'_>) -> Reply {
 
 pub(super) fn setting(ctx: &Context<'_>) -> Reply {
     let config = ctx.node.config();
-    let value = |name: &str, default: &str| {
-        config.text(&format!("license.{name}")).unwrap_or(default).to_owned()
-    };
+    let value = |name: &str, default: &str| config.text(&format!("license.{name}")).unwrap_or(default).to_owned();
     Reply::json(&json!({
         "connection_low_watermark": value("connection_low_watermark", "75%"),
         "connection_high_watermark": value("connection_high_watermark", "80%"),

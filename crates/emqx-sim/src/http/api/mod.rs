@@ -48,7 +48,7 @@ pub(super) async fn handle(operation: O, ctx: &Context<'_>) -> Reply {
         O::Listeners => configs::listeners(ctx).await,
         O::AddListener => configs::put_listener(ctx, None).await,
         O::ListenersStatus => configs::listeners_status(ctx).await,
-        O::Listener => ctx.node.config().get_listener(ctx.part(0), &ctx.node.own_listeners()).into(),
+        O::Listener => configs::listener(ctx),
         O::PutListener => configs::put_listener(ctx, Some(ctx.part(0))).await,
         O::DeleteListener => configs::delete_listener(ctx).await,
         O::Gateways => configs::gateways(ctx),

@@ -10,8 +10,12 @@ use serde_json::{Map, Value, json};
 const NAMES: &str = include_str!("metrics.json");
 /// Not there before 5.9.
 const NEWER: [&str; 6] = [
-    "emqx_messages_dropped_quota_exceeded", "emqx_messages_dropped_receive_maximum", "emqx_routes_count",
-    "emqx_routes_max", "emqx_license_issued_at", "emqx_license_max_sessions",
+    "emqx_messages_dropped_quota_exceeded",
+    "emqx_messages_dropped_receive_maximum",
+    "emqx_routes_count",
+    "emqx_routes_max",
+    "emqx_license_issued_at",
+    "emqx_license_max_sessions",
 ];
 
 pub(super) async fn metrics(ctx: &Context<'_>) -> Reply {

@@ -61,9 +61,7 @@ async fn tell(ctx: &Context<'_>, request: Request) -> Reply {
     let name = ctx.part(0);
     match ctx.node.call(name, request).await {
         Ok(Response::Done) => Reply::json(&json!({})),
-        Ok(Response::Refused(reason)) => {
-            Reply::error(400, "BAD_REQUEST", &format!("error on node '{name}': {reason}"))
-        }
+        Ok(Response::Refused(reason)) => Reply::error(400, "BAD_REQUEST", &format!("error on node '{name}': {reason}")),
         Ok(_) | Err(_) => rpc_failed(),
     }
 }
@@ -150,8 +148,15 @@ pub(super) async fn start_rebalance(ctx: &Context<'_>) -> Reply {
 fn rebalance_options(ctx: &Context<'_>) -> Result<Options, Bad> {
     let body = &ctx.body;
     let mut known = vec![
-        "wait_health_check", "conn_evict_rate", "sess_evict_rate", "wait_takeover", "abs_conn_threshold",
-        "abs_sess_threshold", "rel_conn_threshold", "rel_sess_threshold", "nodes",
+        "wait_health_check",
+        "conn_evict_rate",
+        "sess_evict_rate",
+        "wait_takeover",
+        "abs_conn_threshold",
+        "abs_sess_threshold",
+        "rel_conn_threshold",
+        "rel_sess_threshold",
+        "nodes",
     ];
     if ctx.node.profile.since(5, 9) {
         known.extend(["conn_evict_rpc_timeout", "sess_evict_rpc_timeout"]);

@@ -128,7 +128,8 @@ pub(super) async fn put_replicas(ctx: &Context<'_>) -> Reply {
 /// A new target replaces the one before; each shard gets its share of the sites.
 async fn retarget(ctx: &Context<'_>, mut all: Vec<Shard>, sites: BTreeSet<String>) -> Reply {
     let mut storage = ctx.node.shared().storage.clone();
-    let unknown: Vec<&str> = sites.iter().filter(|site| !storage.sites.contains_key(*site)).map(String::as_str).collect();
+    let unknown: Vec<&str> =
+        sites.iter().filter(|site| !storage.sites.contains_key(*site)).map(String::as_str).collect();
     if !unknown.is_empty() {
         return refused(&format!("Unknown sites: {}", unknown.join(", ")));
     }
