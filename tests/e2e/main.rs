@@ -1,5 +1,8 @@
 //! Tests with real pods, by user story. Each has a namespace and an operator of its own.
 
+// A test that cannot go on panics; helpers of tests count as code otherwise.
+#![allow(clippy::unwrap_used)]
+
 mod configuration;
 mod examples;
 mod explained;
