@@ -84,12 +84,6 @@ pub struct Shared {
     pub config_changes: u64,
 }
 
-impl Default for Role {
-    fn default() -> Self {
-        Self::Core
-    }
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Change {
     Member(String, Role),

@@ -75,7 +75,7 @@ fn own_name() -> String {
 fn layers(root: &Path, node_name: &str) -> Result<(Layers, PathBuf)> {
     let mut environment: Vec<(String, String)> = std::env::vars().collect();
     environment.retain(|(name, _)| name != "EMQX_NODE_NAME" && name != "EMQX_NODE__NAME");
-    environment.push(("EMQX_NODE__NAME".to_owned(), format!("\"{node_name}\"")));
+    environment.push(("EMQX_NODE__NAME".to_owned(), node_name.to_owned()));
     let given = std::env::var("EMQX_NODE__DATA_DIR").unwrap_or_else(|_| "data".to_owned());
     let data = root.join(given.trim_matches('"'));
     std::fs::create_dir_all(&data).with_context(|| format!("failed to make {}", data.display()))?;
