@@ -1,6 +1,8 @@
 //! The clients of one node as the rest of the node sees them: counts, eviction, and whether new ones are welcome.
 //! The MQTT listeners implement [`Clients`]; [`Synthetic`] stands in where only the numbers matter.
 
+use crate::mqtt::{PeerRequest, PeerResponse};
+use futures::future::{BoxFuture, FutureExt};
 use std::sync::{Mutex, MutexGuard};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -29,6 +31,14 @@ pub trait Clients: Send + Sync {
     /// Takes over sessions that another node gave away.
     fn receive_sessions(&self, count: u64);
     fn refuse(&self, refuse: bool);
+    /// Answers the MQTT side of another node.
+    fn handle(&self, request: PeerRequest) -> BoxFuture<'_, PeerResponse> {
+        let answer = match request {
+            PeerRequest::TakeOver { .. } => PeerResponse::Session(None),
+            PeerRequest::Deliver(_) | PeerRequest::Import(_) | PeerRequest::Late { .. } => PeerResponse::Done,
+        };
+        async move { answer }.boxed()
+    }
 }
 
 /// Numbers set by a test.

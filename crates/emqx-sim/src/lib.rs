@@ -12,6 +12,7 @@ pub mod faults;
 pub mod http;
 mod license;
 pub mod local;
+pub mod mqtt;
 pub mod node;
 pub mod pod;
 mod rebalance;

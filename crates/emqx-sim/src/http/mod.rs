@@ -7,7 +7,7 @@ mod fields;
 mod routes;
 mod server;
 
-pub(crate) use server::{into_response, read};
+pub(crate) use server::{acceptor, into_response, read};
 pub use server::{serve, serve_pod};
 
 use crate::config::Answer;

@@ -40,7 +40,7 @@ pub async fn serve_pod(node: Arc<Node>) -> io::Result<()> {
     }
 }
 
-fn acceptor(etc: &Path, files: &TlsFiles) -> io::Result<TlsAcceptor> {
+pub(crate) fn acceptor(etc: &Path, files: &TlsFiles) -> io::Result<TlsAcceptor> {
     let place = |path: &str| path.replace("${EMQX_ETC_DIR}", &etc.display().to_string());
     let named = |path: &str, error: &dyn std::fmt::Display| io::Error::other(format!("failed to read {path}: {error}"));
     let chain = CertificateDer::pem_file_iter(place(&files.certificate))

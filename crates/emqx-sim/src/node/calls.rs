@@ -92,6 +92,7 @@ impl Node {
                 Ok(false) => Response::Refused("join_failed".to_owned()),
                 Err(exit) => Response::Refused(exit.to_string()),
             },
+            Request::Mqtt(request) => Response::Mqtt(self.clients.handle(request).await),
             Request::Backups => Response::Value(self.backups()),
             Request::ReadBackup(name) => Response::Bytes(self.read_backup(&name)),
             Request::DeleteBackup(name) => Response::Number(u64::from(self.delete_backup(&name))),

@@ -1,6 +1,7 @@
 //! What a node sees of its cluster: asked when needed, so that a peer that hangs is silent and one that is gone is down.
 
 use super::{Node, lock};
+use crate::mqtt::{PeerRequest, PeerResponse};
 use crate::rpc::{CallError, Phase, Pong, Request, Response};
 use crate::shared::{Change, Role};
 use futures::future::{FutureExt, join_all};
@@ -23,7 +24,7 @@ const PROBE: Duration = Duration::from_millis(50);
 const PING: Duration = Duration::from_millis(900);
 
 impl Node {
-    pub(super) fn other_members(&self) -> Vec<(String, Role)> {
+    pub fn other_members(&self) -> Vec<(String, Role)> {
         let members = self.shared().members.clone();
         members.into_iter().filter(|(name, _)| *name != self.name).collect()
     }
@@ -77,6 +78,15 @@ impl Node {
             }
         });
         join_all(asked).await
+    }
+
+    /// Hands something to the MQTT side of another node.
+    pub async fn pass_on(&self, to: &str, request: PeerRequest) -> Result<PeerResponse, String> {
+        match self.peers.call(to, Request::Mqtt(request)).await {
+            Ok(Response::Mqtt(answer)) => Ok(answer),
+            Ok(_) => Err(format!("{to} is not ready")),
+            Err(error) => Err(format!("{to}: {error}")),
+        }
     }
 
     pub async fn seen(&self, name: &str) -> Seen {

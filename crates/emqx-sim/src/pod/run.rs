@@ -1,8 +1,8 @@
 //! `emqx foreground`: one node from its environment and files until SIGTERM or until it ends by itself.
 
+use super::mqtt::{self, MqttClients};
 use super::{ctl, name};
 use crate::admin::{self, Admin};
-use crate::clients::Synthetic;
 use crate::config::{Config, Layers, Profile};
 use crate::http;
 use crate::node::{Node, Parts};
@@ -34,7 +34,7 @@ pub async fn foreground(pod: Pod) -> Result<()> {
     let Some(cookie) = config.cookie().map(str::to_owned) else {
         bail!("{node_name}: node.cookie is not set; set EMQX_NODE__COOKIE");
     };
-    let clients = Arc::new(Synthetic::default());
+    let clients = Arc::new(MqttClients::new(&node_name));
     let node = Node::new(Parts {
         profile: pod.profile,
         layers,
@@ -44,11 +44,15 @@ pub async fn foreground(pod: Pod) -> Result<()> {
         peers: Arc::new(Remote::new(node_name.clone(), cookie.clone(), discovery(&config))?),
         timings: Timings { boot: pod.boot, ..Timings::default() },
     })?;
+    clients.belong_to(&node);
     let ports = SocketAddr::from((Ipv4Addr::UNSPECIFIED, tcp::port(&node_name)));
     let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
     let admin_port = async {
         match pod.admin {
-            Some(address) => admin::serve(Admin { node: node.clone(), clients }, address).await,
+            Some(address) => {
+                let clients = clients.synthetic.clone();
+                admin::serve(Admin { node: node.clone(), clients }, address).await
+            }
             None => std::future::pending().await,
         }
     };
@@ -56,6 +60,7 @@ pub async fn foreground(pod: Pod) -> Result<()> {
         exit = node.clone().run() => Err(exit.into()),
         ended = tcp::serve(node.clone(), cookie, ports) => ended.with_context(|| format!("failed to listen on {ports}")),
         ended = http::serve_pod(node.clone()) => ended.context("failed to serve the API"),
+        () = mqtt::serve(node.clone(), clients.clone()) => bail!("the MQTT listeners ended"),
         ended = ctl::serve(node.clone()) => ended.context("failed to serve emqx ctl"),
         ended = admin_port => ended.context("failed to serve the test port"),
         _ = terminate.recv() => {

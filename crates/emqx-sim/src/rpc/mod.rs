@@ -5,6 +5,7 @@ pub mod tcp;
 use crate::clients::Counts;
 use crate::config::NodeListeners;
 use crate::evacuation;
+use crate::mqtt;
 use crate::rebalance;
 use crate::shared::{Change, Role, Shared};
 use futures::future::BoxFuture;
@@ -74,6 +75,7 @@ pub enum Request {
     Invite {
         inviter: String,
     },
+    Mqtt(mqtt::PeerRequest),
     Backups,
     ReadBackup(String),
     DeleteBackup(String),
@@ -89,6 +91,7 @@ pub enum Response {
     Number(u64),
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),
+    Mqtt(mqtt::PeerResponse),
     Joined {
         shared: Box<Shared>,
         cluster_hocon: String,

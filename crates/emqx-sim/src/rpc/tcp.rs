@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,8 +96,16 @@ impl Remote {
     }
 
     async fn address(&self, node: &str) -> Option<SocketAddr> {
+        // A node reaches itself before its name is known to others.
+        if node == self.name {
+            return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port(node))));
+        }
         let host = node.split_once('@')?.1;
-        let found = self.resolver.lookup_ip(host).await.ok()?;
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Some(SocketAddr::new(address, port(node)));
+        }
+        // The dot keeps the resolver from trying the name in every search domain first.
+        let found = self.resolver.lookup_ip(format!("{host}.")).await.ok()?;
         Some(SocketAddr::new(found.iter().next()?, port(node)))
     }
 
@@ -122,7 +130,7 @@ impl Remote {
         match &self.discovery {
             Discovery::None | Discovery::Static(_) => Vec::new(),
             Discovery::Srv(name) => {
-                let Ok(found) = self.resolver.srv_lookup(name.as_str()).await else { return Vec::new() };
+                let Ok(found) = self.resolver.srv_lookup(format!("{name}.")).await else { return Vec::new() };
                 let targets = found.answers().iter().filter_map(|record| match &record.data {
                     hickory_resolver::proto::rr::RData::SRV(srv) => Some(trimmed(srv.target.to_string())),
                     _ => None,
