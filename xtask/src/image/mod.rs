@@ -25,12 +25,12 @@ pub(crate) enum Which {
 
 /// References of the stand-in, with the version and edition that it plays under each.
 const SIMULATED: [(&str, &str, &str); 6] = [
-    ("docker.io/emqx/emqx:5.8.9", "5.8.9", "opensource"),
-    ("docker.io/emqx/emqx-enterprise:5.8.9", "5.8.9", "enterprise"),
-    ("docker.io/emqx/emqx:5.10.4", "5.10.4", "enterprise"),
-    ("docker.io/emqx/emqx-enterprise:5.10.4", "5.10.4", "enterprise"),
-    ("docker.io/emqx/emqx:6.0.0", "6.0.0", "enterprise"),
-    ("registry.example/mirror/emqx:5.10.4", "5.10.4", "enterprise"),
+    ("docker.io/emqx/emqx:5.8.9", "5.8.9", "ce"),
+    ("docker.io/emqx/emqx-enterprise:5.8.9", "5.8.9", "ee"),
+    ("docker.io/emqx/emqx:5.10.4", "5.10.4", "ee"),
+    ("docker.io/emqx/emqx-enterprise:5.10.4", "5.10.4", "ee"),
+    ("docker.io/emqx/emqx:6.0.0", "6.0.0", "ee"),
+    ("registry.example/mirror/emqx:5.10.4", "5.10.4", "ee"),
 ];
 
 /// Programs of busybox that containers and hooks call.
