@@ -1,24 +1,33 @@
-//! Asks several nodes in turn. A slow or hanging one is left for the next: in a cluster with a broken link every node
-//! list takes 30 s on one side, and a replicant without a core hangs for a minute.
+//! Asks several nodes. A slow or hanging one is left for the next: in a cluster with a broken link every node list takes
+//! 30 s on one side, and a replicant without a core hangs for a minute. A node that boots says 401 or 404 to everything,
+//! so these are no answers either while another node can be asked.
 
 use crate::api::Request;
 use crate::client::Client;
-use crate::endpoint::{Credentials, Endpoint};
-use crate::error::Error;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Missing};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use reqwest::Method;
 use std::fmt;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-/// An answer, and who gave it.
+/// A healthy node answers within milliseconds. Who takes this long gets a competitor.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An answer, who gave it, and who failed before.
 #[derive(Debug)]
 pub struct Answered<T> {
     pub by: Endpoint,
     pub answer: T,
+    pub failures: Vec<(Endpoint, Error)>,
 }
 
 /// Nobody gave a definite answer.
 #[derive(Debug)]
 pub struct NoAnswer {
+    /// In the order of the candidates; those that were not asked are missing.
     pub failures: Vec<(Endpoint, Error)>,
 }
 
@@ -42,34 +51,144 @@ impl NoAnswer {
     pub fn refusal(&self) -> Option<&Error> {
         self.failures.iter().map(|(_, error)| error).find(|error| error.is_definite())
     }
+
+    /// What is missing, if all who were asked say the same.
+    pub fn missing(&self) -> Option<Missing> {
+        let mut all = self.failures.iter().map(|(_, error)| match error {
+            Error::NotFound { missing, .. } => Some(*missing),
+            _ => None,
+        });
+        let first = all.next()??;
+        all.all(|missing| missing == Some(first)).then_some(first)
+    }
+
+    /// Whether all who were asked refuse the credentials. A node that boots or joins does so for a moment.
+    pub fn is_unauthorized(&self) -> bool {
+        let mut errors = self.failures.iter().map(|(_, error)| error);
+        !self.failures.is_empty() && errors.all(|error| matches!(error, Error::Unauthorized { .. }))
+    }
+
+    /// Whether what was asked for may have been done all the same.
+    pub fn may_be_done(&self) -> bool {
+        self.failures.iter().any(|(_, error)| error.may_be_done())
+    }
 }
 
+/// The outcome of one attempt, and which candidate it was.
+type Attempt<T> = (usize, Result<T, Error>);
+
 impl Client {
-    /// The first definite answer. Each candidate gets an equal share of what is left of the deadline, so that the last
-    /// one is asked even when all before it hang. A refusal is definite: no other node is asked.
+    /// The first definite answer. A refusal is definite: no other node is asked.
+    ///
+    /// Reads race: who is slow gets a competitor and may still win. Changes are sent to one node after the other, each
+    /// with an equal share of what is left of the deadline, so that the last one is asked even when all before it hang.
+    /// A change that must not happen twice ([`Request::REPEATABLE`]) is not sent again once it may have been done.
     pub async fn ask_any<R: Request>(
         &self,
         candidates: &[Endpoint],
-        credentials: &Credentials,
+        credentials: &R::As,
         request: &R,
         deadline: Duration,
     ) -> Result<Answered<R::Answer>, NoAnswer> {
-        let end = Instant::now() + deadline;
         let mut failures = Vec::new();
-        for (index, endpoint) in candidates.iter().enumerate() {
-            let left = end.saturating_duration_since(Instant::now());
-            let waiting = u32::try_from(candidates.len() - index).unwrap_or(u32::MAX);
-            match self.ask(endpoint, credentials, request, left / waiting).await {
-                Ok(answer) => return Ok(Answered { by: endpoint.clone(), answer }),
-                Err(error) => {
-                    let definite = error.is_definite();
-                    failures.push((endpoint.clone(), error));
-                    if definite {
-                        break;
-                    }
-                }
+        let end = Instant::now() + deadline;
+        let reads = request.parts().method == Method::GET;
+        let answered = if reads {
+            self.race(candidates, credentials, request, end, &mut failures).await
+        } else {
+            self.in_turn(candidates, credentials, request, end, &mut failures).await
+        };
+        failures.sort_by_key(|(index, _)| *index);
+        let failures = failures.into_iter().map(|(index, error)| (candidates[index].clone(), error)).collect();
+        match answered {
+            Some((index, answer)) => Ok(Answered { by: candidates[index].clone(), answer, failures }),
+            None => Err(NoAnswer { failures }),
+        }
+    }
+
+    async fn race<R: Request>(
+        &self,
+        candidates: &[Endpoint],
+        credentials: &R::As,
+        request: &R,
+        end: Instant,
+        failures: &mut Vec<(usize, Error)>,
+    ) -> Option<(usize, R::Answer)> {
+        let patience = PATIENCE.min(share(end, candidates.len() + 1));
+        let mut waiting = candidates.iter().enumerate();
+        let mut running = FuturesUnordered::new();
+        loop {
+            if let Some((index, endpoint)) = waiting.next() {
+                running.push(self.attempt(index, endpoint, credentials, request, share(end, 1)));
+            }
+            let last = waiting.len() == 0;
+            let ended = tokio::select! {
+                ended = running.next() => ended?,
+                () = sleep(patience), if !last => continue,
+            };
+            match settle(ended, failures) {
+                Settled::Answered(index, answer) => return Some((index, answer)),
+                Settled::Refused => return None,
+                Settled::Failed => {}
             }
         }
-        Err(NoAnswer { failures })
     }
+
+    async fn in_turn<R: Request>(
+        &self,
+        candidates: &[Endpoint],
+        credentials: &R::As,
+        request: &R,
+        end: Instant,
+        failures: &mut Vec<(usize, Error)>,
+    ) -> Option<(usize, R::Answer)> {
+        for (index, endpoint) in candidates.iter().enumerate() {
+            let share = share(end, candidates.len() - index);
+            let ended = self.attempt(index, endpoint, credentials, request, share).await;
+            match settle(ended, failures) {
+                Settled::Answered(index, answer) => return Some((index, answer)),
+                Settled::Refused => return None,
+                Settled::Failed if !R::REPEATABLE && may_be_done(failures) => return None,
+                Settled::Failed => {}
+            }
+        }
+        None
+    }
+
+    async fn attempt<R: Request>(
+        &self,
+        index: usize,
+        endpoint: &Endpoint,
+        credentials: &R::As,
+        request: &R,
+        deadline: Duration,
+    ) -> Attempt<R::Answer> {
+        (index, self.ask(endpoint, credentials, request, deadline).await)
+    }
+}
+
+enum Settled<T> {
+    Answered(usize, T),
+    Refused,
+    Failed,
+}
+
+fn settle<T>((index, outcome): Attempt<T>, failures: &mut Vec<(usize, Error)>) -> Settled<T> {
+    match outcome {
+        Ok(answer) => Settled::Answered(index, answer),
+        Err(error) => {
+            let definite = error.is_definite();
+            failures.push((index, error));
+            if definite { Settled::Refused } else { Settled::Failed }
+        }
+    }
+}
+
+fn may_be_done(failures: &[(usize, Error)]) -> bool {
+    failures.iter().any(|(_, error)| error.may_be_done())
+}
+
+/// What each gets of the time that is left.
+fn share(end: Instant, among: usize) -> Duration {
+    end.saturating_duration_since(Instant::now()) / u32::try_from(among).unwrap_or(u32::MAX)
 }

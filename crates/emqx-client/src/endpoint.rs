@@ -1,4 +1,4 @@
-//! Whom to ask, and as whom.
+//! Whom to ask.
 
 use std::fmt;
 
@@ -26,19 +26,5 @@ impl fmt::Display for Endpoint {
         } else {
             write!(f, "{scheme}://{}:{port}", self.host)
         }
-    }
-}
-
-/// An API key and its secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub key: String,
-    pub secret: String,
-}
-
-/// The secret is never printed.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({})", self.key)
     }
 }

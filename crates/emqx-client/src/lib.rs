@@ -4,17 +4,34 @@
 //! Kubernetes. Answers are read tolerantly: fields may be missing, unknown ones are ignored. Errors tell apart what a
 //! caller must treat differently, above all "no" from "no answer".
 //!
-//! [`Client::ask`] sends one request to one [`Endpoint`]. [`Client::ask_any`] tries several endpoints, each with its own
-//! share of the time, and takes the first definite answer. Requests are values, one type per operation, in [`api`].
+//! [`Client::ask`] sends one request to one [`Endpoint`]. [`Client::ask_any`] asks several endpoints and takes the first
+//! definite answer. [`Client::probe`] finds out whether an edition has a feature. Requests are values, one type per
+//! operation, in [`api`]; the type says which credentials it needs.
+//!
+//! | file | what it knows |
+//! | --- | --- |
+//! | `client` | one exchange: deadline, largest answer, pool |
+//! | `candidates`, `feature` | whom to ask next, and what silence means |
+//! | `failure`, `redact`, `error` | from an error answer to an [`Error`] without secrets |
+//! | `credentials`, `endpoint`, `tls` | whom to ask, as whom, whom to trust |
+//! | `api/` | paths, bodies, answers |
 
 pub mod api;
 mod candidates;
 mod client;
+mod credentials;
 mod endpoint;
 mod error;
+mod failure;
+mod feature;
+mod redact;
 mod tls;
 
 pub use candidates::{Answered, NoAnswer};
 pub use client::Client;
-pub use endpoint::{Credentials, Endpoint};
-pub use error::Error;
+pub use credentials::{Authorize, Credentials, Nobody, Secret, Token};
+pub use endpoint::Endpoint;
+pub use error::{Error, Missing};
+pub use failure::{Code, Failure};
+pub use feature::{Feature, Presence};
+pub use tls::Trust;
