@@ -123,7 +123,8 @@ fn on_cluster(
         load_images(&state)?;
     }
     let mut command = state.inside(&program);
-    command.args(filter).env("RUST_BACKTRACE", "0");
+    // Tests wait more than they work.
+    command.args(filter).env("RUST_BACKTRACE", "0").env("RUST_TEST_THREADS", "5");
     command.env("EMQX_TEST_KUBECONFIG", state.file("kubeconfig"));
     command.env("EMQX_TEST_OPERATOR_KUBECONFIG", state.file("kubeconfig-operator"));
     command.env("EMQX_TEST_AUDIT_LOG", state.file("logs/audit.log"));
@@ -145,12 +146,12 @@ fn test_program(test: &str) -> anyhow::Result<PathBuf> {
     let mut build = cargo();
     build.args(["test", "--no-run", "--locked", "--package", "emqx-operator-tests", "--test", test]);
     let messages = shell::quietly(build.args(["--message-format", "json"]))?;
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_test = message["target"]["name"] == test && message["profile"]["test"] == true;
         message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
     });
-    programs.last().with_context(|| format!("cargo built no test program {test}"))
+    programs.next_back().with_context(|| format!("cargo built no test program {test}"))
 }
 
 /// Runs a command with its output on ours, and adds up what its test runners count.

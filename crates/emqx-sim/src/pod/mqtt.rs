@@ -164,7 +164,7 @@ async fn listen(node: &Arc<Node>, clients: &Arc<MqttClients>) {
         }
     }
     while tasks.join_next().await.is_some() {}
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 enum Acceptor {
