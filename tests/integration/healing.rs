@@ -21,11 +21,12 @@ async fn cluster(prefix: &str) -> (Client, String) {
     let namespace = namespace(&client, prefix).await.unwrap();
     let spec = json!({
         "image": "emqx/emqx:5.10.4",
+        "config": {"roots": {"license": {"key": "evaluation"}}},
         "coreTemplate": {"spec": {"replicas": 2}},
         "replicantTemplate": {"spec": {"replicas": 2}},
     });
     apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
-    emqx::condition(&client, &namespace, "iot", "Available", LIMIT, |condition| condition.status == "True").await;
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
     (client, namespace)
 }
 
@@ -66,7 +67,7 @@ async fn deleted_objects_come_back() {
     let set = sets.list(&ListParams::default()).await.unwrap().items[0].name_any();
     comes_back::<ReplicaSet>(&client, &namespace, &set).await;
     comes_back::<StatefulSet>(&client, &namespace, "iot-core").await;
-    emqx::condition(&client, &namespace, "iot", "Available", LIMIT, |condition| condition.status == "True").await;
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
 }
 
 #[tokio::test]

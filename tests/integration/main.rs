@@ -3,26 +3,34 @@
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
 
+mod hanging;
 mod healing;
 mod silence;
 mod stored_before_the_schema;
 mod wrong_input;
 
+use emqx_operator_tests::fleet::Fleet;
 use emqx_operator_tests::{cluster, crd, operator};
 use kube::Client;
 use tokio::sync::OnceCell;
 
 /// One operator serves all tests of this file; each test has a namespace of its own.
 async fn environment() -> Client {
-    static STARTED: OnceCell<()> = OnceCell::const_new();
+    prepared().await.0
+}
+
+/// The same, with the fleet that plays the brokers.
+async fn prepared() -> (Client, &'static Fleet) {
+    static STARTED: OnceCell<Fleet> = OnceCell::const_new();
     let client = cluster::admin().await.expect("the cluster can be reached");
-    STARTED
+    let fleet = STARTED
         .get_or_init(|| async {
             operator::grant(&client).await.expect("roles can be granted");
             stored_before_the_schema::store(&client).await.expect("an old resource can be stored");
             crd::install(&client).await.expect("the CRD is accepted");
             operator::Operator::start(&[]).keep();
+            Fleet::start()
         })
         .await;
-    client
+    (client, fleet)
 }

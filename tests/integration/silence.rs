@@ -20,7 +20,7 @@ async fn each_object_is_written_once_and_then_nothing_is() {
     });
     apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
     let limit = Duration::from_secs(60);
-    emqx::condition(&client, &namespace, "iot", "Available", limit, |condition| condition.status == "True").await;
+    emqx::ready(&client, &namespace, "iot", limit).await;
     // Whatever is still on its way arrives.
     tokio::time::sleep(Duration::from_secs(3)).await;
 

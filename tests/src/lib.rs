@@ -4,5 +4,6 @@ pub mod audit;
 pub mod cluster;
 pub mod crd;
 pub mod emqx;
+pub mod fleet;
 pub mod operator;
 pub mod wait;

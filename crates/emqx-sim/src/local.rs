@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 #[derive(Default)]
 pub struct Network {
     nodes: Mutex<BTreeMap<String, Weak<Node>>>,
-    seeds: Vec<String>,
+    seeds: Mutex<Vec<String>>,
 }
 
 struct Link(Arc<Network>);
@@ -31,7 +31,8 @@ impl Peers for Link {
     }
 
     fn discover(&self) -> BoxFuture<'_, Vec<String>> {
-        async { self.0.seeds.clone() }.boxed()
+        let seeds = self.0.seeds.lock().expect("no code panics while it holds the seeds").clone();
+        async { seeds }.boxed()
     }
 }
 
@@ -43,6 +44,15 @@ pub struct Spec {
     /// Environment variables as a pod sets them.
     pub environment: Vec<(String, String)>,
     pub timings: Timings,
+    /// `base.hocon` and `emqx.conf`.
+    pub files: Files,
+}
+
+/// The configuration files that a pod mounts.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    pub base: String,
+    pub main: String,
 }
 
 impl Spec {
@@ -55,7 +65,14 @@ impl Spec {
             set("EMQX_DASHBOARD__LISTENERS__HTTP__BIND", "18083"),
         ];
         let (name, folder) = (name.to_owned(), folder.into());
-        Ok(Self { profile: version.parse()?, name, folder, environment, timings: Timings::instant_boot() })
+        Ok(Self {
+            profile: version.parse()?,
+            name,
+            folder,
+            environment,
+            timings: Timings::instant_boot(),
+            files: Files::default(),
+        })
     }
 
     #[must_use]
@@ -83,7 +100,18 @@ impl Drop for Running {
 
 impl Network {
     pub fn new(seeds: &[&str]) -> Arc<Self> {
-        Arc::new(Self { nodes: Mutex::default(), seeds: seeds.iter().map(|seed| (*seed).to_owned()).collect() })
+        Arc::new(Self {
+            nodes: Mutex::default(),
+            seeds: Mutex::new(seeds.iter().map(|seed| (*seed).to_owned()).collect()),
+        })
+    }
+
+    /// From now on discovery finds this node, too.
+    pub fn add_seed(&self, name: &str) {
+        let mut seeds = self.seeds.lock().expect("no code panics while it holds the seeds");
+        if !seeds.iter().any(|seed| seed == name) {
+            seeds.push(name.to_owned());
+        }
     }
 
     fn find(&self, name: &str) -> Option<Arc<Node>> {
@@ -91,12 +119,12 @@ impl Network {
     }
 
     pub fn start(self: &Arc<Self>, spec: Spec) -> Result<Running, BootError> {
-        let Spec { profile, name, folder, environment, timings } = spec;
+        let Spec { profile, name, folder, environment, timings, files } = spec;
         let cluster = std::fs::read_to_string(folder.join("configs/cluster.hocon")).unwrap_or_default();
         let clients = Arc::new(Synthetic::default());
         let node = Node::new(Parts {
             profile,
-            layers: Layers { cluster, environment, ..Layers::default() },
+            layers: Layers { base: files.base, cluster, main: files.main, environment },
             etc: folder.clone(),
             volume: Volume::new(folder),
             clients: clients.clone(),

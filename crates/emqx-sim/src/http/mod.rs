@@ -8,7 +8,7 @@ mod routes;
 mod server;
 
 pub(crate) use server::{acceptor, into_response, read};
-pub use server::{serve, serve_pod};
+pub use server::{serve, serve_pod, speak};
 
 use crate::config::Answer;
 use crate::faults::HttpFault;

@@ -89,7 +89,8 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener, tls: Option<&TlsAccept
     }
 }
 
-async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(node: Arc<Node>, stream: S) {
+/// Answers the calls that come over one connection.
+pub async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(node: Arc<Node>, stream: S) {
     let service = service_fn(move |request| {
         let node = node.clone();
         async move { Ok::<_, Infallible>(respond(&node, request).await) }

@@ -1,0 +1,162 @@
+//! One process that answers for every fake pod: the fleet.
+//!
+//! Fake pods have addresses that are all local to the network of the cluster, so one socket on all addresses hears every
+//! call, and the address that was called says whose answer is wanted. Each pod gets a node of the stand-in, made from
+//! what the real container would see: its variables, Secrets and files, and its volume, which outlives the pod. Nodes
+//! of one namespace and cookie form a cluster; calls between them are function calls.
+
+mod container;
+mod pods;
+
+use crate::cluster;
+use container::Container;
+use emqx_sim::faults::Faults;
+use emqx_sim::http;
+use emqx_sim::local::{Network, Running, Spec};
+use emqx_sim::timings::Timings;
+use kube::Client;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// The port of the dashboard that the fleet answers on.
+const PORT: u16 = 18083;
+
+/// Real phases, shorter: a test waits for hundreds of boots.
+fn timings() -> Timings {
+    Timings {
+        boot: Duration::from_millis(200),
+        routes_missing: Duration::from_millis(50),
+        singleton: Duration::from_millis(200),
+        join: Duration::from_millis(200),
+        discovery: Duration::from_millis(500),
+        ..Timings::default()
+    }
+}
+
+/// The nodes of all fake pods.
+#[derive(Clone)]
+pub struct Fleet(Arc<State>);
+
+struct State {
+    client: Client,
+    /// Volumes of nodes; removed with the fleet.
+    folder: tempfile::TempDir,
+    nodes: Mutex<HashMap<IpAddr, Member>>,
+    networks: Mutex<HashMap<(String, String), Arc<Network>>>,
+    /// Uids of pods that have been given a node, or are about to: a pod is seen more often than it boots.
+    seen: Mutex<HashSet<String>>,
+}
+
+struct Member {
+    pod: String,
+    uid: String,
+    running: Running,
+}
+
+impl Fleet {
+    /// Starts to answer, on a thread of its own; ends with the process.
+    pub fn start() -> Fleet {
+        let (ready, started) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            runtime.expect("threads can be started").block_on(async move {
+                let client = cluster::admin().await.expect("the cluster can be reached");
+                let fleet = Fleet::listen(client).await.expect("the port of the dashboards is free");
+                ready.send(fleet).expect("somebody waits for the fleet");
+                std::future::pending::<()>().await;
+            });
+        });
+        started.recv().expect("the fleet starts")
+    }
+
+    async fn listen(client: Client) -> anyhow::Result<Fleet> {
+        let state = State {
+            client,
+            folder: tempfile::tempdir()?,
+            nodes: Mutex::default(),
+            networks: Mutex::default(),
+            seen: Mutex::default(),
+        };
+        let fleet = Fleet(Arc::new(state));
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT))).await?;
+        tokio::spawn(fleet.clone().accept(listener));
+        tokio::spawn(pods::follow(fleet.clone()));
+        Ok(fleet)
+    }
+
+    /// Makes the API of a pod misbehave.
+    pub fn set_faults(&self, namespace: &str, pod: &str, faults: Faults) {
+        let pod = format!("{namespace}/{pod}");
+        let nodes = self.nodes();
+        let member = nodes.values().find(|member| member.pod == pod);
+        member.unwrap_or_else(|| panic!("pod {pod} has no node")).running.node.set_faults(faults);
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let fleet = self.clone();
+            tokio::spawn(async move { fleet.answer(stream).await });
+        }
+    }
+
+    /// A node whose port is closed drops the connection: as near as one socket comes to a refusal.
+    async fn answer(&self, stream: TcpStream) {
+        let Ok(address) = stream.local_addr() else { return };
+        let node = self.nodes().get(&address.ip()).map(|member| member.running.node.clone());
+        let Some(node) = node.filter(|node| *node.port_open().borrow()) else { return };
+        http::speak(node, stream).await;
+    }
+
+    fn boot(&self, pod: &str, uid: &str, address: IpAddr, container: Container) -> anyhow::Result<()> {
+        let network = self.network(&container);
+        if container.is_core {
+            network.add_seed(&container.node);
+        }
+        let folder = self.0.folder.path().join(&container.volume);
+        std::fs::create_dir_all(folder.join("data"))?;
+        let environment = container.with_keys_in(&folder)?;
+        let spec = Spec {
+            profile: container.profile.parse().map_err(anyhow::Error::msg)?,
+            name: container.node,
+            folder: folder.join("data"),
+            environment,
+            timings: timings(),
+            files: container.files,
+        };
+        let running = network.start(spec)?;
+        // A pod that was deleted meanwhile has no node.
+        if self.seen().contains(uid) {
+            self.nodes().insert(address, Member { pod: pod.to_owned(), uid: uid.to_owned(), running });
+        }
+        Ok(())
+    }
+
+    fn network(&self, container: &Container) -> Arc<Network> {
+        let key = (container.namespace.clone(), container.cookie.clone());
+        let mut networks = self.0.networks.lock().expect("no code panics while it holds the networks");
+        networks.entry(key).or_insert_with(|| Network::new(&[])).clone()
+    }
+
+    /// Whether the pod is seen for the first time.
+    fn is_new(&self, uid: &str) -> bool {
+        self.seen().insert(uid.to_owned())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.seen.lock().expect("no code panics while it holds the list of pods")
+    }
+
+    /// The pod is gone, and its node without a goodbye.
+    fn lose(&self, uid: &str) {
+        self.seen().remove(uid);
+        self.nodes().retain(|_, member| member.uid != uid);
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<IpAddr, Member>> {
+        self.0.nodes.lock().expect("no code panics while it holds the nodes")
+    }
+}

@@ -1,0 +1,49 @@
+//! Follows the pods of all EMQX clusters: a pod that runs has a node, a pod that is gone has none.
+
+use super::Fleet;
+use super::container;
+use emqx_operator_api::label;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt as _};
+use std::net::IpAddr;
+
+pub(super) async fn follow(fleet: Fleet) {
+    let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
+    let pods = Api::<Pod>::all(fleet.0.client.clone());
+    let mut events = std::pin::pin!(watcher(pods, watcher::Config::default().labels(&selector)).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(pod) | Event::InitApply(pod)) => seen(&fleet, pod),
+            Ok(Event::Delete(pod)) => fleet.lose(&pod.uid().unwrap_or_default()),
+            Ok(Event::Init | Event::InitDone) | Err(_) => {}
+        }
+    }
+}
+
+fn seen(fleet: &Fleet, pod: Pod) {
+    let (name, uid) = (name(&pod), pod.uid().unwrap_or_default());
+    if pod.metadata.deletion_timestamp.is_some() {
+        return fleet.lose(&uid);
+    }
+    let status = pod.status.as_ref();
+    let runs = status.is_some_and(|status| status.phase.as_deref() == Some("Running"));
+    let address: Option<IpAddr> = status.and_then(|status| status.pod_ip.as_ref()?.parse().ok());
+    let Some(address) = address.filter(|_| runs && fleet.is_new(&uid)) else { return };
+    let fleet = fleet.clone();
+    tokio::spawn(async move {
+        let booted = match container::of(&fleet.0.client, &pod, address).await {
+            Ok(container) => fleet.boot(&name, &uid, address, container),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = booted {
+            eprintln!("fleet: pod {name} has no node: {error:#}");
+        }
+    });
+}
+
+fn name(pod: &Pod) -> String {
+    format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
+}
