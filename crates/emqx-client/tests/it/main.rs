@@ -1,5 +1,8 @@
 //! The client against servers on loopback: recorded brokers, and servers that misbehave.
 
+// A test that cannot go on panics; helpers of tests count as code otherwise.
+#![allow(clippy::unwrap_used)]
+
 mod candidates;
 mod feature;
 mod properties;
