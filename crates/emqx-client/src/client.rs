@@ -71,7 +71,7 @@ impl Client {
 }
 
 async fn exchange(call: RequestBuilder, operation: &'static str) -> Result<(u16, Vec<u8>), Error> {
-    let response = call.send().await.map_err(|error| not_sent(operation, &error))?;
+    let response = call.send().await.map_err(|error| no_answer(operation, &error))?;
     let status = response.status().as_u16();
     let body = read_body(response).await.map_err(|problem| unreadable(operation, problem))?;
     Ok((status, body))
@@ -91,7 +91,7 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {
     }
 }
 
-fn not_sent(operation: &'static str, error: &reqwest::Error) -> Error {
+fn no_answer(operation: &'static str, error: &reqwest::Error) -> Error {
     let reason = innermost(error);
     if error.is_connect() { Error::Unreachable { operation, reason } } else { Error::Broken { operation, reason } }
 }

@@ -44,19 +44,6 @@ impl fmt::Debug for PutConfigs {
     }
 }
 
-impl PutConfigs {
-    fn parts(&self) -> Parts {
-        let mode = match self.mode {
-            UpdateMode::Merge => "merge",
-            UpdateMode::Replace => "replace",
-        };
-        let mut parts = Parts::new(Method::PUT, &["configs"]).query("mode", Some(mode));
-        // JSON would be taken for an empty configuration by 6.1 and later, and crash earlier ones.
-        parts.body = Some(("text/plain", self.text.clone()));
-        parts
-    }
-}
-
 impl Request for GetConfigs {
     type Answer = Secret;
     type As = Credentials;
@@ -77,7 +64,14 @@ impl Request for PutConfigs {
     const OPERATION: &'static str = "PUT /configs";
 
     fn parts(&self) -> Parts {
-        PutConfigs::parts(self)
+        let mode = match self.mode {
+            UpdateMode::Merge => "merge",
+            UpdateMode::Replace => "replace",
+        };
+        let mut parts = Parts::new(Method::PUT, &["configs"]).query("mode", Some(mode));
+        // JSON would be taken for an empty configuration by 6.1 and later, and crash earlier ones.
+        parts.body = Some(("text/plain", self.text.clone()));
+        parts
     }
 
     fn read(&self, body: &[u8]) -> Result<(), String> {

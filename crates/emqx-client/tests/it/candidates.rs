@@ -77,6 +77,26 @@ async fn silence_everywhere_ends_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn failures_stand_in_the_order_of_the_candidates() {
+    let (slow, quick) = (serve(|_, _| hang()).await, says(401, BAD_KEY).await);
+    let silence = nodes(&[&slow.endpoint, &quick.endpoint]).await.unwrap_err();
+    let text = format!(
+        "{}: GET /nodes: no answer within 0.9 s; {}: GET /nodes: the credentials are not accepted (BAD_API_KEY_OR_SECRET)",
+        slow.endpoint, quick.endpoint
+    );
+    assert_eq!(silence.to_string(), text);
+}
+
+/// Callers spawn what waits for us.
+#[test]
+fn waiting_can_move_between_threads() {
+    fn movable(_: impl Future + Send) {}
+    let (client, key) = (Client::new().unwrap(), key());
+    movable(client.ask_any(&[], &key, &GetNodes, DEADLINE));
+    movable(client.ask_any(&[], &key, &leave(), DEADLINE));
+}
+
+#[tokio::test]
 async fn nobody_to_ask_is_said_so() {
     let silence = nodes(&[]).await.unwrap_err();
     assert_eq!(silence.to_string(), "there was nobody to ask");
