@@ -52,6 +52,9 @@ pub(super) struct Connect {
     pub(super) clean: bool,
     pub(super) expiry: Duration,
     pub(super) keep_alive: Duration,
+    pub(super) receive_maximum: u16,
+    /// The client gave no name and was given one.
+    pub(super) assigned: bool,
     pub(super) will: Option<Message>,
 }
 
@@ -60,6 +63,7 @@ pub(super) struct Connect {
 pub(super) enum Outbound {
     Connected {
         session_present: bool,
+        assigned: Option<String>,
     },
     Refused(Refusal),
     Deliver(Delivery),
@@ -136,6 +140,8 @@ fn from_v4(packet: v4::Packet) -> Inbound {
             clean: connect.clean_session,
             expiry: if connect.clean_session { Duration::ZERO } else { V4_EXPIRY },
             keep_alive: Duration::from_secs(connect.keep_alive.into()),
+            receive_maximum: u16::MAX,
+            assigned: false,
             will: connect.last_will.map(|will| Message {
                 topic: will.topic,
                 payload: will.message.to_vec(),
@@ -172,11 +178,14 @@ fn from_v5(packet: v5::Packet) -> Inbound {
         v5::Packet::Connect(connect, will, _) => {
             let properties = connect.properties.as_ref();
             let expiry = properties.and_then(|properties| properties.session_expiry_interval).unwrap_or_default();
+            let receive_maximum = properties.and_then(|properties| properties.receive_maximum).unwrap_or(u16::MAX);
             Inbound::Connect(Connect {
                 client: connect.client_id,
                 clean: connect.clean_start,
                 expiry: Duration::from_secs(expiry.into()),
                 keep_alive: Duration::from_secs(connect.keep_alive.into()),
+                receive_maximum,
+                assigned: false,
                 will: will.map(|will| Message {
                     topic: text(&will.topic),
                     payload: will.message.to_vec(),
@@ -218,7 +227,7 @@ fn text(bytes: &Bytes) -> String {
 /// `None` for what MQTT 3.1.1 cannot say: there a server just closes.
 fn to_v4(packet: Outbound) -> Option<v4::Packet> {
     Some(match packet {
-        Outbound::Connected { session_present } => {
+        Outbound::Connected { session_present, assigned: _ } => {
             v4::Packet::ConnAck(v4::ConnAck::new(v4::ConnectReturnCode::Success, session_present))
         }
         Outbound::Refused(refusal) => {
@@ -255,9 +264,11 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
 
 fn to_v5(packet: Outbound) -> v5::Packet {
     match packet {
-        Outbound::Connected { session_present } => {
-            v5::Packet::ConnAck(v5::ConnAck { session_present, code: v5::ConnectReturnCode::Success, properties: None })
-        }
+        Outbound::Connected { session_present, assigned } => v5::Packet::ConnAck(v5::ConnAck {
+            session_present,
+            code: v5::ConnectReturnCode::Success,
+            properties: Some(abilities(assigned)),
+        }),
         Outbound::Refused(refusal) => {
             let code = match refusal {
                 Refusal::UseAnotherServer => v5::ConnectReturnCode::UseAnotherServer,
@@ -300,5 +311,28 @@ fn to_v5(packet: Outbound) -> v5::Packet {
             };
             v5::Packet::Disconnect(v5::Disconnect { reason_code, properties: None })
         }
+    }
+}
+
+/// What clients must not expect, and the name of those who brought none.
+fn abilities(assigned: Option<String>) -> v5::ConnAckProperties {
+    v5::ConnAckProperties {
+        assigned_client_identifier: assigned,
+        max_packet_size: Some(LARGEST_PACKET as u32),
+        shared_subscription_available: Some(0),
+        subscription_identifiers_available: Some(0),
+        session_expiry_interval: None,
+        receive_max: None,
+        max_qos: None,
+        retain_available: None,
+        topic_alias_max: None,
+        reason_string: None,
+        user_properties: Vec::new(),
+        wildcard_subscription_available: None,
+        server_keep_alive: None,
+        response_information: None,
+        server_reference: None,
+        authentication_method: None,
+        authentication_data: None,
     }
 }
