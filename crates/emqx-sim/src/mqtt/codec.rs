@@ -12,6 +12,9 @@ const LARGEST_PACKET: usize = 1 << 20;
 /// How long EMQX keeps a persistent session of an MQTT 3.1.1 client by default.
 const V4_EXPIRY: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// The reason of a client that wants its will to be published though it leaves in order.
+const WITH_WILL: u8 = 0x04;
+
 /// The version that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -110,9 +113,11 @@ pub(super) fn read(protocol: Protocol, stream: &mut BytesMut) -> Result<Option<I
             Err(error) => Err(error.to_string()),
         },
         Protocol::V5 => {
-            // A DISCONNECT without reason has no payload, which the library takes for an error.
-            if stream.starts_with(&[0xE0, 0]) {
-                return Ok(Some(Inbound::Disconnect { with_will: false }));
+            // The library takes a DISCONNECT for incomplete that has no reason, or a reason and no properties.
+            match **stream {
+                [0xE0, 0, ..] => return Ok(Some(Inbound::Disconnect { with_will: false })),
+                [0xE0, 1, reason, ..] => return Ok(Some(Inbound::Disconnect { with_will: reason == WITH_WILL })),
+                _ => {}
             }
             match v5::Packet::read(stream, Some(LARGEST_PACKET as u32)) {
                 Ok(packet) => Ok(Some(from_v5(packet))),
@@ -124,13 +129,30 @@ pub(super) fn read(protocol: Protocol, stream: &mut BytesMut) -> Result<Option<I
 }
 
 pub(super) fn write(protocol: Protocol, packet: Outbound, stream: &mut BytesMut) -> Result<(), String> {
-    match protocol {
-        Protocol::V4 => match to_v4(packet) {
-            Some(packet) => packet.write(stream, LARGEST_PACKET).map(drop).map_err(|error| error.to_string()),
-            None => Ok(()),
-        },
-        Protocol::V5 => to_v5(packet).write(stream, None).map(drop).map_err(|error| error.to_string()),
+    match (protocol, packet) {
+        // The library announces a length here that is not what it writes.
+        (Protocol::V5, Outbound::Goodbye(why)) => {
+            stream.extend_from_slice(&[0xE0, 2, reason(why), 0]);
+            Ok(4)
+        }
+        (Protocol::V4, packet) => {
+            to_v4(packet).map_or(Ok(0), |packet| packet.write(stream, LARGEST_PACKET)).map_err(|e| e.to_string())
+        }
+        (Protocol::V5, packet) => {
+            to_v5(packet).map_or(Ok(0), |packet| packet.write(stream, None)).map_err(|e| e.to_string())
+        }
     }
+    .map(drop)
+}
+
+fn reason(why: Goodbye) -> u8 {
+    let code = match why {
+        Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
+        Goodbye::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
+        Goodbye::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
+        Goodbye::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
+    };
+    code as u8
 }
 
 fn from_v4(packet: v4::Packet) -> Inbound {
@@ -262,8 +284,9 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
     })
 }
 
-fn to_v5(packet: Outbound) -> v5::Packet {
-    match packet {
+/// `None` for what the library cannot say.
+fn to_v5(packet: Outbound) -> Option<v5::Packet> {
+    Some(match packet {
         Outbound::Connected { session_present, assigned } => v5::Packet::ConnAck(v5::ConnAck {
             session_present,
             code: v5::ConnectReturnCode::Success,
@@ -302,16 +325,8 @@ fn to_v5(packet: Outbound) -> v5::Packet {
             properties: None,
         }),
         Outbound::Pong => v5::Packet::PingResp(v5::PingResp),
-        Outbound::Goodbye(why) => {
-            let reason_code = match why {
-                Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
-                Goodbye::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
-                Goodbye::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
-                Goodbye::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
-            };
-            v5::Packet::Disconnect(v5::Disconnect { reason_code, properties: None })
-        }
-    }
+        Outbound::Goodbye(_) => return None,
+    })
 }
 
 /// What clients must not expect, and the name of those who brought none.
@@ -334,5 +349,45 @@ fn abilities(assigned: Option<String>) -> v5::ConnAckProperties {
         server_reference: None,
         authentication_method: None,
         authentication_data: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Goodbye, Inbound, Outbound, Protocol, read, write};
+    use bytes::BytesMut;
+
+    #[test]
+    fn goodbyes_have_the_reasons_of_the_standard() {
+        let cases = [
+            (Goodbye::TakenOver, 0x8E),
+            (Goodbye::UseAnotherServer, 0x9C),
+            (Goodbye::ShuttingDown, 0x8B),
+            (Goodbye::Kicked, 0x98),
+        ];
+        for (goodbye, reason) in cases {
+            let mut stream = BytesMut::new();
+            write(Protocol::V5, Outbound::Goodbye(goodbye), &mut stream).unwrap();
+            assert_eq!(stream[..], [0xE0, 2, reason, 0], "{goodbye:?}");
+        }
+    }
+
+    #[test]
+    fn a_disconnect_may_be_as_short_as_it_likes() {
+        for (bytes, expected) in [
+            (&[0xE0, 0][..], Some(false)),
+            (&[0xE0, 1, 0], Some(false)),
+            (&[0xE0, 1, 4], Some(true)),
+            (&[0xE0, 2, 4, 0], Some(true)),
+            (&[0xE0, 1], None),
+            (&[0xE0], None),
+        ] {
+            let seen = match read(Protocol::V5, &mut BytesMut::from(bytes)) {
+                Ok(Some(Inbound::Disconnect { with_will })) => Some(with_will),
+                Ok(None) => None,
+                other => panic!("{bytes:?} is read as {other:?}"),
+            };
+            assert_eq!(seen, expected, "{bytes:?}");
+        }
     }
 }

@@ -138,11 +138,15 @@ async fn poll_v5(mut events: v5::EventLoop, report: mpsc::UnboundedSender<Event>
             Ok(v5::Event::Incoming(Packet::ConnAck(ack))) => Event::Connected { session_present: ack.session_present },
             Ok(v5::Event::Incoming(Packet::SubAck(_))) => Event::Subscribed,
             Ok(v5::Event::Incoming(Packet::PubAck(_))) => Event::Acknowledged,
-            Ok(v5::Event::Incoming(Packet::Disconnect(goodbye))) => Event::Goodbye(goodbye.reason_code as u8),
             Ok(v5::Event::Incoming(Packet::Publish(publish))) => {
                 Event::Message(String::from_utf8(publish.payload.to_vec()).unwrap())
             }
             Ok(_) => continue,
+            Err(v5::ConnectionError::MqttState(v5::StateError::ServerDisconnect { reason_code, .. })) => {
+                let _ = report.send(Event::Goodbye(reason_code as u8));
+                let _ = report.send(Event::Over("the broker said goodbye".to_owned()));
+                return;
+            }
             Err(error) => {
                 let _ = report.send(Event::Over(error.to_string()));
                 return;
