@@ -35,7 +35,11 @@ pub trait Clients: Send + Sync {
     fn handle(&self, request: PeerRequest) -> BoxFuture<'_, PeerResponse> {
         let answer = match request {
             PeerRequest::TakeOver { .. } => PeerResponse::Session(None),
-            PeerRequest::Deliver(_) | PeerRequest::Import(_) | PeerRequest::Late { .. } => PeerResponse::Done,
+            PeerRequest::Lock { .. } => PeerResponse::Locked(true),
+            PeerRequest::Deliver(_)
+            | PeerRequest::Import(_)
+            | PeerRequest::Late { .. }
+            | PeerRequest::Unlock { .. } => PeerResponse::Done,
         };
         async move { answer }.boxed()
     }

@@ -12,6 +12,9 @@ const LARGEST_PACKET: usize = 1 << 20;
 /// How long EMQX keeps a persistent session of an MQTT 3.1.1 client by default.
 const V4_EXPIRY: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// The reason of a client that wants its will to be published though it leaves in order.
+const WITH_WILL: u8 = 0x04;
+
 /// The version that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -52,6 +55,9 @@ pub(super) struct Connect {
     pub(super) clean: bool,
     pub(super) expiry: Duration,
     pub(super) keep_alive: Duration,
+    pub(super) receive_maximum: u16,
+    /// The client gave no name and was given one.
+    pub(super) assigned: bool,
     pub(super) will: Option<Message>,
 }
 
@@ -60,6 +66,7 @@ pub(super) struct Connect {
 pub(super) enum Outbound {
     Connected {
         session_present: bool,
+        assigned: Option<String>,
     },
     Refused(Refusal),
     Deliver(Delivery),
@@ -106,9 +113,11 @@ pub(super) fn read(protocol: Protocol, stream: &mut BytesMut) -> Result<Option<I
             Err(error) => Err(error.to_string()),
         },
         Protocol::V5 => {
-            // A DISCONNECT without reason has no payload, which the library takes for an error.
-            if stream.starts_with(&[0xE0, 0]) {
-                return Ok(Some(Inbound::Disconnect { with_will: false }));
+            // The library takes a DISCONNECT for incomplete that has no reason, or a reason and no properties.
+            match **stream {
+                [0xE0, 0, ..] => return Ok(Some(Inbound::Disconnect { with_will: false })),
+                [0xE0, 1, reason, ..] => return Ok(Some(Inbound::Disconnect { with_will: reason == WITH_WILL })),
+                _ => {}
             }
             match v5::Packet::read(stream, Some(LARGEST_PACKET as u32)) {
                 Ok(packet) => Ok(Some(from_v5(packet))),
@@ -120,13 +129,30 @@ pub(super) fn read(protocol: Protocol, stream: &mut BytesMut) -> Result<Option<I
 }
 
 pub(super) fn write(protocol: Protocol, packet: Outbound, stream: &mut BytesMut) -> Result<(), String> {
-    match protocol {
-        Protocol::V4 => match to_v4(packet) {
-            Some(packet) => packet.write(stream, LARGEST_PACKET).map(drop).map_err(|error| error.to_string()),
-            None => Ok(()),
-        },
-        Protocol::V5 => to_v5(packet).write(stream, None).map(drop).map_err(|error| error.to_string()),
+    match (protocol, packet) {
+        // The library announces a length here that is not what it writes.
+        (Protocol::V5, Outbound::Goodbye(why)) => {
+            stream.extend_from_slice(&[0xE0, 2, reason(why), 0]);
+            Ok(4)
+        }
+        (Protocol::V4, packet) => {
+            to_v4(packet).map_or(Ok(0), |packet| packet.write(stream, LARGEST_PACKET)).map_err(|e| e.to_string())
+        }
+        (Protocol::V5, packet) => {
+            to_v5(packet).map_or(Ok(0), |packet| packet.write(stream, None)).map_err(|e| e.to_string())
+        }
     }
+    .map(drop)
+}
+
+fn reason(why: Goodbye) -> u8 {
+    let code = match why {
+        Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
+        Goodbye::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
+        Goodbye::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
+        Goodbye::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
+    };
+    code as u8
 }
 
 fn from_v4(packet: v4::Packet) -> Inbound {
@@ -136,6 +162,8 @@ fn from_v4(packet: v4::Packet) -> Inbound {
             clean: connect.clean_session,
             expiry: if connect.clean_session { Duration::ZERO } else { V4_EXPIRY },
             keep_alive: Duration::from_secs(connect.keep_alive.into()),
+            receive_maximum: u16::MAX,
+            assigned: false,
             will: connect.last_will.map(|will| Message {
                 topic: will.topic,
                 payload: will.message.to_vec(),
@@ -172,11 +200,14 @@ fn from_v5(packet: v5::Packet) -> Inbound {
         v5::Packet::Connect(connect, will, _) => {
             let properties = connect.properties.as_ref();
             let expiry = properties.and_then(|properties| properties.session_expiry_interval).unwrap_or_default();
+            let receive_maximum = properties.and_then(|properties| properties.receive_maximum).unwrap_or(u16::MAX);
             Inbound::Connect(Connect {
                 client: connect.client_id,
                 clean: connect.clean_start,
                 expiry: Duration::from_secs(expiry.into()),
                 keep_alive: Duration::from_secs(connect.keep_alive.into()),
+                receive_maximum,
+                assigned: false,
                 will: will.map(|will| Message {
                     topic: text(&will.topic),
                     payload: will.message.to_vec(),
@@ -218,7 +249,7 @@ fn text(bytes: &Bytes) -> String {
 /// `None` for what MQTT 3.1.1 cannot say: there a server just closes.
 fn to_v4(packet: Outbound) -> Option<v4::Packet> {
     Some(match packet {
-        Outbound::Connected { session_present } => {
+        Outbound::Connected { session_present, assigned: _ } => {
             v4::Packet::ConnAck(v4::ConnAck::new(v4::ConnectReturnCode::Success, session_present))
         }
         Outbound::Refused(refusal) => {
@@ -253,11 +284,14 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
     })
 }
 
-fn to_v5(packet: Outbound) -> v5::Packet {
-    match packet {
-        Outbound::Connected { session_present } => {
-            v5::Packet::ConnAck(v5::ConnAck { session_present, code: v5::ConnectReturnCode::Success, properties: None })
-        }
+/// `None` for what the library cannot say.
+fn to_v5(packet: Outbound) -> Option<v5::Packet> {
+    Some(match packet {
+        Outbound::Connected { session_present, assigned } => v5::Packet::ConnAck(v5::ConnAck {
+            session_present,
+            code: v5::ConnectReturnCode::Success,
+            properties: Some(abilities(assigned)),
+        }),
         Outbound::Refused(refusal) => {
             let code = match refusal {
                 Refusal::UseAnotherServer => v5::ConnectReturnCode::UseAnotherServer,
@@ -291,14 +325,69 @@ fn to_v5(packet: Outbound) -> v5::Packet {
             properties: None,
         }),
         Outbound::Pong => v5::Packet::PingResp(v5::PingResp),
-        Outbound::Goodbye(why) => {
-            let reason_code = match why {
-                Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
-                Goodbye::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
-                Goodbye::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
-                Goodbye::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
+        Outbound::Goodbye(_) => return None,
+    })
+}
+
+/// What clients must not expect, and the name of those who brought none.
+fn abilities(assigned: Option<String>) -> v5::ConnAckProperties {
+    v5::ConnAckProperties {
+        assigned_client_identifier: assigned,
+        max_packet_size: Some(LARGEST_PACKET as u32),
+        shared_subscription_available: Some(0),
+        subscription_identifiers_available: Some(0),
+        session_expiry_interval: None,
+        receive_max: None,
+        max_qos: None,
+        retain_available: None,
+        topic_alias_max: None,
+        reason_string: None,
+        user_properties: Vec::new(),
+        wildcard_subscription_available: None,
+        server_keep_alive: None,
+        response_information: None,
+        server_reference: None,
+        authentication_method: None,
+        authentication_data: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Goodbye, Inbound, Outbound, Protocol, read, write};
+    use bytes::BytesMut;
+
+    #[test]
+    fn goodbyes_have_the_reasons_of_the_standard() {
+        let cases = [
+            (Goodbye::TakenOver, 0x8E),
+            (Goodbye::UseAnotherServer, 0x9C),
+            (Goodbye::ShuttingDown, 0x8B),
+            (Goodbye::Kicked, 0x98),
+        ];
+        for (goodbye, reason) in cases {
+            let mut stream = BytesMut::new();
+            write(Protocol::V5, Outbound::Goodbye(goodbye), &mut stream).unwrap();
+            assert_eq!(stream[..], [0xE0, 2, reason, 0], "{goodbye:?}");
+        }
+    }
+
+    #[test]
+    fn a_disconnect_may_be_as_short_as_it_likes() {
+        for (bytes, expected) in [
+            (&[0xE0, 0][..], Some(false)),
+            (&[0xE0, 1, 0], Some(false)),
+            (&[0xE0, 1, 4], Some(true)),
+            (&[0xE0, 2, 4, 0], Some(true)),
+            (&[0xE0, 1], None),
+            (&[0xE0], None),
+        ] {
+            let seen = match read(Protocol::V5, &mut BytesMut::from(bytes)) {
+                Ok(Some(Inbound::Disconnect { with_will })) => Some(with_will),
+                Ok(None) => None,
+                other => panic!("{bytes:?} is read as {other:?}"),
             };
-            v5::Packet::Disconnect(v5::Disconnect { reason_code, properties: None })
+            assert_eq!(seen, expected, "{bytes:?}");
         }
     }
 }

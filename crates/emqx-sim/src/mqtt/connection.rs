@@ -1,6 +1,7 @@
 //! One connection of a client, from its first byte to its last.
 
-use super::broker::{Admitted, Broker, ToClient};
+use super::admission::Admitted;
+use super::broker::Broker;
 use super::codec::{self, Connect, Goodbye, Inbound, Outbound, Protocol, Refusal};
 use super::session::Message;
 use bytes::BytesMut;
@@ -11,6 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Clients that connect and then say nothing.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+/// Clients that do not read, as long as EMQX waits for them (`send_timeout`).
+const SEND_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Why a connection ended.
 enum End {
@@ -33,18 +36,22 @@ impl Broker {
     }
 
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &mut Wire<S>) -> Result<(), String> {
-        let connect = timeout(CONNECT_DEADLINE, wire.connect()).await.map_err(|_| "it said nothing".to_owned())??;
-        let Connect { client, clean, expiry, keep_alive, will } = connect;
-        // MQTT 3.1.1 clients without a name must not expect to be remembered.
-        if client.is_empty() && !clean && wire.protocol == Protocol::V4 {
-            return wire.send(Outbound::Refused(Refusal::BadClientId)).await;
+        let mut connect =
+            timeout(CONNECT_DEADLINE, wire.connect()).await.map_err(|_| "it said nothing".to_owned())??;
+        if connect.client.is_empty() {
+            // MQTT 3.1.1 clients without a name must not expect to be remembered.
+            if !connect.clean && wire.protocol == Protocol::V4 {
+                return wire.send(Outbound::Refused(Refusal::BadClientId)).await;
+            }
+            connect.client = format!("{}/{}", self.node, self.next_number());
+            connect.assigned = true;
         }
-        let client = if client.is_empty() { format!("auto-{:p}-{:?}", wire, Instant::now()) } else { client };
-        let Some(admitted) = self.admit(&client, clean, expiry).await else {
+        let Some(admitted) = self.admit(&connect).await else {
             return wire.send(Outbound::Refused(Refusal::UseAnotherServer)).await;
         };
         let number = admitted.number;
-        let end = self.exchange(wire, &client, admitted, keep_alive).await;
+        let end = self.exchange(wire, &connect, admitted).await;
+        let Connect { client, will, .. } = connect;
         self.leave(&client, number);
         match end {
             End::Disconnected { with_will: false } | End::Closed(Goodbye::TakenOver | Goodbye::UseAnotherServer) => {}
@@ -66,71 +73,73 @@ impl Broker {
     async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         wire: &mut Wire<S>,
-        client: &str,
-        mut admitted: Admitted,
-        keep_alive: Duration,
+        connect: &Connect,
+        Admitted { number, session_present, mailbox }: Admitted,
     ) -> End {
-        if let Err(reason) = wire.send(Outbound::Connected { session_present: admitted.session_present }).await {
+        let assigned = connect.assigned.then(|| connect.client.clone());
+        if let Err(reason) = wire.send(Outbound::Connected { session_present, assigned }).await {
             return End::Lost(reason);
         }
-        // The standard allows one and a half times the interval; zero means for ever.
-        let patience =
-            if keep_alive.is_zero() { Duration::from_secs(u32::MAX.into()) } else { keep_alive.mul_f64(1.5) };
+        let patience = patience(connect.keep_alive);
         let mut silent_until = Instant::now() + patience;
-        let mut received = BTreeSet::new();
+        let mut talk = Talk { client: &connect.client, number, received: BTreeSet::new() };
         loop {
-            tokio::select! {
-                told = admitted.inbox.recv() => match told {
-                    Some(ToClient::Deliver(deliveries)) => {
-                        for delivery in deliveries {
-                            if let Err(reason) = wire.send(Outbound::Deliver(delivery)).await {
-                                return End::Lost(reason);
-                            }
-                        }
-                    }
-                    Some(ToClient::Close(why)) => {
+            let step = tokio::select! {
+                closing = mailbox.woken() => match closing {
+                    Some(why) => {
                         let _ = wire.send(Outbound::Goodbye(why)).await;
                         return End::Closed(why);
                     }
-                    None => return End::Closed(Goodbye::TakenOver),
+                    None => self.send_due(wire, &talk).await,
                 },
                 packet = wire.receive() => {
                     silent_until = Instant::now() + patience;
-                    let packet = match packet {
-                        Ok(packet) => packet,
-                        Err(reason) => return End::Lost(reason),
-                    };
-                    match self.react(wire, client, packet, &mut received).await {
-                        Ok(None) => {}
-                        Ok(Some(end)) => return end,
-                        Err(reason) => return End::Lost(reason),
+                    match packet {
+                        Ok(packet) => self.react(wire, &mut talk, packet).await,
+                        Err(reason) => Err(reason),
                     }
                 }
-                () = sleep_until(silent_until) => return End::Lost("it was silent for too long".to_owned()),
+                () = sleep_until(silent_until) => Err("it was silent for too long".to_owned()),
+            };
+            match step {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(reason) => return End::Lost(reason),
             }
         }
+    }
+
+    async fn send_due<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &mut Wire<S>,
+        talk: &Talk<'_>,
+    ) -> Result<Option<End>, String> {
+        for delivery in self.due(talk.client, talk.number) {
+            wire.send(Outbound::Deliver(delivery)).await?;
+        }
+        Ok(None)
     }
 
     async fn react<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         wire: &mut Wire<S>,
-        client: &str,
+        talk: &mut Talk<'_>,
         packet: Inbound,
-        received: &mut BTreeSet<u16>,
     ) -> Result<Option<End>, String> {
+        let Talk { client, number, received } = talk;
         match packet {
             Inbound::Publish { id, message } => self.published(wire, id, message, received).await?,
-            Inbound::PubAck(id) => self.acknowledge(client, id),
+            Inbound::PubAck(id) => self.acknowledge(client, *number, id),
             Inbound::PubRel(id) => {
                 received.remove(&id);
                 wire.send(Outbound::PubComp(id)).await?;
             }
             Inbound::Subscribe { id, filters } => {
-                let granted = self.subscribe(client, &filters);
+                let granted = self.subscribe(client, *number, &filters);
                 wire.send(Outbound::SubAck { id, granted }).await?;
             }
             Inbound::Unsubscribe { id, filters } => {
-                self.unsubscribe(client, &filters);
+                self.unsubscribe(client, *number, &filters);
                 wire.send(Outbound::UnsubAck { id, count: filters.len() }).await?;
             }
             Inbound::Ping => wire.send(Outbound::Pong).await?,
@@ -164,6 +173,19 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// What lasts as long as a connection.
+struct Talk<'a> {
+    client: &'a str,
+    number: u64,
+    /// Packet ids of QoS 2 that are not released yet.
+    received: BTreeSet<u16>,
+}
+
+/// The standard allows one and a half times the interval; zero means for ever.
+fn patience(keep_alive: Duration) -> Duration {
+    if keep_alive.is_zero() { Duration::from_secs(u32::MAX.into()) } else { keep_alive.mul_f64(1.5) }
 }
 
 struct Wire<S> {
@@ -208,6 +230,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     async fn send(&mut self, packet: Outbound) -> Result<(), String> {
         let mut output = BytesMut::new();
         codec::write(self.protocol, packet, &mut output)?;
-        self.stream.write_all(&output).await.map_err(|error| error.to_string())
+        match timeout(SEND_DEADLINE, self.stream.write_all(&output)).await {
+            Ok(written) => written.map_err(|error| error.to_string()),
+            Err(_) => Err("it does not read".to_owned()),
+        }
     }
 }

@@ -19,8 +19,10 @@ pub struct Message {
 pub struct SessionState {
     pub client: String,
     pub subscriptions: BTreeMap<String, u8>,
-    /// Sent and not acknowledged, then waiting; in order.
-    pub messages: Vec<Message>,
+    /// Sent and not acknowledged, with their packet ids; in order.
+    pub inflight: Vec<(u16, Message)>,
+    /// Waiting to be sent; in order.
+    pub queue: Vec<Message>,
     /// Seconds that the session lives without a connection.
     pub expiry: u32,
 }
@@ -36,8 +38,8 @@ pub(crate) struct Window {
 pub(crate) struct Session {
     pub(crate) subscriptions: BTreeMap<String, u8>,
     queue: VecDeque<Message>,
-    inflight: BTreeMap<u16, Message>,
-    next_id: u16,
+    inflight: VecDeque<(u16, Message)>,
+    last_id: u16,
     pub(crate) expiry: Duration,
     /// Since when nobody is connected.
     pub(crate) disconnected: Option<Instant>,
@@ -56,8 +58,8 @@ impl Session {
         Self {
             subscriptions: BTreeMap::new(),
             queue: VecDeque::new(),
-            inflight: BTreeMap::new(),
-            next_id: 0,
+            inflight: VecDeque::new(),
+            last_id: 0,
             expiry,
             disconnected: None,
         }
@@ -67,8 +69,21 @@ impl Session {
     pub(crate) fn restore(state: SessionState) -> Self {
         let mut session = Self::new(Duration::from_secs(state.expiry.into()));
         session.subscriptions = state.subscriptions;
-        session.queue = state.messages.into();
+        session.last_id = state.inflight.last().map_or(0, |(id, _)| *id);
+        session.inflight = state.inflight.into();
+        session.queue = state.queue.into();
         session.disconnected = Some(Instant::now());
+        session
+    }
+
+    /// One session of two that came to exist for the same client.
+    pub(crate) fn united(here: Option<Self>, given: SessionState) -> Self {
+        let Some(mut session) = here else { return Self::restore(given) };
+        for (filter, qos) in given.subscriptions {
+            session.subscriptions.entry(filter).or_insert(qos);
+        }
+        session.queue.extend(given.inflight.into_iter().map(|(_, message)| message));
+        session.queue.extend(given.queue);
         session
     }
 
@@ -76,14 +91,17 @@ impl Session {
         SessionState {
             client: client.to_owned(),
             subscriptions: self.subscriptions.clone(),
-            messages: self.inflight.values().chain(&self.queue).cloned().collect(),
+            inflight: self.inflight.iter().cloned().collect(),
+            queue: self.queue.iter().cloned().collect(),
             expiry: u32::try_from(self.expiry.as_secs()).unwrap_or(u32::MAX),
         }
     }
 
-    /// The quality at which the session wants the topic.
-    pub(crate) fn wants(&self, topic: &str) -> Option<u8> {
-        self.subscriptions.iter().filter(|(filter, _)| topics::matches(filter, topic)).map(|(_, qos)| *qos).max()
+    /// The message as the session wants it, if it does.
+    pub(crate) fn wanted(&self, message: &Message) -> Option<Message> {
+        let matching = self.subscriptions.iter().filter(|(filter, _)| topics::matches(filter, &message.topic));
+        let granted = matching.map(|(_, qos)| *qos).max()?;
+        Some(Message { qos: message.qos.min(granted), retain: false, ..message.clone() })
     }
 
     /// Takes a message in. Without a connection QoS 0 is dropped, and so is the oldest one of a full queue.
@@ -107,7 +125,7 @@ impl Session {
             let Some(message) = self.queue.pop_front() else { break };
             let id = if message.qos > 0 { self.take_id() } else { 0 };
             if id > 0 {
-                self.inflight.insert(id, message.clone());
+                self.inflight.push_back((id, message.clone()));
             }
             deliveries.push(Delivery { id, message, again: false });
         }
@@ -121,7 +139,7 @@ impl Session {
     }
 
     pub(crate) fn acknowledge(&mut self, id: u16) {
-        self.inflight.remove(&id);
+        self.inflight.retain(|(sent, _)| *sent != id);
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
@@ -130,9 +148,9 @@ impl Session {
 
     fn take_id(&mut self) -> u16 {
         loop {
-            self.next_id = self.next_id.wrapping_add(1).max(1);
-            if !self.inflight.contains_key(&self.next_id) {
-                return self.next_id;
+            self.last_id = self.last_id.wrapping_add(1).max(1);
+            if self.inflight.iter().all(|(id, _)| *id != self.last_id) {
+                return self.last_id;
             }
         }
     }
@@ -144,6 +162,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     const WINDOW: Window = Window { inflight: 2, queue: 3 };
+
+    fn waiting(session: &Session) -> Vec<u8> {
+        let state = session.state("c");
+        let inflight = state.inflight.into_iter().map(|(_, message)| message);
+        inflight.chain(state.queue).map(|message| message.payload[0]).collect()
+    }
 
     fn message(number: u8, qos: u8) -> Message {
         Message { topic: "t".into(), payload: vec![number], qos, retain: false }
@@ -168,8 +192,7 @@ mod tests {
             session.push(message(number, 1), WINDOW);
         }
         session.pull(WINDOW);
-        let payloads: Vec<_> = session.state("c").messages.into_iter().map(|message| message.payload[0]).collect();
-        assert_eq!(payloads, [0, 1, 2]);
+        assert_eq!(waiting(&session), [0, 1, 2]);
     }
 
     #[test]
@@ -180,7 +203,33 @@ mod tests {
         for number in 0..4 {
             session.push(message(number, 1), WINDOW);
         }
-        let payloads: Vec<_> = session.state("c").messages.into_iter().map(|message| message.payload[0]).collect();
-        assert_eq!(payloads, [1, 2, 3]);
+        assert_eq!(waiting(&session), [1, 2, 3]);
+    }
+
+    #[test]
+    fn packet_ids_survive_a_move() {
+        let mut session = Session::new(Duration::from_secs(60));
+        for number in 0..3 {
+            session.push(message(number, 1), WINDOW);
+        }
+        session.pull(WINDOW);
+        session.acknowledge(1);
+        let mut moved = Session::restore(session.state("c"));
+        let again: Vec<_> = moved.resend().into_iter().map(|delivery| (delivery.id, delivery.again)).collect();
+        assert_eq!(again, [(2, true)]);
+        let next: Vec<_> = moved.pull(WINDOW).into_iter().map(|delivery| (delivery.id, delivery.again)).collect();
+        assert_eq!(next, [(3, false)]);
+    }
+
+    #[test]
+    fn two_sessions_of_one_client_become_one() {
+        let (mut here, mut there) = (Session::new(Duration::from_secs(60)), Session::new(Duration::from_secs(60)));
+        here.subscriptions.insert("a".into(), 1);
+        there.subscriptions.insert("b".into(), 0);
+        here.push(message(1, 1), WINDOW);
+        there.push(message(2, 1), WINDOW);
+        let united = Session::united(Some(here), there.state("c"));
+        assert_eq!(united.subscriptions.len(), 2);
+        assert_eq!(waiting(&united), [1, 2]);
     }
 }

@@ -23,11 +23,13 @@ fn parent_matches(parent: &str, topic: &str) -> bool {
     parent.split('/').count() == topic.split('/').count() && !parent.contains('#') && matches(parent, topic)
 }
 
-/// Whether a text is a filter: wildcards stand alone in their level, `#` last.
+/// Whether a text is a filter: wildcards stand alone in their level, `#` last. Shared subscriptions are refused rather
+/// than taken for a topic that nobody publishes to.
 pub(crate) fn is_filter(text: &str) -> bool {
     let levels: Vec<_> = text.split('/').collect();
     let last = levels.len() - 1;
     !text.is_empty()
+        && levels[0] != "$share"
         && levels.iter().enumerate().all(|(index, level)| match *level {
             "#" => index == last,
             "+" => true,
@@ -69,7 +71,9 @@ mod tests {
 
     #[test]
     fn wildcards_stand_alone() {
-        for (text, expected) in [("a/#", true), ("a/#/b", false), ("a+", false), ("+/a", true), ("", false)] {
+        for (text, expected) in
+            [("a/#", true), ("a/#/b", false), ("a+", false), ("+/a", true), ("", false), ("$share/g/a", false)]
+        {
             assert_eq!(is_filter(text), expected, "{text}");
         }
     }

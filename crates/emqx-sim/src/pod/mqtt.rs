@@ -16,8 +16,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// A node that could not be reached is not tried again for so long, so that publishers do not wait for it each time.
-const AVOIDED: Duration = Duration::from_secs(1);
+/// After a node could not be reached it gets less time for so long, so that publishers do not wait for it each time.
+const DOUBTED: Duration = Duration::from_secs(2);
+const LESS_TIME: Duration = Duration::from_millis(300);
 
 /// The clients of a node: real ones, and numbers set by a test.
 pub(crate) struct MqttClients {
@@ -63,19 +64,24 @@ impl Links {
 impl Peers for Links {
     fn nodes(&self) -> Vec<String> {
         let members = self.node().map(|node| node.other_members()).unwrap_or_default();
-        let mut failed = self.failed();
-        failed.retain(|_, at| at.elapsed() < AVOIDED);
-        members.into_iter().map(|(name, _)| name).filter(|name| !failed.contains_key(name)).collect()
+        members.into_iter().map(|(name, _)| name).collect()
     }
 
     fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>> {
         let name = node.to_owned();
         async move {
             let node = self.node().ok_or("the node has ended")?;
-            let answer = node.pass_on(&name, request).await;
-            if answer.is_err() {
-                self.failed().insert(name, Instant::now());
-            }
+            let doubted = self.failed().get(&name).is_some_and(|at| at.elapsed() < DOUBTED);
+            let call = node.pass_on(&name, request);
+            let answer = if doubted {
+                tokio::time::timeout(LESS_TIME, call).await.unwrap_or_else(|_| Err(format!("{name} is silent")))
+            } else {
+                call.await
+            };
+            match &answer {
+                Ok(_) => self.failed().remove(&name),
+                Err(_) => self.failed().insert(name, Instant::now()),
+            };
             answer
         }
         .boxed()
@@ -196,7 +202,11 @@ async fn accept(broker: Broker, listener: Listener, acceptor: Acceptor) {
     };
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
+        let Ok((stream, _)) = socket.accept().await else {
+            // Out of file descriptors: a moment later there may be some.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         while connections.try_join_next().is_some() {}
         // Small packets, and somebody waits for each.
         let _ = stream.set_nodelay(true);

@@ -1,0 +1,114 @@
+//! A client comes, and its session with it from wherever that is; a client goes, and its session stays as long as it may.
+
+use super::broker::{Broker, Connection, Entry, Moved, PEER_DEADLINE};
+use super::codec::{Connect, Goodbye};
+use super::mailbox::Mailbox;
+use super::peers::{PeerRequest, PeerResponse};
+use super::session::{Session, SessionState};
+use futures::future::join_all;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::time::timeout;
+
+/// A client that has been let in.
+pub(super) struct Admitted {
+    pub(super) number: u64,
+    pub(super) session_present: bool,
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+impl Broker {
+    /// Lets a client in, with its session, wherever that is; `None` while clients are sent elsewhere.
+    pub(super) async fn admit(&self, connect: &Connect) -> Option<Admitted> {
+        if !self.lock().is_welcoming() {
+            return None;
+        }
+        let lock = self.lock_client(&connect.client).await;
+        let given = self.fetch_from_peers(&connect.client, connect.clean).await;
+        let admitted = self.open_session(connect, given);
+        self.unlock_client(&connect.client, lock).await;
+        Some(admitted)
+    }
+
+    fn open_session(&self, connect: &Connect, given: Vec<SessionState>) -> Admitted {
+        let Connect { client, clean, expiry, receive_maximum, keep_alive: _, will: _, assigned: _ } = connect;
+        let number = self.next_number();
+        let mut state = self.lock();
+        state.moved.remove(client);
+        let early = state.early.remove(client);
+        let here = state.sessions.remove(client).map(|entry| entry.into_session(Goodbye::TakenOver));
+        let here = here.filter(|session| !session.expiry.is_zero());
+        let found = given.into_iter().fold(here, |found, given| Some(Session::united(found, given)));
+        let found = found.filter(|_| !clean);
+        let session_present = found.is_some();
+        let mut session = found.unwrap_or_else(|| Session::new(*expiry));
+        session.expiry = *expiry;
+        session.disconnected = None;
+        if session_present {
+            let late = early.map(|early| early.messages).unwrap_or_default();
+            late.into_iter().for_each(|message| session.push(message, self.window()));
+        }
+        let mailbox = Arc::new(Mailbox::default());
+        let (again, receive_maximum) = (session.resend(), (*receive_maximum).into());
+        let connection = Connection { number, mailbox: mailbox.clone(), again, receive_maximum };
+        let entry = Entry { session, connection: Some(connection) };
+        entry.wake();
+        state.sessions.insert(client.clone(), entry);
+        Admitted { number, session_present, mailbox }
+    }
+
+    /// All that other nodes had: more than one session only if they lost sight of each other before.
+    async fn fetch_from_peers(&self, client: &str, discard: bool) -> Vec<SessionState> {
+        let nodes = self.peers.nodes();
+        let calls = nodes.iter().map(|node| {
+            let request = PeerRequest::TakeOver { client: client.to_owned(), to: self.node.to_string(), discard };
+            timeout(PEER_DEADLINE, self.peers.call(node, request))
+        });
+        let answers = join_all(calls).await.into_iter();
+        let sessions = answers.filter_map(|answer| match answer {
+            Ok(Ok(PeerResponse::Session(session))) => session,
+            Ok(Ok(PeerResponse::Done | PeerResponse::Locked(_)) | Err(_)) | Err(_) => None,
+        });
+        sessions.collect()
+    }
+
+    /// Ends the session here; the other node has it from now on.
+    pub(super) fn give_away(&self, client: &str, to: &str, discard: bool) -> Option<SessionState> {
+        let mut state = self.lock();
+        let session = state.sessions.remove(client)?.into_session(Goodbye::TakenOver);
+        if discard || session.expiry.is_zero() {
+            return None;
+        }
+        let given = session.state(client);
+        state.moved.insert(client.to_owned(), Moved { to: to.to_owned(), session, at: Instant::now() });
+        Some(given)
+    }
+
+    /// Has a session of another node from now on.
+    pub(super) fn take_in(&self, given: SessionState) {
+        let window = self.window();
+        let client = given.client.clone();
+        let mut state = self.lock();
+        state.moved.remove(&client);
+        let early = state.early.remove(&client);
+        let entry = match state.sessions.remove(&client) {
+            Some(Entry { session, connection }) => Entry { session: Session::united(Some(session), given), connection },
+            None => Entry { session: Session::united(None, given), connection: None },
+        };
+        let entry = state.sessions.entry(client).or_insert(entry);
+        let late = early.map(|early| early.messages).unwrap_or_default();
+        late.into_iter().for_each(|message| entry.session.push(message, window));
+        entry.wake();
+    }
+
+    /// The connection is gone; the session stays as long as it may.
+    pub(super) fn leave(&self, client: &str, number: u64) {
+        let mut state = self.lock();
+        let Some(entry) = state.connected(client, number) else { return };
+        entry.connection = None;
+        entry.session.disconnected = Some(Instant::now());
+        if entry.session.expiry.is_zero() {
+            state.sessions.remove(client);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What an evacuation does: clients are sent elsewhere, and the sessions that nobody fetches are carried there.
+
+use super::broker::{Broker, PEER_DEADLINE};
+use super::codec::Goodbye;
+use super::peers::PeerRequest;
+use tokio::time::timeout;
+
+impl Broker {
+    /// Sends up to so many connected clients elsewhere; returns how many.
+    pub fn evict_connections(&self, count: usize) -> usize {
+        self.close(count, Goodbye::UseAnotherServer)
+    }
+
+    /// Moves up to so many sessions without connection to other nodes, in turn; returns how many were moved.
+    pub async fn evict_sessions(&self, count: usize, targets: &[String]) -> usize {
+        let mut moved = 0;
+        for (client, target) in self.offline(count).iter().zip(targets.iter().cycle()) {
+            let lock = self.lock_client(client).await;
+            moved += usize::from(self.move_session(client, target).await);
+            self.unlock_client(client, lock).await;
+        }
+        moved
+    }
+
+    fn offline(&self, count: usize) -> Vec<String> {
+        let state = self.lock();
+        let offline = state.sessions.iter().filter(|(_, entry)| entry.connection.is_none());
+        offline.take(count).map(|(client, _)| client.clone()).collect()
+    }
+
+    async fn move_session(&self, client: &str, target: &str) -> bool {
+        // Its client may have come back while others were moved.
+        if self.lock().sessions.get(client).is_none_or(|entry| entry.connection.is_some()) {
+            return false;
+        }
+        let Some(state) = self.give_away(client, target, false) else { return false };
+        match timeout(PEER_DEADLINE, self.peers.call(target, PeerRequest::Import(state.clone()))).await {
+            Ok(Ok(_)) => true,
+            // Nobody has it now but us.
+            Ok(Err(_)) | Err(_) => {
+                self.take_in(state);
+                false
+            }
+        }
+    }
+}

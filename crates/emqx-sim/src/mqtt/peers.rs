@@ -1,0 +1,50 @@
+//! What nodes ask each other, and how they are reached.
+
+use super::session::{Message, SessionState};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+/// How other nodes are reached.
+pub trait Peers: Send + Sync {
+    /// The other nodes that run.
+    fn nodes(&self) -> Vec<String>;
+    /// Asks one of them; the error says that it cannot be reached, and nothing more.
+    fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>>;
+}
+
+/// What nodes ask each other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum PeerRequest {
+    /// Hand this to your sessions.
+    Deliver(Message),
+    /// Let nobody else open or move the session of this client until the holder unlocks it.
+    Lock {
+        client: String,
+        holder: String,
+    },
+    Unlock {
+        client: String,
+        holder: String,
+    },
+    /// Give me the session of this client, or end it. `to` is the node that asks.
+    TakeOver {
+        client: String,
+        to: String,
+        discard: bool,
+    },
+    /// Take this session in; its client is not connected.
+    Import(SessionState),
+    /// Late messages for a session that you took over; `hops` is how often they were passed on.
+    Late {
+        client: String,
+        messages: Vec<Message>,
+        hops: u8,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum PeerResponse {
+    Done,
+    Locked(bool),
+    Session(Option<SessionState>),
+}

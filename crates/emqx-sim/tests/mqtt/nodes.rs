@@ -1,0 +1,96 @@
+//! Three brokers, each with a listener on loopback.
+
+use emqx_sim::mqtt::{Broker, Limits, PeerRequest, PeerResponse, Peers};
+use futures::future::{BoxFuture, FutureExt as _};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
+
+type Brokers = BTreeMap<&'static str, Broker>;
+
+/// Brokers that reach each other after a delay, which is drawn by the caller for each call.
+pub(crate) struct Nodes {
+    brokers: Arc<Brokers>,
+}
+
+struct Link {
+    me: &'static str,
+    brokers: Arc<OnceLock<Weak<Brokers>>>,
+    delay: fn() -> Duration,
+}
+
+impl Nodes {
+    pub(crate) fn new(delay: fn() -> Duration) -> Self {
+        let shared = Arc::new(OnceLock::new());
+        let broker = |me| {
+            let link = Link { me, brokers: shared.clone(), delay };
+            (me, Broker::new(me, Arc::new(link), Limits::default()))
+        };
+        let brokers = Arc::new(NAMES.into_iter().map(broker).collect());
+        shared.get_or_init(|| Arc::downgrade(&brokers));
+        Self { brokers }
+    }
+
+    pub(crate) fn broker(&self, name: &str) -> &Broker {
+        &self.brokers[name]
+    }
+}
+
+impl Peers for Link {
+    fn nodes(&self) -> Vec<String> {
+        NAMES.into_iter().filter(|name| *name != self.me).map(str::to_owned).collect()
+    }
+
+    fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>> {
+        let node = node.to_owned();
+        async move {
+            let brokers = self.brokers.get().and_then(Weak::upgrade).ok_or("the test has ended")?;
+            tokio::time::sleep((self.delay)()).await;
+            let response = brokers[node.as_str()].handle(request).await;
+            tokio::time::sleep((self.delay)()).await;
+            Ok(response)
+        }
+        .boxed()
+    }
+}
+
+/// The three brokers, listening.
+pub(crate) struct Listening {
+    pub(crate) nodes: Nodes,
+    ports: BTreeMap<&'static str, u16>,
+    _accepting: JoinSet<()>,
+}
+
+impl Listening {
+    pub(crate) async fn start() -> Self {
+        let nodes = Nodes::new(|| Duration::ZERO);
+        let (mut ports, mut accepting) = (BTreeMap::new(), JoinSet::new());
+        for name in NAMES {
+            let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ports.insert(name, socket.local_addr().unwrap().port());
+            accepting.spawn(accept(nodes.broker(name).clone(), socket));
+        }
+        Self { nodes, ports, _accepting: accepting }
+    }
+
+    pub(crate) fn broker(&self, name: &str) -> &Broker {
+        self.nodes.broker(name)
+    }
+
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        self.ports[name]
+    }
+}
+
+async fn accept(broker: Broker, socket: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = socket.accept().await.unwrap();
+        let broker = broker.clone();
+        connections.spawn(async move { broker.serve(stream).await });
+    }
+}
