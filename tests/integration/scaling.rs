@@ -1,0 +1,97 @@
+//! More nodes, and the end of a cluster.
+
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::{emqx, wait};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn spec(cores: i32, replicants: i32) -> Value {
+    json!({
+        "image": "emqx/emqx:5.10.4",
+        "config": {"roots": {"license": {"key": "evaluation"}}},
+        "coreTemplate": {"spec": {"replicas": cores}},
+        "replicantTemplate": {"spec": {"replicas": replicants}},
+    })
+}
+
+async fn ready_nodes(client: &Client, namespace: &str, expected: &str) {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    wait::until(&format!("{expected} nodes"), LIMIT, || async {
+        let status = api.get("iot").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+        let ready = status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
+        if ready && status.ready_nodes.as_deref() == Some(expected) {
+            Ok(())
+        } else {
+            Err(format!("{:?}, Ready {ready}", status.ready_nodes))
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_are_added_and_nobody_restarts() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "scaling").await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 1))).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let before = pods.list(&ListParams::default()).await.unwrap();
+
+    // As `kubectl scale emqx` and a HorizontalPodAutoscaler do it.
+    let api = Api::<EMQX>::namespaced(client.clone(), &namespace);
+    let scale = api.get_scale("iot").await.unwrap();
+    assert_eq!(scale.status.unwrap().replicas, 1);
+    let patch = json!({"spec": {"replicas": 3}});
+    api.patch_scale("iot", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    ready_nodes(&client, &namespace, "5/5").await;
+
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(3, 3))).await.unwrap();
+    ready_nodes(&client, &namespace, "6/6").await;
+    let after = pods.list(&ListParams::default()).await.unwrap();
+    for pod in before {
+        let kept = after.items.iter().any(|other| other.metadata.uid == pod.metadata.uid);
+        assert!(kept, "{:?} was replaced", pod.metadata.name);
+    }
+}
+
+#[tokio::test]
+async fn fewer_nodes_are_refused_with_the_reason() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "fewer").await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(3, 0))).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 0))).await.unwrap();
+    let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "ManualStepNeeded").await;
+    assert!(held.message.contains("3 cores exist, 2 are wanted"), "{}", held.message);
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap();
+    assert_eq!(pods.items.len(), 3, "nobody was removed");
+}
+
+#[tokio::test]
+async fn a_deleted_cluster_leaves_its_volumes() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "deleted").await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 1))).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
+    emqx::delete(&client, &namespace, "iot").await;
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let services = Api::<Service>::namespaced(client.clone(), &namespace);
+    wait::until("everything but the volumes to go", LIMIT, || async {
+        let pods = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.len();
+        let services = services.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.len();
+        if pods + services == 0 { Ok(()) } else { Err(format!("{pods} pods and {services} Services are left")) }
+    })
+    .await;
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2);
+
+    // A resource of the same name finds them again.
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 1))).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
+}
