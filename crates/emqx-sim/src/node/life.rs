@@ -197,7 +197,27 @@ impl Node {
         loop {
             sleep(self.timings.tick).await;
             self.notice_peers().await;
+            self.reattach().await;
             self.move_replicas().await;
+        }
+    }
+
+    /// A replicant that runs attaches again, when its cores have come back without knowing it.
+    async fn reattach(&self) {
+        if self.role != Role::Replicant {
+            return;
+        }
+        let mut cores = Vec::new();
+        for core in self.discover().await {
+            cores.extend(self.ping(&core).await.filter(|pong| pong.phase == Phase::Running && pong.role == Role::Core));
+        }
+        cores.retain(|pong| pong.version == self.version());
+        if cores.iter().any(|pong| pong.members.contains(&self.name)) {
+            return;
+        }
+        // Cores that have found each other are the cluster, and not one that has just booted.
+        if let Some(pong) = cores.into_iter().max_by_key(|pong| pong.members.len()) {
+            self.become_member(&pong.name).await;
         }
     }
 
