@@ -1,7 +1,6 @@
 //! The configuration files. Pods see them only when they start: they are mounted one by one, among the files of the
 //! image, and Kubernetes does not update such mounts.
 
-use super::Wanted;
 use super::labels;
 use super::manifest::Manifest;
 use crate::desired::Desired;
@@ -31,7 +30,7 @@ pub fn config_map(desired: &Desired) -> Manifest {
 }
 
 /// The Secret that holds the files instead, when the configuration contains values of Secrets.
-pub fn config_secret(desired: &Desired) -> Option<Wanted> {
+pub fn config_secret(desired: &Desired) -> Option<Manifest> {
     let config = &desired.config;
     config.secret.then(|| {
         let labels = labels::with_resource_labels(desired);
@@ -41,6 +40,6 @@ pub fn config_secret(desired: &Desired) -> Option<Wanted> {
         });
         let body = json!({"type": "Opaque", "data": data});
         let name = desired.names.config_secret();
-        Wanted::Present(Manifest::new(desired, Kind::Secret, name, &labels, &BTreeMap::new(), body))
+        Manifest::new(desired, Kind::Secret, name, &labels, &BTreeMap::new(), body)
     })
 }

@@ -6,7 +6,7 @@
 
 use super::{Part, Wake};
 use crate::action::{Action, Call, Stage};
-use crate::build::{Manifest, Wanted, config_map, config_secret, set_annotation};
+use crate::build::{Manifest, config_map, config_secret, set_annotation};
 use crate::desired::Desired;
 use crate::reason::Reason;
 use crate::world::{Kind, Live, World};
@@ -14,7 +14,7 @@ use emqx_operator_api::annotation::RUNTIME_CONFIG_REVISION;
 
 pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     let mut part = Part::default();
-    if let Some(Wanted::Present(secret)) = config_secret(desired) {
+    if let Some(secret) = config_secret(desired) {
         part.ensure(world, secret, Stage::Config);
     }
     let files = config_map(desired);
