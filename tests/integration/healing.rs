@@ -69,12 +69,11 @@ async fn deleted_objects_come_back() {
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
 }
 
-/// Without replicants: those of the stand-in do not always find cores again that were all lost at once.
 #[tokio::test]
 async fn a_deleted_core_set_comes_back_with_its_volumes() {
-    let (client, namespace) = cluster("cores", 0).await;
+    let (client, namespace) = cluster("cores", 2).await;
     comes_back::<StatefulSet>(&client, &namespace, "iot-core").await;
-    emqx::condition(&client, &namespace, "iot", "Available", LIMIT, |condition| condition.status == "True").await;
+    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |condition| condition.status != "True").await;
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
 }
 

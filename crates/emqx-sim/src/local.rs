@@ -94,7 +94,7 @@ pub struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
-        self.node.stop_evacuation_task();
+        self.node.kill();
     }
 }
 

@@ -107,8 +107,16 @@ impl Fleet {
     async fn answer(&self, stream: TcpStream) {
         let Ok(address) = stream.local_addr() else { return };
         let node = self.nodes().get(&address.ip()).map(|member| member.running.node.clone());
-        let Some(node) = node.filter(|node| *node.port_open().borrow()) else { return };
-        http::speak(node, stream).await;
+        let Some(node) = node else { return };
+        let mut open = node.port_open();
+        if !*open.borrow() {
+            return;
+        }
+        tokio::select! {
+            () = http::speak(node, stream) => {}
+            // Connections of clients end with the node, also those that are kept alive.
+            _ = open.wait_for(|open| !*open) => {}
+        }
     }
 
     fn boot(&self, pod: &str, uid: &str, address: IpAddr, container: Container) -> anyhow::Result<()> {

@@ -202,7 +202,7 @@ impl Node {
         }
     }
 
-    /// A replicant that runs attaches again, when its cores have come back without knowing it.
+    /// A replicant that runs attaches again, when one of its cores has come back without knowing it.
     async fn reattach(&self) {
         if self.role != Role::Replicant {
             return;
@@ -212,12 +212,11 @@ impl Node {
             cores.extend(self.ping(&core).await.filter(|pong| pong.phase == Phase::Running && pong.role == Role::Core));
         }
         cores.retain(|pong| pong.version == self.version());
-        if cores.iter().any(|pong| pong.members.contains(&self.name)) {
-            return;
-        }
         // Cores that have found each other are the cluster, and not one that has just booted.
-        if let Some(pong) = cores.into_iter().max_by_key(|pong| pong.members.len()) {
-            self.become_member(&pong.name).await;
+        let Some(cluster) = cores.iter().max_by_key(|pong| pong.members.len()) else { return };
+        let mut in_it = cores.iter().filter(|core| cluster.members.contains(&core.name));
+        if in_it.any(|core| !core.members.contains(&self.name)) {
+            self.become_member(&cluster.name).await;
         }
     }
 
@@ -244,6 +243,12 @@ impl Node {
         let known = down.contains_key(name);
         down.entry(name.to_owned()).or_insert_with(Instant::now);
         !known
+    }
+
+    /// The end without warning, as when the machine is lost.
+    pub fn kill(&self) {
+        self.enter(Phase::Stopped);
+        self.stop_evacuation_task();
     }
 
     /// SIGTERM: the API closes first, the node does not leave the cluster.

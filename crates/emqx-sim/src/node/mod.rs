@@ -139,11 +139,18 @@ impl Node {
         lock(&self.opened_at).elapsed() < self.timings.routes_missing
     }
 
+    /// A node that has stopped stays so, whatever is still under way in it.
     fn enter(&self, phase: Phase) {
         if phase == Phase::Running {
             *lock(&self.opened_at) = Instant::now();
         }
-        self.phase.send_replace(phase);
+        self.phase.send_if_modified(|now| {
+            let changes = *now != Phase::Stopped && *now != phase;
+            if changes {
+                *now = phase;
+            }
+            changes
+        });
         self.refresh_port();
     }
 

@@ -62,10 +62,11 @@ async fn converse(node: &Arc<Node>, cookie: &str, mut stream: TcpStream) -> io::
     let nonce = hex::encode(rand::random::<[u8; 16]>());
     send(&mut stream, &nonce).await?;
     let shown: String = receive(&mut stream).await?;
+    // Read in any case: closing a socket with unread bytes would destroy the refusal on its way.
+    let request: Request = receive(&mut stream).await?;
     if shown != proof(cookie, &nonce) {
         return send(&mut stream, &Err::<Response, _>(CallError::WrongCookie)).await;
     }
-    let request: Request = receive(&mut stream).await?;
     let answer = node.answer(request).await;
     send(&mut stream, &Ok::<_, CallError>(answer)).await
 }
