@@ -35,6 +35,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(context) => Place::Yours(context.clone()),
         None => Place::Local(prepare()?),
     };
+    if let Place::Yours(_) = &place {
+        refuse_to_overwrite(&place)?;
+    }
     let shown = install(&place).and_then(|()| show(&place, started));
     if let (Err(_), Place::Local(state)) = (&shown, &place) {
         eprintln!(
@@ -68,6 +71,17 @@ fn install(place: &Place) -> anyhow::Result<()> {
         kubectl(place, &["apply", "--filename", &path(EXAMPLE)])?;
         shell::until(READY_LIMIT, || ready(place)).with_context(|| explain(place))
     })
+}
+
+/// In a cluster of the user a resource of that name may be theirs.
+fn refuse_to_overwrite(place: &Place) -> anyhow::Result<()> {
+    let found = kubectl(place, &["get", "emqx", "emqx", "--ignore-not-found", "--output", "name"]);
+    // Without the CRD there is none.
+    ensure!(
+        found.unwrap_or_default().is_empty(),
+        "there is an EMQX resource emqx in that context already; delete it, or choose a context with another namespace"
+    );
+    Ok(())
 }
 
 fn path(relative: &str) -> String {
@@ -156,6 +170,12 @@ fn wait_for_interrupt() -> anyhow::Result<()> {
 fn tear_down(place: &Place) -> anyhow::Result<()> {
     match place {
         Place::Local(_) => cluster::down(NAME).map(drop),
-        Place::Yours(_) => kubectl(place, &["delete", "--filename", &path(EXAMPLE)]).map(drop),
+        Place::Yours(context) => {
+            kubectl(place, &["delete", "--filename", &path(EXAMPLE)])?;
+            println!("Still there: the operator, and the volumes of the cores. To remove them too:");
+            println!("  kubectl --context {context} delete pvc --selector apps.emqx.io/instance=emqx");
+            println!("  kubectl --context {context} delete --kustomize config/default");
+            Ok(())
+        }
     }
 }
