@@ -27,4 +27,10 @@ pub mod annotation {
     pub const STARTUP_CONFIG_REVISION: &str = "apps.emqx.io/startup-config-revision";
     /// On core pod templates: the operator's own digest of the template (Kubernetes' revision misses changes).
     pub const TEMPLATE_REVISION: &str = "apps.emqx.io/template-revision";
+    /// Set by the user on an EMQX resource, to any new value: all nodes restart, one after the other.
+    pub const RESTART_REQUESTED_AT: &str = "apps.emqx.io/restart-requested-at";
+    /// On the core set the pod that the operator empties, on a replicant pod that it does: an evacuation that is ours.
+    pub const EVACUATING: &str = "apps.emqx.io/evacuating";
+    /// On the core set: the number of the first core that was never there, or whose traces are all gone.
+    pub const CORE_WATERMARK: &str = "apps.emqx.io/core-retirement-pod-ordinal-watermark";
 }

@@ -2,9 +2,12 @@
 //! that one planned on a stale snapshot fails instead of doing harm.
 
 use crate::build::Manifest;
+use crate::desired::NodeName;
+use crate::lifecycle::Permit;
 use crate::reason::Reason;
 use crate::world::ObjectId;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One step. [`Action::stage`] says when it is its turn.
@@ -24,8 +27,12 @@ pub enum Action {
     Scale { set: ObjectId, from: i32, to: i32 },
     /// Delete an object that the spec switches off, if it still is the one that was seen.
     Delete { id: ObjectId, on: Version, because: Reason },
+    /// Set or remove annotations, if the object still is the one that was seen.
+    Annotate { id: ObjectId, on: Version, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
     /// A request to EMQX.
     Call(Call),
+    /// Restart a node or take it away for good. Only admission can permit it.
+    Remove(Permit),
 }
 
 /// The identity and state of an object when it was seen.
@@ -44,6 +51,31 @@ pub enum Call {
         text: String,
         revision: String,
     },
+    /// Close a node to newcomers and empty it.
+    StartEvacuation { node: NodeName, options: EvacuationOptions },
+    /// Open it again.
+    StopEvacuation { node: NodeName },
+    /// Say which sites shall hold the shards of a database.
+    PlaceShards { database: String, sites: Vec<String> },
+    /// Forget a site that holds nothing and does not come back.
+    ForgetSite { site: String },
+    /// Take a core out of the cluster that does not come back.
+    ForceLeave { node: NodeName },
+}
+
+/// How a node is emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EvacuationOptions {
+    /// Where sessions go.
+    pub targets: Vec<NodeName>,
+    /// Connections per second.
+    pub connection_rate: u32,
+    /// Sessions per second.
+    pub session_rate: u32,
+    /// Seconds in which load balancers notice, while clients are still accepted.
+    pub wait_health_check: u32,
+    /// Seconds in which clients may fetch their sessions from elsewhere.
+    pub wait_takeover: u32,
 }
 
 /// The configuration may hold secrets, so it is never printed.
@@ -51,6 +83,7 @@ impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Call::PutConfig { revision, .. } => write!(f, "PutConfig({revision})"),
+            other => write!(f, "{other}"),
         }
     }
 }
@@ -64,11 +97,13 @@ pub enum Stage {
     Config,
     /// Sets of pods, and what stands in front of them.
     Workload,
+    /// What we are about to ask of EMQX, written down first: a stop in between must not make it somebody else's.
+    Intent,
     /// Requests to EMQX.
     Broker,
     /// What we must remember, written where it belongs once the requests before have succeeded.
     Marks,
-    /// Objects that the spec switches off.
+    /// Objects that the spec switches off, and nodes whose turn it is.
     Removal,
 }
 
@@ -79,8 +114,9 @@ impl Action {
             Action::Create(_) => Stage::Identity,
             Action::Apply { stage, .. } => *stage,
             Action::Scale { .. } => Stage::Workload,
+            Action::Annotate { stage, .. } => *stage,
             Action::Call(_) => Stage::Broker,
-            Action::Delete { .. } => Stage::Removal,
+            Action::Delete { .. } | Action::Remove(_) => Stage::Removal,
         }
     }
 }
@@ -94,7 +130,34 @@ impl fmt::Display for Action {
             Action::Apply { manifest, on: Some(_), .. } => write!(f, "apply {}", manifest.id),
             Action::Scale { set, from, to } => write!(f, "scale {set} from {from} to {to}"),
             Action::Delete { id, because, .. } => write!(f, "delete {id} because {}", because.as_str()),
-            Action::Call(Call::PutConfig { revision, .. }) => write!(f, "put config {revision}"),
+            Action::Annotate { id, annotations, .. } => {
+                let texts: Vec<_> = annotations
+                    .iter()
+                    .map(|(key, value)| match value {
+                        Some(value) => format!("{key}={value}"),
+                        None => format!("no {key}"),
+                    })
+                    .collect();
+                write!(f, "annotate {id} with {}", texts.join(", "))
+            }
+            Action::Call(call) => write!(f, "{call}"),
+            Action::Remove(permit) => write!(f, "{permit}"),
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Call::PutConfig { revision, .. } => write!(f, "put config {revision}"),
+            Call::StartEvacuation { node, options } => {
+                let targets: Vec<_> = options.targets.iter().map(ToString::to_string).collect();
+                write!(f, "start evacuation of {node} to {}", targets.join(", "))
+            }
+            Call::StopEvacuation { node } => write!(f, "stop evacuation of {node}"),
+            Call::PlaceShards { database, sites } => write!(f, "place shards of {database} on {}", sites.join(", ")),
+            Call::ForgetSite { site } => write!(f, "forget site {site}"),
+            Call::ForceLeave { node } => write!(f, "force {node} to leave"),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! From what is wanted and what was seen to what should be done: the one entry point of the core.
 
-use crate::action::{Action, Stage};
+use crate::action::{Action, Call, Stage};
 use crate::desired::Desired;
-use crate::lifecycle::{Hold, RULES, Wake};
+use crate::lifecycle::{self, Hold, Wake};
 use crate::status::{self, Report};
-use crate::world::World;
+use crate::world::{Kind, World};
 use serde::Serialize;
 use std::fmt;
 
@@ -25,17 +25,32 @@ const WHILE_STARTING: u32 = 2;
 
 /// Total and deterministic: the same arguments give the same plan, byte for byte.
 pub fn plan(desired: &Desired, world: &World) -> Plan {
-    let parts: Vec<_> = RULES.iter().map(|rule| rule(desired, world)).collect();
+    let (parts, revisions) = lifecycle::parts(desired, world);
     let mut holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
     holds.sort_by_key(|hold| (hold.reason, hold.subject.clone()));
-    let report = status::derive(desired, world, &holds);
+    let report = status::derive(desired, world, &revisions, &holds);
     if desired.paused {
         return Plan { actions: Vec::new(), wake: Wake::Poll(AT_REST), holds, report };
     }
     let mut actions: Vec<_> = parts.into_iter().flat_map(|part| part.actions).collect();
     actions.sort_by_key(Action::stage);
+    prepare_or_remove(&mut actions);
     let wake = earliest(&holds, report.is_ready());
     Plan { actions, holds, report, wake }
+}
+
+/// A plan either prepares or removes. While a set changes or EMQX is asked to move something, the world is not the one
+/// in which a removal was examined; it waits for the next pass.
+fn prepare_or_remove(actions: &mut Vec<Action>) {
+    let prepares = actions.iter().any(|action| match action {
+        Action::Apply { manifest, .. } => matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet),
+        Action::Scale { .. } | Action::Annotate { .. } => true,
+        Action::Call(call) => !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. }),
+        Action::Create(_) | Action::Delete { .. } | Action::Remove(_) => false,
+    });
+    if prepares {
+        actions.retain(|action| !matches!(action, Action::Remove(_)));
+    }
 }
 
 fn earliest(holds: &[Hold], ready: bool) -> Wake {

@@ -92,6 +92,28 @@ reasons! {
     /// status is written until it is removed.
     AnnotationSet Progress,
 
+    /// Clients and sessions are being moved off a node before it stops.
+    EvacuatingSessions Progress,
+    /// Somebody else is emptying this node, or has closed it. The operator leaves that alone and waits; stop it with
+    /// `emqx ctl rebalance stop` on the node, if it is not wanted any more.
+    ForeignEvacuation Progress,
+    /// Another node is just leaving or coming back; they go one at a time.
+    WaitingForOtherNode Progress,
+    /// Too many of the other nodes do not serve, so this one has to stay until they do.
+    WaitingForSurvivors Progress,
+    /// Nodes are replaced in an order: cores first, but the last core of the old version only after the replicants that
+    /// follow it.
+    WaitingForOrder Progress,
+    /// EMQX does not say whether the node runs; nothing is taken for "no".
+    NodeUnknown Progress,
+    /// Durable storage is moving shards to where they should be, or their copies are catching up.
+    DSReplicationProgressing Progress,
+    /// A core was scaled away; its node, site and volume go before its number is used again.
+    RetiringCore Progress,
+    /// The site of a core that was scaled away has to be forgotten by hand: EMQX before 6.0 has no API for it. Run the
+    /// command that the message names, in any core pod.
+    SiteNotForgotten Trouble,
+
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
     /// the core pods and at network policies between the operator and port 18083.
     RequestFailed Trouble,
@@ -124,9 +146,6 @@ reasons! {
     NameTaken Trouble,
     /// The volume of an existing core cannot be changed in this way; the one that exists stays.
     VolumeImmutable Trouble,
-    /// The change needs nodes to be replaced or removed, which this version of the operator leaves to you: delete the
-    /// pods that are named one at a time, when their clients may move.
-    ManualStepNeeded Trouble,
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn manifests(plan: &Plan) -> String {
         Action::Create(manifest) | Action::Apply { manifest, .. } => {
             format!("# {action}\n{}", serde_yaml::to_string(&manifest.body).expect("a manifest is plain data"))
         }
-        Action::Scale { .. } | Action::Delete { .. } | Action::Call(_) => format!("# {action}\n"),
+        _ => format!("# {action}\n"),
     });
     manifests.collect::<Vec<_>>().join("---\n")
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The set, without the number of its pods.
+#[derive(Clone, Debug)]
 pub struct CoreSet {
     pub manifest: Manifest,
     pub revision: String,

@@ -30,6 +30,9 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
     if let Some(revision) = &desired.config.startup_revision {
         annotations.insert(annotation::STARTUP_CONFIG_REVISION.to_owned(), revision.clone());
     }
+    if let Some(wish) = &desired.restart_requested_at {
+        annotations.insert(annotation::RESTART_REQUESTED_AT.to_owned(), wish.clone());
+    }
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),

@@ -12,6 +12,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The set, without the number of its pods.
+#[derive(Clone, Debug)]
 pub struct ReplicantSet {
     pub manifest: Manifest,
     pub revision: String,

@@ -44,6 +44,8 @@ pub struct Config {
     pub listeners: Vec<ListenerPort>,
     /// Whether a licence is configured.
     pub licensed: bool,
+    /// Durable sessions are switched on.
+    pub durable: bool,
 }
 
 /// Texts may hold secrets, so only digests are printed.
@@ -91,6 +93,7 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
         dashboard: dashboard.expect(everything),
         listeners: ports.expect(everything),
         licensed: given.contains_key("license"),
+        durable: given.get("durable_sessions").is_some_and(|root| root["enable"] == true || root["enable"] == "true"),
     })
 }
 

@@ -52,6 +52,10 @@ pub struct Desired {
     pub api_keys: Vec<ApiKey>,
     pub services: ServiceSpecs,
     pub update_strategy: UpdateStrategy,
+    /// How many empty sets of old templates are kept.
+    pub history_limit: usize,
+    /// A wish to restart all nodes, in the user's words.
+    pub restart_requested_at: Option<String>,
     /// References of the pods to objects that do not exist: the pods will wait for them.
     pub missing: Vec<Reference>,
 }
@@ -102,6 +106,13 @@ impl Desired {
             api_keys: api_keys.expect(everything),
             services: services.expect(everything),
             update_strategy: cr.spec.update_strategy.clone(),
+            history_limit: usize::try_from(cr.spec.revision_history_limit).unwrap_or(0),
+            restart_requested_at: cr
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(annotation::RESTART_REQUESTED_AT))
+                .cloned(),
             missing: references.missing_of_pods(cr),
         })
     }

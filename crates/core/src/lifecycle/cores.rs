@@ -1,31 +1,25 @@
 //! The core set: that it exists, that its template is the wanted one, that it has its pods.
 //!
-//! A changed template does not touch running pods: the set replaces nobody by itself (`OnDelete`).
+//! A changed template does not touch running pods: the set replaces nobody by itself (`OnDelete`); [`super::removal`]
+//! does, one node after the other.
 
-use super::serving::availability_check;
-use super::{Part, Wake};
-use crate::build::core_set;
-use crate::desired::Desired;
+use super::fleet::Fleet;
+use super::{Part, Wake, retirement};
 use crate::reason::Reason;
-use crate::world::World;
 use serde_json::Value;
 
-pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
-    let set = core_set(desired, availability_check(desired, world), world.claim_templates.as_ref());
-    check_volume(&mut part, world.claim_templates.as_ref(), &set.claim_templates);
-    part.ensure_set(world, set.manifest, desired.cores.replicas);
-    part.troubles(&world.cores.sets, &world.cores.nodes);
+    check_volume(&mut part, world.claim_templates.as_ref(), &fleet.core_set.claim_templates);
     let told = world.cores.told();
-    if told > desired.cores.replicas {
-        let detail =
-            format!("{told} cores exist, {} are wanted; removing cores is left to you", desired.cores.replicas);
-        part.hold(Reason::ManualStepNeeded, desired.names.core_set(), detail, Wake::Watch);
-    }
-    let outdated = world.cores.nodes.iter().filter(|node| node.revision.as_deref() != Some(&set.revision));
-    for node in outdated.filter(|node| !node.terminating) {
-        let detail = "runs the previous template; delete the pod when its clients may move, its volume stays";
-        part.hold(Reason::ManualStepNeeded, node.pod.clone(), detail, Wake::Watch);
+    let free = world.cores.sets.iter().all(retirement::may_grow);
+    let replicas = if free { desired.cores.replicas } else { told };
+    part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
+    part.troubles(&world.cores.sets, &world.cores.nodes);
+    if !free && told < desired.cores.replicas {
+        let text = "waits until nothing is left of the cores that had these numbers before";
+        part.hold(Reason::RetiringCore, desired.names.core_set(), text, Wake::Poll(2));
     }
     part
 }

@@ -1,14 +1,26 @@
 //! The rules. Each file has one public function `plan(&Desired, &World) -> Part`; parts do not see each other, and what
 //! one did is seen by the others in the next snapshot. Order of execution belongs to the actions, not to this list.
 
+mod admission;
+mod candidate;
+mod checks;
 mod config;
 mod cores;
+mod durable_storage;
+mod fleet;
 mod identity;
+mod marks;
 mod objects;
 mod references;
+mod removal;
+mod reopening;
 mod replicants;
+mod retirement;
+mod rolling;
 mod serving;
 
+pub use admission::Permit;
+pub use candidate::How;
 pub use serving::listeners_role;
 
 use crate::action::{Action, Stage, Version};
@@ -48,9 +60,27 @@ pub enum Wake {
     Poll(u32),
 }
 
-/// Every rule, in reading order.
-pub(crate) const RULES: &[fn(&Desired, &World) -> Part] =
-    &[references::plan, identity::plan, config::plan, cores::plan, replicants::plan, objects::plan];
+/// Rules about objects.
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, config::plan, objects::plan];
+
+/// Rules about nodes, which share what is known about the sets.
+const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] =
+    &[cores::plan, replicants::plan, removal::plan, reopening::plan, durable_storage::plan, retirement::plan];
+
+/// The revisions of the wanted templates.
+pub(crate) struct Revisions {
+    pub(crate) cores: String,
+    pub(crate) replicants: Option<String>,
+}
+
+/// What all rules together want. They do not see each other; what one did is seen by the others in the next snapshot.
+pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions) {
+    let fleet = fleet::Fleet::new(desired, world);
+    let mut parts: Vec<_> = NODE_RULES.iter().map(|rule| rule(&fleet)).collect();
+    parts.extend(RULES.iter().map(|rule| rule(desired, world)));
+    let replicants = fleet.replicant_set.map(|set| set.revision);
+    (parts, Revisions { cores: fleet.core_set.revision, replicants })
+}
 
 impl Part {
     fn hold(&mut self, reason: Reason, subject: impl Into<String>, detail: impl Into<String>, wake: Wake) {
@@ -112,6 +142,11 @@ impl Part {
             }
         }
     }
+}
+
+/// Only what we made ourselves is deleted.
+fn is_ours(live: &Live) -> bool {
+    live.ownership == Ownership::Ours && !live.terminating
 }
 
 fn version(live: &Live) -> Version {

@@ -5,7 +5,7 @@ use super::{Part, version};
 use crate::action::{Action, Stage};
 use crate::build::{Wanted, budget, dashboard, headless, listeners};
 use crate::desired::{Desired, Role};
-use crate::world::{Ownership, World};
+use crate::world::World;
 
 pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     let mut part = Part::default();
@@ -20,9 +20,8 @@ pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     for wanted in wanted {
         match wanted {
             Wanted::Present(manifest) => part.ensure(world, manifest, Stage::Workload),
-            // Only what we made ourselves is deleted.
             Wanted::Absent { id, because } => {
-                let ours = world.objects.get(&id).filter(|live| live.ownership == Ownership::Ours && !live.terminating);
+                let ours = world.objects.get(&id).filter(|live| super::is_ours(live));
                 part.actions.extend(ours.map(|live| Action::Delete { id, on: version(live), because }));
             }
         }

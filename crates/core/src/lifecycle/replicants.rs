@@ -1,37 +1,48 @@
-//! The replicant sets: one per template, the wanted one with its pods.
+//! The replicant sets: one per template. The wanted one grows as far as surge and budget allow while the others shrink.
 
-use super::serving::availability_check;
-use super::{Part, Wake};
-use crate::build::replicant_set;
-use crate::desired::Desired;
+use super::Part;
+use super::checks::max_surge;
+use super::fleet::Fleet;
+use crate::action::Action;
+use crate::desired::Role;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::world::Kind;
 
-pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let world = fleet.world;
     let mut part = Part::default();
     part.troubles(&world.replicants.sets, &world.replicants.nodes);
-    let Some(pool) = &desired.replicants else {
-        surplus(&mut part, world, 0);
-        return part;
-    };
-    let set = replicant_set(desired, pool, availability_check(desired, world));
-    let outdated: Vec<_> =
-        world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name && other.wanted > 0).collect();
-    if outdated.is_empty() {
-        part.ensure_set(world, set.manifest, pool.replicas);
+    if let Some(set) = &fleet.replicant_set {
+        let old: i32 = world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
+        let wanted = fleet.wanted(Role::Replicant);
+        let room = wanted.min(wanted + max_surge(fleet.desired) - old).max(0);
+        // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
+        if old == 0 || fleet.cores_lead() || world.live(Kind::ReplicaSet, &set.manifest.id.name).is_some() {
+            part.ensure_set(world, set.manifest.clone(), if old == 0 || fleet.cores_lead() { room } else { 0 });
+        }
     }
-    for other in outdated {
-        let detail = format!("its {} replicants run the previous template; moving them is left to you", other.wanted);
-        part.hold(Reason::ManualStepNeeded, other.name.clone(), detail, Wake::Watch);
-    }
-    surplus(&mut part, world, pool.replicas);
+    forget_history(&mut part, fleet);
     part
 }
 
-fn surplus(part: &mut Part, world: &World, wanted: i32) {
-    let told = world.replicants.told();
-    if told > wanted {
-        let detail = format!("{told} replicants exist, {wanted} are wanted; removing replicants is left to you");
-        part.hold(Reason::ManualStepNeeded, "spec.replicantTemplate.spec.replicas", detail, Wake::Watch);
+/// Empty sets of old templates are kept up to a limit, so that going back is fast.
+fn forget_history(part: &mut Part, fleet: &Fleet<'_>) {
+    let current = fleet.replicant_set.as_ref().map(|set| set.manifest.id.name.as_str());
+    let limit = fleet.desired.history_limit;
+    let mut old: Vec<_> = fleet
+        .world
+        .objects
+        .iter()
+        .filter(|(id, live)| id.kind == Kind::ReplicaSet && Some(id.name.as_str()) != current && super::is_ours(live))
+        .filter(|(id, live)| {
+            let told = live.body["spec"]["replicas"].as_i64().unwrap_or(1);
+            told == 0 && !fleet.world.replicants.nodes.iter().any(|node| node.set == id.name)
+        })
+        .collect();
+    let age = |live: &crate::world::Live| live.body["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
+    old.sort_by_key(|(_, live)| age(live));
+    let surplus = old.len().saturating_sub(limit);
+    for (id, live) in old.into_iter().take(surplus) {
+        part.actions.push(Action::Delete { id: id.clone(), on: super::version(live), because: Reason::Converged });
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::build::selector;
 use crate::desired::{Desired, Role};
-use crate::lifecycle::running_config_revision;
-use crate::world::{Node, World};
-use emqx_operator_api::hub::{ConfigStatus, CoreNodesStatus, EMQXStatus, EmqxNode, ReplicantNodesStatus};
+use crate::lifecycle::{Revisions, running_config_revision};
+use crate::world::{Node, ReplicaState, World};
+use emqx_operator_api::hub::{
+    ConfigStatus, CoreNodesStatus, Database, DsReplication, EMQXStatus, EmqxNode, NodeEvacuation, ReplicantNodesStatus,
+};
 use std::collections::BTreeSet;
 
-pub(super) fn derive(desired: &Desired, world: &World) -> EMQXStatus {
+pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions) -> EMQXStatus {
     let serving = world.nodes().filter(|node| node.ready && !node.terminating).count();
     EMQXStatus {
         observed_generation: Some(desired.generation),
@@ -20,10 +22,10 @@ pub(super) fn derive(desired: &Desired, world: &World) -> EMQXStatus {
         replicant_selector: Some(serialized_selector(desired, Role::Replicant)),
         core_nodes: nodes(&world.cores.nodes),
         replicant_nodes: nodes(&world.replicants.nodes),
-        core_nodes_status: Some(core_counts(world)),
-        replicant_nodes_status: replicant_counts(desired, world),
-        node_evacuations: Vec::new(),
-        ds_replication: None,
+        core_nodes_status: Some(core_counts(world, revisions)),
+        replicant_nodes_status: replicant_counts(desired, world, revisions),
+        node_evacuations: evacuations(world),
+        ds_replication: databases(world),
         config: Some(config(desired, world)),
     }
 }
@@ -51,27 +53,67 @@ fn nodes(nodes: &[Node]) -> Vec<EmqxNode> {
     listed.collect()
 }
 
-fn core_counts(world: &World) -> CoreNodesStatus {
-    let wanted = world.cores.sets.first().and_then(|set| set.revision.as_deref());
+fn evacuations(world: &World) -> Vec<NodeEvacuation> {
+    let all = world.broker.fresh().and_then(|broker| broker.evacuations.fresh());
+    let shown = all.into_iter().flatten().map(|(node, evacuation)| NodeEvacuation {
+        node_name: node.to_string(),
+        state: Some(evacuation.told.state.clone()),
+        session_recipients: evacuation.told.recipients.clone(),
+        session_eviction_rate: evacuation.told.session_rate,
+        connection_eviction_rate: evacuation.told.connection_rate,
+        initial_sessions: evacuation.told.initial_sessions,
+        initial_connections: evacuation.told.initial_connections,
+    });
+    shown.collect()
+}
+
+/// Only where there is a database: without one durable storage is switched off.
+fn databases(world: &World) -> Option<DsReplication> {
+    let storage = world.broker.fresh()?.storage.fresh()?;
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let dbs: Vec<_> = storage
+        .databases
+        .iter()
+        .map(|(name, shards)| {
+            let replicas = || shards.iter().map(|shard| shard.replicas.len());
+            let lost = shards.iter().flat_map(|shard| shard.replicas.values()).filter(|s| **s == ReplicaState::Lost);
+            Database {
+                name: name.clone(),
+                num_shards: count(shards.len()),
+                num_shard_replicas: count(replicas().sum()),
+                lost_shard_replicas: count(lost.count()),
+                num_transitions: count(shards.iter().map(|shard| shard.moving.len()).sum()),
+                min_replicas: count(replicas().min().unwrap_or(0)),
+                max_replicas: count(replicas().max().unwrap_or(0)),
+            }
+        })
+        .collect();
+    (!dbs.is_empty()).then_some(DsReplication { dbs })
+}
+
+fn core_counts(world: &World, revisions: &Revisions) -> CoreNodesStatus {
     CoreNodesStatus {
         ready_replicas: world.cores.ready(),
-        updated_replicas: wanted.map_or(0, |revision| world.cores.of_revision(revision)),
+        updated_replicas: world.cores.of_revision(&revisions.cores),
         current_replicas: world.cores.existing(),
     }
 }
 
-fn replicant_counts(desired: &Desired, world: &World) -> Option<ReplicantNodesStatus> {
+fn replicant_counts(desired: &Desired, world: &World, revisions: &Revisions) -> Option<ReplicantNodesStatus> {
     let pool = &world.replicants;
     if desired.replicants.is_none() && pool.sets.is_empty() {
         return None;
     }
-    let current = pool.sets.iter().max_by_key(|set| set.wanted).and_then(|set| set.revision.clone());
-    let count = current.as_deref().map_or(0, |revision| pool.of_revision(revision));
+    let update = revisions.replicants.clone();
+    // Where the others come from; when there are no others, where all come from.
+    let old = pool.sets.iter().filter(|set| set.revision != update && set.wanted > 0).max_by_key(|set| set.wanted);
+    let current = old.and_then(|set| set.revision.clone()).or_else(|| update.clone());
+    let count = |revision: Option<&str>| revision.map_or(0, |revision| pool.of_revision(revision));
     Some(ReplicantNodesStatus {
         ready_replicas: pool.ready(),
-        current_replicas: count,
-        update_replicas: count,
-        update_revision: current.clone(),
+        current_replicas: count(current.as_deref()),
+        update_replicas: count(update.as_deref()),
+        update_revision: update,
         current_revision: current,
         collision_count: None,
     })

@@ -27,6 +27,8 @@ pub fn merge(report: &Report, prior: Option<&EMQXStatus>, now: Timestamp) -> (EM
         status.core_nodes = kept(&prior.core_nodes, report.status.core_replicas);
         status.replicant_nodes = kept(&prior.replicant_nodes, report.status.replicant_replicas);
         status.version = prior.version.clone();
+        status.node_evacuations = prior.node_evacuations.clone();
+        status.ds_replication = prior.ds_replication.clone();
     }
     let due = due(prior, &status);
     (status, due)

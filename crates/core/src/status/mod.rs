@@ -8,7 +8,7 @@ pub use conditions::{ConditionType, Fact, Truth};
 pub use merge::{Due, merge, refused};
 
 use crate::desired::Desired;
-use crate::lifecycle::Hold;
+use crate::lifecycle::{Hold, Revisions};
 use crate::reason::Reason;
 use crate::world::World;
 use emqx_operator_api::hub::EMQXStatus;
@@ -38,10 +38,10 @@ impl Report {
 }
 
 /// The status of a resolved spec.
-pub fn derive(desired: &Desired, world: &World, holds: &[Hold]) -> Report {
+pub(crate) fn derive(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Report {
     Report {
-        facts: conditions::derive(desired, world, holds),
-        status: lists::derive(desired, world),
+        facts: conditions::derive(desired, world, revisions, holds),
+        status: lists::derive(desired, world, revisions),
         nodes_known: world.broker.fresh().is_some(),
     }
 }

@@ -3,7 +3,7 @@
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
-use super::{Broker, FreshSecrets, KubernetesView, Reading, Sensitive, World, troubles};
+use super::{Broker, Claim, FreshSecrets, KubernetesView, Reading, Sensitive, World, troubles};
 use crate::desired::{Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
@@ -38,6 +38,7 @@ impl World {
                 .and_then(|set| set.spec.as_ref()?.volume_claim_templates.as_ref())
                 .map(|templates| serde_json::to_value(templates).expect("Kubernetes types are plain data")),
             volumes_without_set: core_set.is_none() && !view.claims.is_empty(),
+            claims: claims(desired, view),
             cookie: secret_text(view, &desired.names.cookie_secret(), "node_cookie").map(Sensitive),
             operator_secret: operator_secret(desired, view),
             cores,
@@ -86,7 +87,41 @@ fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) ->
         .map(|pod| node(desired, pod, role, min_ready, now))
         .collect();
     nodes.sort_by(|a, b| ordinal(&a.pod).cmp(&ordinal(&b.pod)).then_with(|| a.pod.cmp(&b.pod)));
+    for node in nodes.iter_mut().filter(|_| role == Role::Core) {
+        node.marked = sets.iter().any(|set| set.marked.as_deref() == Some(&node.pod));
+    }
     Pool { sets, nodes }
+}
+
+/// The highest watermark of the core sets.
+pub(super) fn watermark(view: &KubernetesView) -> Option<i32> {
+    view.stateful_sets.iter().filter_map(|set| annotation_of(&set.metadata, annotation::CORE_WATERMARK)?.parse().ok()).max()
+}
+
+/// The template revisions of the core sets.
+pub(super) fn core_revisions(view: &KubernetesView) -> Vec<Option<String>> {
+    let template = |set: &Arc<k8s_openapi::api::apps::v1::StatefulSet>| {
+        set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref()).and_then(revision)
+    };
+    view.stateful_sets.iter().map(template).collect()
+}
+
+/// `<volume>-<set>-<ordinal>`
+fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
+    let prefix = format!("{}-", desired.names.data_volume());
+    let parsed = view.claims.iter().filter_map(|claim| {
+        let metadata = &claim.metadata;
+        let (set, ordinal) = name(metadata).strip_prefix(&prefix)?.rsplit_once('-')?;
+        Some(Claim {
+            name: name(metadata).to_owned(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            set: set.to_owned(),
+            ordinal: ordinal.parse().ok()?,
+            terminating: metadata.deletion_timestamp.is_some(),
+        })
+    });
+    parsed.collect()
 }
 
 fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&ObjectMeta>, wanted: i32) -> NodeSet {
@@ -94,6 +129,9 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
     let refusal = view.events.iter().find(|event| event.uid == uid && event.reason == "FailedCreate");
     NodeSet {
         name: name(metadata).to_owned(),
+        resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        marked: annotation_of(metadata, annotation::EVACUATING),
+        watermark: annotation_of(metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse().ok()),
         revision: template.and_then(revision),
         wanted,
         refusal: refusal.map(|event| Wait {
@@ -123,6 +161,7 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
     let ready_since = readiness.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
     let long_enough = SignedDuration::from_secs(min_ready_seconds.into());
     Node {
+        role,
         name: match role {
             Role::Core => Some(desired.names.core_node(pod_name)),
             Role::Replicant => ip.as_deref().map(|ip| desired.names.replicant_node(ip)),
@@ -139,7 +178,11 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
             all.iter().any(|c| c.name == "emqx" && c.state.as_ref().is_some_and(|s| s.running.is_some()))
         }),
         wait: troubles::wait(pod, now),
+        never_ready: troubles::never_ready(pod),
+        marked: annotation_of(metadata, annotation::EVACUATING).is_some(),
+        resource_version: metadata.resource_version.clone().unwrap_or_default(),
         broker: None,
+        evacuation: None,
         pod: pod_name.to_owned(),
         ip,
     }
@@ -147,7 +190,9 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
 
 fn join(pool: &mut Pool, broker: &Broker) {
     for node in &mut pool.nodes {
-        node.broker = node.name.as_ref().and_then(|name| broker.nodes.get(name)).cloned();
+        let Some(name) = &node.name else { continue };
+        node.broker = broker.nodes.get(name).cloned();
+        node.evacuation = broker.evacuations.fresh().and_then(|all| all.get(name)).cloned();
     }
 }
 

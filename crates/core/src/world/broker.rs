@@ -1,15 +1,57 @@
 //! What EMQX tells about itself, in our words, and whom to ask.
 
 use super::node::Node;
-use super::{KubernetesView, assemble};
+use super::{KubernetesView, Reading, Storage, assemble};
 use crate::desired::{Desired, NodeName, Role};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The EMQX cluster as the core that answered sees it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// The EMQX cluster as the core that answered sees it. Each part has its own reading: one that fails blinds no other.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Broker {
     pub nodes: BTreeMap<NodeName, BrokerNode>,
+    /// Nodes that are being emptied, or are empty and closed.
+    pub evacuations: Reading<BTreeMap<NodeName, Evacuation>>,
+    pub storage: Reading<Storage>,
+}
+
+/// A node that is being emptied, by whomever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evacuation {
+    pub phase: EvacuationPhase,
+    /// Clients that are still connected.
+    pub connected: Option<i64>,
+    /// For the status only: how it was started, as EMQX says it.
+    pub told: Told,
+}
+
+/// How an evacuation was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The phase in EMQX's words.
+    pub state: String,
+    pub recipients: Vec<String>,
+    pub session_rate: Option<i64>,
+    pub connection_rate: Option<i64>,
+    pub initial_sessions: Option<i64>,
+    pub initial_connections: Option<i64>,
+}
+
+/// How far an evacuation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum EvacuationPhase {
+    /// Unavailable for load balancers; clients are still accepted.
+    WaitingForLoadBalancers,
+    /// Closed: connections are being ended.
+    EvictingConnections,
+    /// Closed: clients have time to fetch their sessions from elsewhere.
+    WaitingForTakeover,
+    /// Closed: sessions are being moved. With durable sessions it may stay here for ever.
+    EvictingSessions,
+    /// Closed and empty, until somebody opens the node again.
+    Empty,
+    /// A name that we do not know, from a newer EMQX.
+    Other(String),
 }
 
 /// A node as the EMQX cluster lists it.
@@ -35,10 +77,16 @@ pub struct Endpoint {
     pub https: bool,
 }
 
-/// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster.
+/// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
+/// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
     let cores = assemble::nodes(desired, view, Role::Core);
-    cores.iter().filter(|node| node.ready && !node.terminating).filter_map(|node| endpoint(desired, node)).collect()
+    let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
+        let nodes = cores.iter().filter(|node| !node.terminating && wanted(node));
+        nodes.filter_map(|node| endpoint(desired, node)).collect()
+    };
+    let ready = asked(|node| node.ready);
+    if ready.is_empty() { asked(|node| node.running && node.marked) } else { ready }
 }
 
 fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {

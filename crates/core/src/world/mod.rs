@@ -4,19 +4,25 @@
 
 mod assemble;
 mod broker;
+mod claim;
 mod node;
 mod object;
 mod pool;
 mod reading;
+mod needs;
+mod storage;
 mod troubles;
 mod view;
 
 pub use assemble::operator_secret;
-pub use broker::{Broker, BrokerNode, Endpoint, api_candidates};
+pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
+pub use needs::{Needs, needs};
 pub use node::{Node, Wait};
+pub use claim::Claim;
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Why};
+pub use storage::{ReplicaState, Shard, Site, Storage};
 pub use view::{KubernetesView, ObjectEvent};
 
 use crate::desired::Role;
@@ -40,6 +46,8 @@ pub struct World {
     /// The secret halves that exist already.
     pub cookie: Option<Sensitive>,
     pub operator_secret: Option<Sensitive>,
+    /// The volumes of the cores.
+    pub claims: Vec<Claim>,
     /// What EMQX answered.
     pub broker: Reading<Broker>,
     /// Random texts for secrets that do not exist yet.

@@ -1,7 +1,7 @@
 //! One node of the cluster: a pod and the EMQX node in it.
 
-use super::broker::BrokerNode;
-use crate::desired::NodeName;
+use super::broker::{BrokerNode, Evacuation};
+use crate::desired::{NodeName, Role};
 use crate::reason::Reason;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,8 +9,10 @@ use serde::Serialize;
 /// A pod and the EMQX node in it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
+    pub role: Role,
     pub pod: String,
     pub uid: String,
+    pub resource_version: String,
     pub ip: Option<String>,
     /// The EMQX node; a replicant has none before its pod has an address.
     pub name: Option<NodeName>,
@@ -29,8 +31,31 @@ pub struct Node {
     pub running: bool,
     /// What the pod waits for, when that is more than time.
     pub wait: Option<Wait>,
+    /// It has not been ready since it was created, so it never had a client through a Service.
+    pub never_ready: bool,
+    /// The operator has begun to empty it.
+    pub marked: bool,
     /// As the EMQX cluster lists the node; `None` when it does not, or nobody could be asked.
     pub broker: Option<BrokerNode>,
+    /// It is being emptied, or is closed.
+    pub evacuation: Option<Evacuation>,
+}
+
+impl Node {
+    /// Whether the EMQX cluster says that it runs.
+    pub fn is_member(&self) -> bool {
+        self.broker.as_ref().is_some_and(|broker| broker.running)
+    }
+
+    /// It has never served, or its container does not run: nobody loses anything when its pod is replaced.
+    pub fn is_down(&self) -> bool {
+        !self.ready && (self.never_ready || !self.running)
+    }
+
+    /// The number of a core.
+    pub fn ordinal(&self) -> Option<i32> {
+        self.pod.rsplit_once('-')?.1.parse().ok()
+    }
 }
 
 /// What a pod waits for.

@@ -13,6 +13,8 @@ pub enum Kind {
     StatefulSet,
     ReplicaSet,
     PodDisruptionBudget,
+    Pod,
+    PersistentVolumeClaim,
 }
 
 impl Kind {
@@ -24,6 +26,8 @@ impl Kind {
             Kind::StatefulSet => "StatefulSet",
             Kind::ReplicaSet => "ReplicaSet",
             Kind::PodDisruptionBudget => "PodDisruptionBudget",
+            Kind::Pod => "Pod",
+            Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
         }
     }
 
@@ -36,6 +40,8 @@ impl Kind {
             Kind::StatefulSet => ("apps", "v1", "statefulsets"),
             Kind::ReplicaSet => ("apps", "v1", "replicasets"),
             Kind::PodDisruptionBudget => ("policy", "v1", "poddisruptionbudgets"),
+            Kind::Pod => ("", "v1", "pods"),
+            Kind::PersistentVolumeClaim => ("", "v1", "persistentvolumeclaims"),
         }
     }
 

@@ -18,6 +18,8 @@ pub enum Reading<T> {
 pub enum Why {
     /// There is nobody to ask: no core pod is ready.
     NobodyToAsk,
+    /// This pass did not need to know.
+    NotAsked,
     /// Everybody was asked and nobody answered; one line that names whom and what happened.
     NoAnswer(String),
 }

@@ -76,6 +76,15 @@ fn not_ready(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
     })
 }
 
+/// Whether the pod has never been ready. The kubelet writes the condition when it first sees the pod, and its time
+/// changes when it gets ready; so one that is false and as old as that has always been so.
+pub(super) fn never_ready(pod: &Pod) -> bool {
+    let Some(status) = pod.status.as_ref() else { return true };
+    let (Some(ready), Some(start)) = (condition(status, "Ready"), status.start_time.as_ref()) else { return true };
+    let changed = ready.last_transition_time.as_ref().map_or(start.0, |time| time.0);
+    ready.status != "True" && changed.duration_since(start.0) <= SignedDuration::from_secs(1)
+}
+
 /// When a wait that is not yet one would become one; the plan looks again then.
 pub(super) fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a PodCondition> {
     status.conditions.iter().flatten().find(|condition| condition.type_ == kind)

@@ -6,7 +6,7 @@ mod progressing;
 mod ready;
 
 use crate::desired::Desired;
-use crate::lifecycle::Hold;
+use crate::lifecycle::{Hold, Revisions};
 use crate::reason::{Reason, Weight};
 use crate::world::{Reading, Why, World};
 use serde::Serialize;
@@ -79,12 +79,13 @@ impl Fact {
     }
 }
 
-pub(super) fn derive(desired: &Desired, world: &World, holds: &[Hold]) -> Vec<Fact> {
-    let progressing = [progressing::cores(desired, world), progressing::replicants(desired, world)];
+pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Vec<Fact> {
+    let progressing =
+        [progressing::cores(desired, world, revisions, holds), progressing::replicants(desired, world, revisions, holds)];
     let degraded = degraded(holds);
     let config = config::applied(desired, world);
     let api = api(world);
-    let mut facts = vec![ready::ready(world, &progressing, &config, &api, degraded.as_ref())];
+    let mut facts = vec![ready::ready(world, &progressing, &config, &api, degraded.as_ref(), holds)];
     facts.extend(desired.paused.then(|| {
         let text = "the annotation apps.emqx.io/paused is set: nothing but this status is written";
         Fact::new(ConditionType::Paused, true, Reason::AnnotationSet, text)

@@ -2,48 +2,73 @@
 
 use super::{ConditionType, Fact};
 use crate::desired::{Desired, Role};
-use crate::reason::Reason;
+use crate::lifecycle::{Hold, Revisions};
+use crate::reason::{Reason, Weight};
 use crate::world::{Pool, World};
 
-pub(super) fn cores(desired: &Desired, world: &World) -> Option<Fact> {
-    Some(pool(ConditionType::CoreNodesProgressing, Role::Core, desired.cores.replicas, &world.cores, knows(world)))
+pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
+    let kind = ConditionType::CoreNodesProgressing;
+    let wanted = desired.cores.replicas;
+    Some(Case { role: Role::Core, wanted, pool: &world.cores, revision: Some(&revisions.cores), world, holds }.fact(kind))
 }
 
 /// Absent when there are no replicants and should be none.
-pub(super) fn replicants(desired: &Desired, world: &World) -> Option<Fact> {
+pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
     let wanted = desired.replicants_wanted();
     if wanted == 0 && world.replicants.told() == 0 && world.replicants.nodes.is_empty() {
         return None;
     }
     let kind = ConditionType::ReplicantNodesProgressing;
-    Some(pool(kind, Role::Replicant, wanted, &world.replicants, knows(world)))
+    let revision = revisions.replicants.as_deref();
+    Some(Case { role: Role::Replicant, wanted, pool: &world.replicants, revision, world, holds }.fact(kind))
 }
 
-fn knows(world: &World) -> bool {
-    world.broker.fresh().is_some()
+struct Case<'a> {
+    role: Role,
+    wanted: i32,
+    pool: &'a Pool,
+    revision: Option<&'a str>,
+    world: &'a World,
+    holds: &'a [Hold],
 }
 
-fn pool(kind: ConditionType, role: Role, wanted: i32, pool: &Pool, knows: bool) -> Fact {
-    let noun = role.as_str();
-    let told = pool.told();
-    let revision = pool.sets.iter().max_by_key(|set| set.wanted).and_then(|set| set.revision.as_deref());
-    let updated = revision.map_or(0, |revision| pool.of_revision(revision));
-    let (holds, reason, message) = if pool.sets.is_empty() && wanted > 0 {
-        (true, Reason::Create, format!("spinning up {noun} set"))
-    } else if told < wanted {
-        (true, Reason::ScalingUp, format!("{told}/{wanted} {noun} pods"))
-    } else if told > wanted {
-        (true, Reason::ScalingDown, format!("{told}/{wanted} {noun} pods"))
-    } else if updated < pool.existing() {
-        (true, Reason::RollingUpdate, format!("{updated}/{wanted} {noun} pods updated"))
-    } else if pool.ready() < wanted {
-        (true, Reason::Starting, waiting_for_ready(pool, wanted, noun))
-    } else if knows && pool.members() < wanted {
-        (true, Reason::Starting, waiting_for_members(pool, wanted, noun))
-    } else {
-        (false, Reason::Converged, format!("{wanted} {noun} pods up to date"))
-    };
-    Fact::new(kind, holds, reason, message)
+impl Case<'_> {
+    fn fact(&self, kind: ConditionType) -> Fact {
+        let Case { wanted, pool, .. } = self;
+        let (wanted, noun) = (*wanted, self.role.as_str());
+        let told = pool.told();
+        let updated = self.revision.map_or(0, |revision| pool.of_revision(revision));
+        let knows = self.world.broker.fresh().is_some();
+        let (holds, reason, message) = if pool.sets.is_empty() && wanted > 0 {
+            (true, Reason::Create, format!("spinning up {noun} set"))
+        } else if updated < pool.existing() && wanted > 0 {
+            (true, Reason::RollingUpdate, format!("{updated}/{wanted} {noun} pods updated"))
+        } else if told < wanted {
+            (true, Reason::ScalingUp, format!("{told}/{wanted} {noun} pods"))
+        } else if told > wanted {
+            (true, Reason::ScalingDown, format!("{told}/{wanted} {noun} pods"))
+        } else if pool.ready() < wanted {
+            (true, Reason::Starting, waiting_for_ready(pool, wanted, noun))
+        } else if knows && pool.members() < wanted {
+            (true, Reason::Starting, waiting_for_members(pool, wanted, noun))
+        } else {
+            (false, Reason::Converged, format!("{wanted} {noun} pods up to date"))
+        };
+        Fact::new(kind, holds, reason, if holds { self.with_hold(message) } else { message })
+    }
+
+    /// What is awaited, in the words of the rule that waits.
+    fn with_hold(&self, message: String) -> String {
+        let about = |hold: &&Hold| {
+            hold.reason.weight() == Weight::Progress
+                && (self.pool.nodes.iter().any(|node| node.pod == hold.subject)
+                    || self.pool.sets.iter().any(|set| set.name == hold.subject))
+        };
+        match self.holds.iter().find(about) {
+            Some(hold) => format!("{message}; {} {}", hold.subject, hold.detail),
+            None => message,
+        }
+    }
 }
 
 fn waiting_for_ready(pool: &Pool, wanted: i32, noun: &str) -> String {

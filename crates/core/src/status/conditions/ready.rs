@@ -1,7 +1,8 @@
 //! The one condition that scripts wait for: everything is as the spec says.
 
 use super::{ConditionType, Fact, Truth};
-use crate::reason::Reason;
+use crate::lifecycle::Hold;
+use crate::reason::{Reason, Weight};
 use crate::world::World;
 
 /// Ready needs knowledge. While EMQX does not answer and all pods are ready, it is neither true nor false.
@@ -11,6 +12,7 @@ pub(super) fn ready(
     config: &Fact,
     api: &Fact,
     degraded: Option<&Fact>,
+    holds: &[Hold],
 ) -> Fact {
     let kind = ConditionType::Ready;
     if let Some(fact) = progressing.iter().flatten().find(|fact| fact.holds()) {
@@ -32,6 +34,9 @@ pub(super) fn ready(
     }
     if !config.holds() {
         return Fact::new(kind, false, config.reason, config.message.clone());
+    }
+    if let Some(hold) = holds.iter().find(|hold| hold.reason.weight() == Weight::Progress) {
+        return Fact::new(kind, false, hold.reason, format!("{} {}", hold.subject, hold.detail));
     }
     if !api.holds() && world.nodes().next().is_some() {
         let text = format!("all pods are ready, but whether they are one EMQX cluster is not known: {}", api.message);

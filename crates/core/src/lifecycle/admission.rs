@@ -1,0 +1,151 @@
+//! May this node go now? Every way in which a node leaves comes through here: the first objection wins, and only who
+//! passes gets a [`Permit`], without which no node is removed.
+//!
+//! A permit rests on facts that stay true until we act. "No sessions right now" does not: clients connect in between.
+//! "Closed to newcomers, and empty" does.
+
+use super::Hold;
+use super::candidate::{Candidate, How};
+use super::checks::{BROKER, LOCAL};
+use super::fleet::Fleet;
+use crate::action::{Action, Version};
+use crate::reason::Reason;
+use crate::world::{Broker, Node, Reading, Why};
+use serde::Serialize;
+use std::fmt;
+
+/// The right to remove one node, the one that was examined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Permit {
+    pod: Option<(String, Version)>,
+    how: How,
+    generation: i64,
+    disconnects: i64,
+}
+
+impl Permit {
+    /// The pod and the state in which it was examined; `None` if the set has not made it.
+    pub fn pod(&self) -> Option<(&str, &Version)> {
+        self.pod.as_ref().map(|(pod, version)| (pod.as_str(), version))
+    }
+
+    pub fn how(&self) -> &How {
+        &self.how
+    }
+
+    /// The generation of the spec it was given for.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    /// Clients that are cut off, because they cannot be moved or shall not be.
+    pub fn disconnects(&self) -> i64 {
+        self.disconnects
+    }
+}
+
+impl fmt::Display for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pod = self.pod.as_ref().map_or("a pod not yet made", |(pod, _)| pod.as_str());
+        match &self.how {
+            How::Restart => write!(f, "restart {pod}"),
+            How::Shrink { set, from, to } => write!(f, "remove {pod}, scaling {set} from {from} to {to}"),
+        }
+    }
+}
+
+/// A candidate under examination.
+pub(super) struct Case<'c, 'a> {
+    pub(super) fleet: &'c Fleet<'a>,
+    pub(super) candidate: &'c Candidate<'a>,
+    /// Pods of all candidates: none of them is a place to move to.
+    pub(super) going: &'c [&'a str],
+}
+
+/// What a check says.
+pub(super) enum Verdict {
+    Pass,
+    /// Not now.
+    Hold(Hold),
+    /// Not before this was done.
+    Prepare(Vec<Action>, Hold),
+}
+
+/// What became of the examination.
+pub(super) enum Decision {
+    Granted(Permit),
+    Refused(Hold),
+    Prepare(Vec<Action>, Hold),
+}
+
+pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
+    // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says.
+    let has_nothing = |node: &Node| {
+        let sessions = node.broker.as_ref().filter(|member| member.running).and_then(|member| member.sessions);
+        node.is_down() && (!node.running || sessions.is_none_or(|sessions| sessions == 0))
+    };
+    if case.candidate.how == How::Restart && case.candidate.node.is_some_and(has_nothing) {
+        return Decision::Granted(permit(case));
+    }
+    for check in LOCAL {
+        match check(case) {
+            Verdict::Pass => {}
+            Verdict::Hold(hold) => return Decision::Refused(hold),
+            Verdict::Prepare(actions, hold) => return Decision::Prepare(actions, hold),
+        }
+    }
+    let broker = match &case.fleet.world.broker {
+        Reading::Fresh(broker) => broker,
+        Reading::Off | Reading::Unavailable(_) => return Decision::Refused(blind(case)),
+    };
+    for check in BROKER {
+        match check(case, broker) {
+            Verdict::Pass => {}
+            Verdict::Hold(hold) => return Decision::Refused(hold),
+            Verdict::Prepare(actions, hold) => return Decision::Prepare(actions, hold),
+        }
+    }
+    Decision::Granted(permit(case))
+}
+
+/// One place says what happens when EMQX does not answer: nothing.
+fn blind(case: &Case<'_, '_>) -> Hold {
+    let why = match &case.fleet.world.broker {
+        Reading::Unavailable(Why::NoAnswer(text)) => text.as_str(),
+        _ => "no core pod is ready to be asked",
+    };
+    case.hold(Reason::RequestFailed, format!("stays, because EMQX cannot be asked about its sessions: {why}"))
+}
+
+fn permit(case: &Case<'_, '_>) -> Permit {
+    let node = case.candidate.node;
+    let version =
+        |node: &Node| Version { uid: node.uid.clone(), resource_version: node.resource_version.clone() };
+    Permit {
+        pod: node.map(|node| (node.pod.clone(), version(node))),
+        how: case.candidate.how.clone(),
+        generation: case.fleet.desired.generation,
+        disconnects: node.and_then(|node| node.broker.as_ref()?.connections).unwrap_or(0),
+    }
+}
+
+impl Case<'_, '_> {
+    pub(super) fn name(&self) -> String {
+        self.candidate.node.map_or_else(
+            || match &self.candidate.how {
+                How::Shrink { set, .. } => set.name.clone(),
+                How::Restart => String::new(),
+            },
+            |node| node.pod.clone(),
+        )
+    }
+
+    /// Asked again every few seconds: what objects to a removal is seldom told by Kubernetes.
+    pub(super) fn hold(&self, reason: Reason, detail: impl Into<String>) -> Hold {
+        Hold { reason, subject: self.name(), detail: detail.into(), wake: super::Wake::Poll(2) }
+    }
+}
+
+/// What the broker says of the whole cluster is needed, not just of the node.
+pub(super) type LocalCheck = fn(&Case<'_, '_>) -> Verdict;
+pub(super) type BrokerCheck = fn(&Case<'_, '_>, &Broker) -> Verdict;

@@ -1,0 +1,112 @@
+//! Sessions move, they are not dropped: a node goes when it is closed to newcomers and empty, or when evacuation is
+//! switched off, does not exist in this EMQX, or has nowhere to go.
+//!
+//! *Why the fact is stable:* a closed node stays closed until somebody stops the evacuation, also across a restart.
+
+use crate::action::{Action, Call, EvacuationOptions};
+use crate::lifecycle::admission::{Case, Verdict};
+use crate::lifecycle::{listeners_role, marks};
+use crate::reason::Reason;
+use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, Why};
+use emqx_operator_api::hub::EvacuationType;
+
+pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
+    let Some(node) = case.candidate.node else { return Verdict::Pass };
+    if case.fleet.desired.update_strategy.evacuation_strategy.strategy == EvacuationType::Disabled {
+        return Verdict::Pass;
+    }
+    let member = match &node.broker {
+        Some(member) if member.running => member,
+        // A node that Kubernetes finds healthy and the cluster does not see is cut off, not gone: it has clients.
+        _ if node.ready => {
+            let text = "is ready, but the EMQX cluster does not list it as running";
+            return Verdict::Hold(case.hold(Reason::NodeUnknown, text));
+        }
+        _ if node.is_down() => return Verdict::Pass,
+        // A member that boots is missing in the list for a while.
+        None => return Verdict::Hold(case.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
+        Some(_) => return Verdict::Pass,
+    };
+    match &broker.evacuations {
+        Reading::Off => Verdict::Pass,
+        Reading::Unavailable(why) => Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
+        Reading::Fresh(_) => evacuated(case, node, member),
+    }
+}
+
+fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
+    match &node.evacuation {
+        Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
+        Some(evacuation) => {
+            let reason = if node.marked { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
+            Verdict::Hold(case.hold(reason, progress(evacuation, member)))
+        }
+        None => start(case, node, member),
+    }
+}
+
+/// Closed and empty. With durable sessions the last phase may never come, because the offline sessions of the whole
+/// cluster are counted; the node's own numbers tell.
+pub(in crate::lifecycle) fn is_empty(evacuation: &Evacuation, member: &BrokerNode) -> bool {
+    match evacuation.phase {
+        EvacuationPhase::Empty => true,
+        EvacuationPhase::EvictingSessions => evacuation.connected == Some(0) && member.sessions == Some(0),
+        EvacuationPhase::WaitingForLoadBalancers
+        | EvacuationPhase::EvictingConnections
+        | EvacuationPhase::WaitingForTakeover
+        | EvacuationPhase::Other(_) => false,
+    }
+}
+
+fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
+    let count = |number: Option<i64>, noun: &str| number.map_or_else(|| format!("{noun} unknown"), |n| format!("{n} {noun}"));
+    let left = format!("{} and {} left", count(evacuation.connected, "connections"), count(member.sessions, "sessions"));
+    let phase = match &evacuation.phase {
+        EvacuationPhase::WaitingForLoadBalancers => "load balancers get time to notice",
+        EvacuationPhase::EvictingConnections => "clients are sent elsewhere",
+        EvacuationPhase::WaitingForTakeover => "clients get time to fetch their sessions",
+        EvacuationPhase::EvictingSessions => "sessions are being moved",
+        EvacuationPhase::Empty => "empty",
+        EvacuationPhase::Other(name) => name,
+    };
+    format!("is being emptied ({phase}): {left}")
+}
+
+fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
+    let targets = case.fleet.targets(node, case.going);
+    // A single node has nowhere to send its clients; waiting would not change that.
+    if targets.is_empty() {
+        return Verdict::Pass;
+    }
+    let Some(name) = node.name.clone() else { return Verdict::Pass };
+    let options = options(case, node, member, targets);
+    let mut actions: Vec<_> = marks::begin(case.fleet.world, node).into_iter().collect();
+    actions.push(Action::Call(Call::StartEvacuation { node: name, options }));
+    let text = format!("is about to be emptied: {} sessions", member.sessions.unwrap_or(0));
+    Verdict::Prepare(actions, case.hold(Reason::EvacuatingSessions, text))
+}
+
+fn options(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, targets: Vec<crate::desired::NodeName>) -> EvacuationOptions {
+    let desired = case.fleet.desired;
+    let strategy = &desired.update_strategy.evacuation_strategy;
+    let number = |number: i32| u32::try_from(number).unwrap_or(0);
+    // Nobody is led to it and nobody is on it, so nobody needs time.
+    let idle = node.role != listeners_role(desired, case.fleet.world)
+        && member.sessions == Some(0)
+        && member.connections == Some(0);
+    let wait = |seconds: i32| if idle { 0 } else { number(seconds) };
+    EvacuationOptions {
+        targets,
+        connection_rate: number(strategy.connection_eviction_rate).max(1),
+        session_rate: number(strategy.session_eviction_rate).max(1),
+        wait_health_check: wait(strategy.wait_health_check),
+        wait_takeover: wait(strategy.wait_takeover),
+    }
+}
+
+fn unknown(why: &Why) -> String {
+    match why {
+        Why::NoAnswer(text) => format!("stays, because EMQX cannot be asked about evacuations: {text}"),
+        Why::NobodyToAsk | Why::NotAsked => "stays until EMQX has been asked about evacuations".to_owned(),
+    }
+}

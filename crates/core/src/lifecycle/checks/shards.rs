@@ -1,0 +1,67 @@
+//! No shard is lost. A node that goes for good holds none; one that restarts leaves its shards in the care of the others,
+//! all of which must be up.
+//!
+//! *Why the fact is stable:* only we place shards, and a plan that moves shards removes nobody.
+
+use crate::lifecycle::admission::{Case, Verdict};
+use crate::lifecycle::candidate::How;
+use crate::reason::Reason;
+use crate::world::{Broker, Reading, ReplicaState, Storage, Why};
+
+pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
+    if case.candidate.role == crate::desired::Role::Replicant {
+        return replicant(case, broker);
+    }
+    let storage = match &broker.storage {
+        Reading::Fresh(storage) => storage,
+        Reading::Off => return Verdict::Pass,
+        Reading::Unavailable(why) => return Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
+    };
+    let Some(site) = case.candidate.node.and_then(|node| storage.site_of(node.name.as_ref()?)) else {
+        return Verdict::Pass;
+    };
+    let held = match &case.candidate.how {
+        How::Shrink { .. } => holds_shards(storage, site),
+        How::Restart => others_behind(storage, site),
+    };
+    match held {
+        Some(text) => Verdict::Hold(case.hold(Reason::DSReplicationProgressing, text)),
+        None => Verdict::Pass,
+    }
+}
+
+/// Replicants hold shards only if EMQX put them there at its first allocation.
+fn replicant(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
+    let site = broker.storage.fresh().and_then(|storage| {
+        let site = storage.site_of(case.candidate.node?.name.as_ref()?)?;
+        holds_shards(storage, site)
+    });
+    match site {
+        Some(text) => Verdict::Hold(case.hold(Reason::DSReplicationProgressing, text)),
+        None => Verdict::Pass,
+    }
+}
+
+fn holds_shards(storage: &Storage, site: &str) -> Option<String> {
+    let shards = storage.shards_on(site);
+    (shards > 0).then(|| format!("still holds {shards} shards of durable storage"))
+}
+
+fn others_behind(storage: &Storage, site: &str) -> Option<String> {
+    if storage.is_moving() {
+        return Some("waits for durable storage to finish moving shards".to_owned());
+    }
+    let behind = storage.shards().filter(|shard| {
+        let mine = shard.replicas.contains_key(site);
+        mine && shard.replicas.iter().any(|(other, state)| other != site && *state != ReplicaState::Up)
+    });
+    let behind = behind.count();
+    (behind > 0).then(|| format!("waits until the other copies of {behind} of its shards are up"))
+}
+
+fn unknown(why: &Why) -> String {
+    match why {
+        Why::NoAnswer(text) => format!("stays, because EMQX cannot be asked about its shards: {text}"),
+        Why::NobodyToAsk | Why::NotAsked => "stays until EMQX has been asked about its shards".to_owned(),
+    }
+}

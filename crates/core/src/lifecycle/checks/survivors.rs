@@ -1,0 +1,52 @@
+//! Enough of the others serve. A node that does not serve itself takes nothing away by going.
+//!
+//! *Why the fact is stable:* it is not, pods may break at any time; but then they break with or without us.
+
+use crate::desired::{Desired, Role};
+use crate::lifecycle::admission::{Case, Verdict};
+use crate::reason::Reason;
+use crate::world::Node;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
+    let fleet = case.fleet;
+    let role = case.candidate.role;
+    let Some(me) = case.candidate.node.filter(|node| !node.is_down()) else { return Verdict::Pass };
+    let serves = |node: &&Node| node.available && !node.marked && node.pod != me.pod;
+    let serving = fleet.present(role).filter(serves).count();
+    let missing = match role {
+        Role::Core => 1,
+        Role::Replicant => max_unavailable(fleet.desired),
+    };
+    let needed = usize::try_from(fleet.wanted(role) - missing).unwrap_or(0);
+    if serving >= needed {
+        return Verdict::Pass;
+    }
+    let noun = role.as_str();
+    let text = format!("stays until {needed} other {noun} nodes serve; {serving} do now");
+    Verdict::Hold(case.hold(Reason::WaitingForSurvivors, text))
+}
+
+/// How many replicants may be missing. At least one, where no extra ones are allowed either: something has to give.
+pub(in crate::lifecycle) fn max_unavailable(desired: &Desired) -> i32 {
+    let rollout = desired.update_strategy.replicants.as_ref();
+    let missing = rollout.and_then(|rollout| rollout.max_unavailable.as_ref()).map_or(1, |value| share(desired, value));
+    if max_surge(desired) == 0 { missing.max(1) } else { missing }
+}
+
+/// How many replicants there may be beyond the wanted ones.
+pub(in crate::lifecycle) fn max_surge(desired: &Desired) -> i32 {
+    let rollout = desired.update_strategy.replicants.as_ref();
+    rollout.and_then(|rollout| rollout.max_surge.as_ref()).map_or(0, |value| share(desired, value))
+}
+
+/// A number, or a percentage of the wanted replicants, rounded up.
+fn share(desired: &Desired, value: &IntOrString) -> i32 {
+    match value {
+        IntOrString::Int(number) => (*number).max(0),
+        IntOrString::String(text) => {
+            let percent: i32 = text.trim_end_matches('%').parse().unwrap_or(0);
+            (desired.replicants_wanted() * percent + 99) / 100
+        }
+    }
+}

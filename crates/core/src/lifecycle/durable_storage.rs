@@ -1,0 +1,56 @@
+//! Where shards should live: on the sites of the cores that stay. Changed only while nothing is on its way, and never to
+//! sites that are not up.
+
+use super::fleet::Fleet;
+use super::{Part, Wake};
+use crate::action::{Action, Call};
+use crate::desired::Role;
+use crate::reason::Reason;
+use crate::world::{Node, Shard, Storage};
+use std::collections::BTreeSet;
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let Some(storage) = fleet.world.broker.fresh().and_then(|broker| broker.storage.fresh()) else { return part };
+    if storage.databases.is_empty() {
+        return part;
+    }
+    let subject = fleet.desired.names.core_set();
+    if storage.is_moving() {
+        let text = "durable storage is moving shards";
+        part.hold(Reason::DSReplicationProgressing, subject, text, Wake::Poll(5));
+        return part;
+    }
+    let Some(sites) = homes(fleet, storage) else { return part };
+    for (database, shards) in &storage.databases {
+        if !shards.is_empty() && misplaced(shards, &sites) {
+            let sites = sites.iter().map(|site| (*site).to_owned()).collect();
+            part.actions.push(Action::Call(Call::PlaceShards { database: database.clone(), sites }));
+            part.hold(Reason::DSReplicationProgressing, subject.clone(), format!("shards of {database} are being placed"), Wake::Poll(5));
+        }
+    }
+    part
+}
+
+/// The sites of the cores that stay, if all of them serve: a core that is just restarting keeps its shards.
+fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str>> {
+    let wanted = fleet.wanted(Role::Core);
+    let stays = |node: &&Node| node.ordinal() < Some(wanted);
+    let staying: Vec<_> = fleet.present(Role::Core).filter(stays).collect();
+    if i32::try_from(staying.len()) != Ok(wanted) {
+        return None;
+    }
+    let site = |node: &Node| {
+        let site = storage.site_of(node.name.as_ref()?)?;
+        (node.is_member() && storage.sites.get(site)?.up).then_some(site)
+    };
+    staying.into_iter().map(site).collect()
+}
+
+/// A shard is elsewhere, or a site that should carry its share has none.
+fn misplaced(shards: &[Shard], sites: &BTreeSet<&str>) -> bool {
+    let used: BTreeSet<_> = shards.iter().flat_map(|shard| shard.replicas.keys().map(String::as_str)).collect();
+    let copies = shards.iter().map(|shard| shard.replicas.len()).max().unwrap_or(0);
+    let enough_for_all = shards.len() * copies >= sites.len();
+    !used.is_subset(sites) || (enough_for_all && used != *sites)
+}

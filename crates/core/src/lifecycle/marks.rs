@@ -1,0 +1,66 @@
+//! What we must remember about nodes that are being emptied: that it was us. It stands where it outlives what happens to
+//! the node: for a core, whose pod is made anew, on its set; for a replicant on its pod.
+
+use crate::action::{Action, Stage, Version};
+use crate::desired::Role;
+use crate::world::{Kind, Node, NodeSet, ObjectId, World};
+use emqx_operator_api::annotation;
+use std::collections::BTreeMap;
+
+/// The ReplicaSet controller takes pods of low cost first.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+const CHEAP: &str = "-1000";
+
+/// To be written before an evacuation is started.
+pub(super) fn begin(world: &World, node: &Node) -> Option<Action> {
+    if node.marked {
+        return None;
+    }
+    match node.role {
+        Role::Core => set_of(world, node).map(|set| on_set(set, Some(node.pod.clone()), Stage::Intent)),
+        Role::Replicant => {
+            Some(on_pod(node, [(annotation::EVACUATING, Some("true")), (DELETION_COST, Some(CHEAP))]))
+        }
+    }
+}
+
+/// To be written when the node is open again.
+pub(super) fn end(world: &World, node: &Node) -> Option<Action> {
+    match node.role {
+        Role::Core => set_of(world, node).map(|set| on_set(set, None, Stage::Marks)),
+        Role::Replicant => Some(on_pod(node, [(annotation::EVACUATING, None), (DELETION_COST, None)])),
+    }
+}
+
+/// The core is gone for good, so nothing is to be opened.
+pub(super) fn drop_from(set: &NodeSet) -> Action {
+    on_set(set, None, Stage::Marks)
+}
+
+fn set_of<'a>(world: &'a World, node: &Node) -> Option<&'a NodeSet> {
+    world.cores.sets.iter().find(|set| set.name == node.set)
+}
+
+fn on_set(set: &NodeSet, pod: Option<String>, stage: Stage) -> Action {
+    annotate_set(set, annotation::EVACUATING, pod, stage)
+}
+
+/// One annotation of a core set.
+pub(super) fn annotate_set(set: &NodeSet, key: &'static str, value: Option<String>, stage: Stage) -> Action {
+    Action::Annotate {
+        id: ObjectId { kind: Kind::StatefulSet, name: set.name.clone() },
+        on: Version { uid: set.uid.clone(), resource_version: set.resource_version.clone() },
+        annotations: BTreeMap::from([(key, value)]),
+        stage,
+    }
+}
+
+fn on_pod(node: &Node, annotations: [(&'static str, Option<&str>); 2]) -> Action {
+    let stage = if annotations.iter().any(|(_, value)| value.is_some()) { Stage::Intent } else { Stage::Marks };
+    Action::Annotate {
+        id: ObjectId { kind: Kind::Pod, name: node.pod.clone() },
+        on: Version { uid: node.uid.clone(), resource_version: node.resource_version.clone() },
+        annotations: annotations.into_iter().map(|(key, value)| (key, value.map(str::to_owned))).collect(),
+        stage,
+    }
+}

@@ -1,0 +1,32 @@
+//! Nodes that should go, one after the other: each is examined, and the first that may go goes.
+
+use super::Part;
+use super::admission::{Case, Decision, examine};
+use super::fleet::Fleet;
+use super::rolling;
+use crate::action::Action;
+
+/// More holds of one kind tell nothing new.
+const SHOWN: usize = 3;
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let candidates = rolling::candidates(fleet);
+    let going: Vec<_> = candidates.iter().filter_map(|one| one.node).map(|node| node.pod.as_str()).collect();
+    for candidate in candidates.iter().filter(|one| one.node.is_none_or(|node| !node.terminating)) {
+        match examine(&Case { fleet, candidate, going: &going }) {
+            Decision::Granted(permit) => {
+                part.actions.push(Action::Remove(permit));
+                break;
+            }
+            Decision::Prepare(actions, hold) => {
+                part.actions.extend(actions);
+                part.holds.push(hold);
+                break;
+            }
+            Decision::Refused(hold) if part.holds.len() < SHOWN => part.holds.push(hold),
+            Decision::Refused(_) => {}
+        }
+    }
+    part
+}

@@ -1,0 +1,52 @@
+//! A node that stays is open. What we closed and is not to go any more, because it has restarted or the plan has changed,
+//! is opened again; what somebody else closed is left alone and named.
+
+use super::fleet::Fleet;
+use super::{Part, Wake, marks, rolling};
+use crate::action::{Action, Call};
+use crate::reason::Reason;
+use crate::world::{Node, Reading};
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let candidates = rolling::candidates(fleet);
+    let stays = |node: &&Node| {
+        !node.terminating && !candidates.iter().any(|one| one.node.is_some_and(|other| other.pod == node.pod))
+    };
+    for node in fleet.world.nodes().filter(stays) {
+        match &node.evacuation {
+            Some(_) if node.marked => open(&mut part, node),
+            Some(_) => {
+                let text = "is being emptied or is closed, and not by the operator";
+                part.hold(Reason::ForeignEvacuation, node.pod.clone(), text, Wake::Poll(10));
+            }
+            None if node.marked => forget(&mut part, fleet, node),
+            None => {}
+        }
+    }
+    for set in &fleet.world.cores.sets {
+        let ordinal = set.marked.as_ref().and_then(|pod| pod.rsplit_once('-')?.1.parse::<i32>().ok());
+        let exists = fleet.world.cores.nodes.iter().any(|node| set.marked.as_deref() == Some(&node.pod));
+        if !exists && ordinal.is_some_and(|ordinal| ordinal >= set.wanted) {
+            part.actions.push(marks::drop_from(set));
+        }
+    }
+    part
+}
+
+fn open(part: &mut Part, node: &Node) {
+    if let Some(name) = node.name.clone().filter(|_| node.is_member()) {
+        part.actions.push(Action::Call(Call::StopEvacuation { node: name }));
+    }
+    part.hold(Reason::Starting, node.pod.clone(), "is being opened for clients again", Wake::Poll(1));
+}
+
+/// Only a node that serves is known to be open: one that boots does not tell yet that it comes back closed.
+fn forget(part: &mut Part, fleet: &Fleet<'_>, node: &Node) {
+    let told = fleet.world.broker.fresh().is_some_and(|broker| matches!(broker.evacuations, Reading::Fresh(_) | Reading::Off));
+    if told && node.ready && node.is_member() {
+        part.actions.extend(marks::end(fleet.world, node));
+    } else {
+        part.hold(Reason::Starting, node.pod.clone(), "has restarted and is about to serve again", Wake::Poll(1));
+    }
+}

@@ -1,0 +1,129 @@
+//! Cores that were scaled away leave nothing behind: first the node leaves the cluster, then its site is forgotten, then
+//! its volume is deleted, and only then its number is free again. Numbers that the operator did not take away itself are
+//! none of its business: their volumes may be somebody's data.
+
+use super::fleet::Fleet;
+use super::{Part, Wake, marks};
+use crate::action::{Action, Call, Stage, Version};
+use crate::desired::NodeName;
+use crate::reason::Reason;
+use crate::world::{Broker, Kind, NodeSet, ObjectId, Reading};
+use emqx_operator_api::annotation::CORE_WATERMARK;
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    for set in &fleet.world.cores.sets {
+        match retired(set) {
+            Some(ordinal) => retire(&mut part, fleet, set, ordinal),
+            None => watch(&mut part, fleet, set),
+        }
+    }
+    part
+}
+
+/// The highest number that is not free yet.
+fn retired(set: &NodeSet) -> Option<i32> {
+    set.watermark.filter(|mark| *mark > set.wanted).map(|mark| mark - 1)
+}
+
+/// Numbers are written down before the first of them is taken away.
+fn watch(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
+    if set.wanted > fleet.desired.cores.replicas && set.watermark.is_none_or(|mark| mark < set.wanted) {
+        part.actions.push(marks::annotate_set(set, CORE_WATERMARK, Some(set.wanted.to_string()), Stage::Intent));
+    }
+}
+
+/// Whether a number may be taken away: it has been written down.
+pub(super) fn is_watched(set: &NodeSet) -> bool {
+    set.watermark.is_some_and(|mark| mark >= set.wanted)
+}
+
+/// Whether the set may grow: nothing of what was there before is left.
+pub(super) fn may_grow(set: &NodeSet) -> bool {
+    retired(set).is_none()
+}
+
+fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
+    let pod = format!("{}-{ordinal}", set.name);
+    let node = fleet.desired.names.core_node(&pod);
+    let awaited = match next(part, fleet, set, ordinal, &pod, &node) {
+        Some(awaited) => awaited,
+        None => {
+            let free = (ordinal > set.wanted).then(|| ordinal.to_string());
+            part.actions.push(marks::annotate_set(set, CORE_WATERMARK, free, Stage::Marks));
+            return;
+        }
+    };
+    let reason = if awaited.by_hand { Reason::SiteNotForgotten } else { Reason::RetiringCore };
+    part.hold(reason, pod, awaited.text, Wake::Poll(2));
+}
+
+struct Awaited {
+    text: String,
+    by_hand: bool,
+}
+
+fn awaited(text: impl Into<String>) -> Option<Awaited> {
+    Some(Awaited { text: text.into(), by_hand: false })
+}
+
+/// The next step, and what is awaited; nothing when all traces are gone.
+fn next(
+    part: &mut Part,
+    fleet: &Fleet<'_>,
+    set: &NodeSet,
+    ordinal: i32,
+    pod: &str,
+    node: &NodeName,
+) -> Option<Awaited> {
+    if fleet.world.cores.nodes.iter().any(|node| node.pod == pod) {
+        return awaited("its pod is ending");
+    }
+    let Some(broker) = fleet.world.broker.fresh() else {
+        return awaited("EMQX has to be asked whether it has left");
+    };
+    if broker.nodes.get(node).is_some_and(|member| member.running) {
+        return awaited("EMQX still lists it as running");
+    }
+    if broker.nodes.contains_key(node) {
+        part.actions.push(Action::Call(Call::ForceLeave { node: node.clone() }));
+        return awaited("it is being taken out of the EMQX cluster");
+    }
+    if let Some(awaited) = site(part, broker, node) {
+        return Some(awaited);
+    }
+    let claim = fleet.world.claims.iter().find(|claim| claim.set == set.name && claim.ordinal == ordinal)?;
+    if !claim.terminating {
+        part.actions.push(Action::Delete {
+            id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
+            on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
+            because: Reason::RetiringCore,
+        });
+    }
+    awaited("its volume is being deleted")
+}
+
+fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<Awaited> {
+    let storage = match &broker.storage {
+        Reading::Fresh(storage) => storage,
+        Reading::Off => return None,
+        Reading::Unavailable(_) => return awaited("EMQX has to be asked about its site"),
+    };
+    let site = storage.site_of(node)?;
+    let shards = storage.shards_on(site);
+    if shards > 0 {
+        return awaited(format!("its site {site} still holds {shards} shards"));
+    }
+    if forgets(broker) {
+        part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned() }));
+        return awaited(format!("its site {site} is being forgotten"));
+    }
+    let text = format!("its site {site} has to be forgotten by hand: emqx ctl ds forget {site}");
+    Some(Awaited { text, by_hand: true })
+}
+
+/// Since 6.0 there is an API for it.
+fn forgets(broker: &Broker) -> bool {
+    let majors = broker.nodes.values().filter_map(|node| node.version.as_deref()?.split('.').next()?.parse::<u32>().ok());
+    majors.min().is_some_and(|major| major >= 6)
+}

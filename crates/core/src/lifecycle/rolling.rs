@@ -1,0 +1,61 @@
+//! Rolling update: cores are replaced in place, replicants move from set to set. Scaling in is the same work with other
+//! nodes. This file only names who should go; whether they may is decided by admission.
+
+use super::candidate::{Candidate, How};
+use super::fleet::Fleet;
+use crate::desired::Role;
+use crate::world::{Kind, Node, NodeSet, ObjectId};
+
+/// Who should go, the next one first.
+pub(super) fn candidates<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
+    let mut all = cores(fleet);
+    all.extend(replicants(fleet));
+    all
+}
+
+/// The highest number goes for good; then old ones restart, broken ones first, then from the highest number down.
+fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
+    let mut all = Vec::new();
+    let wanted = fleet.wanted(Role::Core);
+    for set in &fleet.world.cores.sets {
+        if set.wanted > wanted {
+            let node = fleet.world.cores.nodes.iter().find(|node| node.ordinal() == Some(set.wanted - 1));
+            all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
+        }
+    }
+    let mut old: Vec<_> = fleet.outdated(Role::Core).filter(|node| node.ordinal() < Some(wanted)).collect();
+    old.sort_by_key(|node| (!node.marked, !node.is_down(), std::cmp::Reverse(node.ordinal())));
+    all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
+    all
+}
+
+fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
+    let mut all = Vec::new();
+    let new = fleet.replicant_set.as_ref().map(|set| set.manifest.id.name.as_str());
+    for set in &fleet.world.replicants.sets {
+        let kept = if new == Some(set.name.as_str()) { fleet.wanted(Role::Replicant) } else { 0 };
+        let surplus = usize::try_from(set.wanted - kept).unwrap_or(0);
+        let victims = victims(fleet, set);
+        let mut from = set.wanted;
+        for node in victims.into_iter().take(surplus) {
+            all.push(Candidate { role: Role::Replicant, node, how: shrink(Kind::ReplicaSet, set, from) });
+            from = set.wanted;
+        }
+    }
+    all
+}
+
+/// In the order in which the ReplicaSet controller takes pods away: first those it has not made yet, then those that
+/// are not ready, among them the ones marked by us (they have the lowest deletion cost).
+fn victims<'a>(fleet: &Fleet<'a>, set: &NodeSet) -> Vec<Option<&'a Node>> {
+    let mut nodes: Vec<_> = fleet.present(Role::Replicant).filter(|node| node.set == set.name).collect();
+    nodes.sort_by_key(|node| (!node.is_down(), node.ready, !node.marked, node.pod.clone()));
+    let unmade = usize::try_from(set.wanted).unwrap_or(0).saturating_sub(nodes.len());
+    let mut victims = vec![None; unmade];
+    victims.extend(nodes.into_iter().map(Some));
+    victims
+}
+
+fn shrink(kind: Kind, set: &NodeSet, from: i32) -> How {
+    How::Shrink { set: ObjectId { kind, name: set.name.clone() }, from, to: from - 1 }
+}

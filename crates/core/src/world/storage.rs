@@ -1,0 +1,62 @@
+//! Durable storage: which volumes hold which shards.
+
+use crate::desired::NodeName;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Sites and databases as EMQX lists them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Storage {
+    /// By id. A site is a volume, known under the name of the node that last ran on it.
+    pub sites: BTreeMap<String, Site>,
+    /// Open databases with their shards.
+    pub databases: BTreeMap<String, Vec<Shard>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Site {
+    pub node: NodeName,
+    /// Whether the node runs in the cluster.
+    pub up: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Shard {
+    /// By site.
+    pub replicas: BTreeMap<String, ReplicaState>,
+    /// Sites on their way in or out. Always empty before 5.9.
+    pub moving: Vec<String>,
+}
+
+/// How a replica is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ReplicaState {
+    Up,
+    /// Its node has left the cluster.
+    Lost,
+    /// Not answering, or in a state that we do not know.
+    NotUp,
+}
+
+impl Storage {
+    /// The site of a node. After the loss of a volume there may be an old one under the same name.
+    pub fn site_of(&self, node: &NodeName) -> Option<&str> {
+        let mut sites: Vec<_> = self.sites.iter().filter(|(_, site)| site.node == *node).collect();
+        sites.sort_by_key(|(_, site)| !site.up);
+        sites.first().map(|(id, _)| id.as_str())
+    }
+
+    /// Shards of which a site holds a replica, or is about to.
+    pub fn shards_on(&self, site: &str) -> usize {
+        self.shards().filter(|shard| shard.replicas.contains_key(site) || shard.moving.iter().any(|id| id == site)).count()
+    }
+
+    /// Whether anything is on its way.
+    pub fn is_moving(&self) -> bool {
+        self.shards().any(|shard| !shard.moving.is_empty())
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.databases.values().flatten()
+    }
+}
