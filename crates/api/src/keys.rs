@@ -31,6 +31,8 @@ pub mod annotation {
     pub const RESTART_REQUESTED_AT: &str = "apps.emqx.io/restart-requested-at";
     /// On the core set the pod that the operator empties, on a replicant pod that it does: an evacuation that is ours.
     pub const EVACUATING: &str = "apps.emqx.io/evacuating";
+    /// Kubernetes' own, on replicant pods: ReplicaSets take pods of low cost first.
+    pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the core set: the number of the first core that was never there, or whose traces are all gone.
     pub const CORE_WATERMARK: &str = "apps.emqx.io/core-retirement-pod-ordinal-watermark";
 }

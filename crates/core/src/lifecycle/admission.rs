@@ -6,7 +6,7 @@
 
 use super::Hold;
 use super::candidate::{Candidate, How};
-use super::checks::{BROKER, LOCAL};
+use super::checks::{BROKER, LOCAL, settled};
 use super::fleet::Fleet;
 use crate::action::{Action, Version};
 use crate::reason::Reason;
@@ -79,13 +79,17 @@ pub(super) enum Decision {
 }
 
 pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
-    // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says.
+    // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says. It waits
+    // for those that are ending, which end by themselves, and for nothing that may in turn wait for it.
     let has_nothing = |node: &Node| {
         let sessions = node.broker.as_ref().filter(|member| member.running).and_then(|member| member.sessions);
         node.is_down() && (!node.running || sessions.is_none_or(|sessions| sessions == 0))
     };
     if case.candidate.how == How::Restart && case.candidate.node.is_some_and(has_nothing) {
-        return Decision::Granted(permit(case));
+        return match terminating(case) {
+            Some(hold) => Decision::Refused(hold),
+            None => Decision::Granted(permit(case)),
+        };
     }
     for check in LOCAL {
         match check(case) {
@@ -106,6 +110,19 @@ pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
         }
     }
     Decision::Granted(permit(case))
+}
+
+/// One core after the other, also among those that do not serve; one that never did counts for nothing.
+fn terminating(case: &Case<'_, '_>) -> Option<Hold> {
+    let me = case.candidate.node.filter(|node| !node.never_ready)?;
+    let mut others = case.fleet.world.cores.nodes.iter().filter(|node| node.terminating && node.pod != me.pod);
+    let Some(other) = others.next() else {
+        return match settled(case) {
+            Verdict::Hold(hold) => Some(hold),
+            Verdict::Pass | Verdict::Prepare(..) => None,
+        };
+    };
+    Some(case.hold(Reason::WaitingForOtherNode, format!("waits for {} to end", other.pod)))
 }
 
 /// One place says what happens when EMQX does not answer: nothing.

@@ -5,6 +5,7 @@
 
 use super::fleet::Fleet;
 use super::{Part, Wake, retirement};
+use crate::desired::Role;
 use crate::reason::Reason;
 use serde_json::Value;
 
@@ -17,6 +18,13 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let replicas = if free { desired.cores.replicas } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
     part.troubles(&world.cores.sets, &world.cores.nodes);
+    for core in fleet.outdated(Role::Core) {
+        let followers = fleet.followers(core);
+        if followers > 0 {
+            let text = format!("is kept while {followers} replicants of its version follow it");
+            part.hold(Reason::WaitingForOrder, core.pod.clone(), text, Wake::Watch);
+        }
+    }
     if !free && told < desired.cores.replicas {
         let text = "waits until nothing is left of the cores that had these numbers before";
         part.hold(Reason::RetiringCore, desired.names.core_set(), text, Wake::Poll(2));

@@ -1,5 +1,5 @@
-//! Where shards should live: on the sites of the cores that stay. Changed only while nothing is on its way, and never to
-//! sites that are not up.
+//! Where shards should live: on the sites of the cores that stay. Never placed on sites that are not up; while they are
+//! on their way to where they should be, they are let alone.
 
 use super::fleet::Fleet;
 use super::{Part, Wake};
@@ -17,9 +17,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     }
     let subject = fleet.desired.names.core_set();
     if storage.is_moving() {
-        let text = "durable storage is moving shards";
-        part.hold(Reason::DSReplicationProgressing, subject, text, Wake::Poll(5));
-        return part;
+        part.hold(Reason::DSReplicationProgressing, subject.clone(), "durable storage is moving shards", Wake::Poll(5));
     }
     let Some(sites) = homes(fleet, storage) else { return part };
     for (database, shards) in &storage.databases {
@@ -47,10 +45,10 @@ fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str
     staying.into_iter().map(site).collect()
 }
 
-/// A shard is elsewhere, or a site that should carry its share has none.
+/// A shard is elsewhere or on its way there, or a site that should carry its share has none.
 fn misplaced(shards: &[Shard], sites: &BTreeSet<&str>) -> bool {
-    let used: BTreeSet<_> = shards.iter().flat_map(|shard| shard.replicas.keys().map(String::as_str)).collect();
-    let copies = shards.iter().map(|shard| shard.replicas.len()).max().unwrap_or(0);
+    let used: BTreeSet<_> = shards.iter().flat_map(Shard::target).collect();
+    let copies = shards.iter().map(|shard| shard.target().len()).max().unwrap_or(0);
     let enough_for_all = shards.len() * copies >= sites.len();
     !used.is_subset(sites) || (enough_for_all && used != *sites)
 }

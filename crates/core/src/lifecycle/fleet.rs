@@ -51,16 +51,36 @@ impl<'a> Fleet<'a> {
         self.present(role).filter(|node| self.is_outdated(node))
     }
 
-    /// Replicants start only where cores of their version run: when all cores are new but the one that is kept for the
-    /// old replicants.
-    pub(super) fn cores_lead(&self) -> bool {
-        let old = self.outdated(Role::Core).count();
-        let new = self.present(Role::Core).filter(|node| !self.is_outdated(node) && node.ready).count();
-        old == 0 || (old == 1 && new > 0)
+    /// Old replicants that would hang without this core: they run its version, and no other core does.
+    pub(super) fn followers(&self, core: &Node) -> usize {
+        let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
+        if core.never_ready || self.present(Role::Core).any(|other| same(&other)) {
+            return 0;
+        }
+        self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()
     }
 
-    /// Where the sessions of a node go: to those that stay, rather to replicants than to cores, rather to new ones than
-    /// to old ones, so that a session moves once.
+    /// Replicants start only where cores of their version run: when all cores are new but those that old replicants
+    /// follow.
+    pub(super) fn cores_lead(&self) -> bool {
+        let mut old = self.outdated(Role::Core).peekable();
+        let new = self.present(Role::Core).any(|node| !self.is_outdated(node) && node.ready);
+        old.peek().is_none() || (new && old.all(|core| self.followers(core) > 0))
+    }
+
+    /// Every core is followed by replicants of another old version, so none can go, and without a new core no replicant
+    /// can start. The smallest group makes way: its sessions move to the others.
+    pub(super) fn group_in_the_way(&self) -> Option<&'a str> {
+        let new = self.present(Role::Core).any(|node| !self.is_outdated(node) && node.ready);
+        let mut groups: Vec<_> =
+            self.outdated(Role::Core).map(|core| (self.followers(core), core.image.as_str())).collect();
+        groups.sort_unstable();
+        let (followers, image) = groups.first().copied().filter(|_| !new)?;
+        (followers > 0).then_some(image)
+    }
+
+    /// Where the sessions of a node go: to those that stay, so that a session moves once, and rather to replicants than to
+    /// cores.
     pub(super) fn targets(&self, leaving: &Node, candidates: &[&str]) -> Vec<NodeName> {
         let open = |node: &&Node| {
             node.pod != leaving.pod
@@ -70,13 +90,16 @@ impl<'a> Fleet<'a> {
                 && !node.marked
                 && node.evacuation.is_none()
         };
-        let best = |role: Role| {
-            let stays = |node: &&Node| !candidates.contains(&node.pod.as_str());
-            let staying: Vec<_> = self.present(role).filter(open).filter(stays).collect();
-            if staying.is_empty() { self.present(role).filter(open).collect() } else { staying }
-        };
-        let replicants = best(Role::Replicant);
-        let chosen = if replicants.is_empty() { best(Role::Core) } else { replicants };
-        chosen.into_iter().filter_map(|node| node.name.clone()).collect()
+        let stays = |node: &&Node| !candidates.contains(&node.pod.as_str());
+        let replicants = || self.present(Role::Replicant).filter(open);
+        let cores = || self.present(Role::Core).filter(open);
+        let choices: [Vec<&Node>; 4] = [
+            replicants().filter(stays).collect(),
+            cores().filter(stays).collect(),
+            replicants().collect(),
+            cores().collect(),
+        ];
+        let best = choices.into_iter().find(|nodes| !nodes.is_empty()).unwrap_or_default();
+        best.into_iter().filter_map(|node| node.name.clone()).collect()
     }
 }

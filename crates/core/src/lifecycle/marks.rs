@@ -7,9 +7,9 @@ use crate::world::{Kind, Node, NodeSet, ObjectId, World};
 use emqx_operator_api::annotation;
 use std::collections::BTreeMap;
 
-/// The ReplicaSet controller takes pods of low cost first.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const CHEAP: &str = "-1000";
+/// A pod that is being emptied is rather taken than one that is not; the one whose turn it is comes first.
+const EMPTYING: i32 = -1000;
+const CHOSEN: i32 = -2000;
 
 /// To be written before an evacuation is started.
 pub(super) fn begin(world: &World, node: &Node) -> Option<Action> {
@@ -19,16 +19,24 @@ pub(super) fn begin(world: &World, node: &Node) -> Option<Action> {
     match node.role {
         Role::Core => set_of(world, node).map(|set| on_set(set, Some(node.pod.clone()), Stage::Intent)),
         Role::Replicant => {
-            Some(on_pod(node, [(annotation::EVACUATING, Some("true")), (DELETION_COST, Some(CHEAP))]))
+            let cost = node.deletion_cost.min(EMPTYING).to_string();
+            let marks = [(annotation::EVACUATING, Some("true".to_owned())), (annotation::DELETION_COST, Some(cost))];
+            Some(on_pod(node, marks.into()))
         }
     }
+}
+
+/// To be written before a ReplicaSet shrinks: of all its pods it shall take this one.
+pub(super) fn choose(node: &Node, rival: &Node) -> Action {
+    let cost = rival.deletion_cost.saturating_sub(1).min(CHOSEN);
+    on_pod(node, [(annotation::DELETION_COST, Some(cost.to_string()))].into())
 }
 
 /// To be written when the node is open again.
 pub(super) fn end(world: &World, node: &Node) -> Option<Action> {
     match node.role {
         Role::Core => set_of(world, node).map(|set| on_set(set, None, Stage::Marks)),
-        Role::Replicant => Some(on_pod(node, [(annotation::EVACUATING, None), (DELETION_COST, None)])),
+        Role::Replicant => Some(on_pod(node, [(annotation::EVACUATING, None), (annotation::DELETION_COST, None)].into())),
     }
 }
 
@@ -55,12 +63,12 @@ pub(super) fn annotate_set(set: &NodeSet, key: &'static str, value: Option<Strin
     }
 }
 
-fn on_pod(node: &Node, annotations: [(&'static str, Option<&str>); 2]) -> Action {
-    let stage = if annotations.iter().any(|(_, value)| value.is_some()) { Stage::Intent } else { Stage::Marks };
+fn on_pod(node: &Node, annotations: BTreeMap<&'static str, Option<String>>) -> Action {
+    let stage = if annotations.values().any(Option::is_some) { Stage::Intent } else { Stage::Marks };
     Action::Annotate {
         id: ObjectId { kind: Kind::Pod, name: node.pod.clone() },
         on: Version { uid: node.uid.clone(), resource_version: node.resource_version.clone() },
-        annotations: annotations.into_iter().map(|(key, value)| (key, value.map(str::to_owned))).collect(),
+        annotations,
         stage,
     }
 }

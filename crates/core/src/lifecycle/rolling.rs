@@ -13,7 +13,8 @@ pub(super) fn candidates<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     all
 }
 
-/// The highest number goes for good; then old ones restart, broken ones first, then from the highest number down.
+/// The highest number goes for good; then old ones restart, broken ones first, then from the highest number down. A core
+/// that old replicants follow is not among them.
 fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
     let wanted = fleet.wanted(Role::Core);
@@ -23,7 +24,8 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
             all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
         }
     }
-    let mut old: Vec<_> = fleet.outdated(Role::Core).filter(|node| node.ordinal() < Some(wanted)).collect();
+    let goes = |node: &&Node| node.ordinal() < Some(wanted) && fleet.followers(node) == 0;
+    let mut old: Vec<_> = fleet.outdated(Role::Core).filter(goes).collect();
     old.sort_by_key(|node| (!node.marked, !node.is_down(), std::cmp::Reverse(node.ordinal())));
     all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
     all
@@ -45,11 +47,10 @@ fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     all
 }
 
-/// In the order in which the ReplicaSet controller takes pods away: first those it has not made yet, then those that
-/// are not ready, among them the ones marked by us (they have the lowest deletion cost).
+/// In the order in which the ReplicaSet controller takes pods away, those it has not made yet first.
 fn victims<'a>(fleet: &Fleet<'a>, set: &NodeSet) -> Vec<Option<&'a Node>> {
     let mut nodes: Vec<_> = fleet.present(Role::Replicant).filter(|node| node.set == set.name).collect();
-    nodes.sort_by_key(|node| (!node.is_down(), node.ready, !node.marked, node.pod.clone()));
+    nodes.sort_by_key(|node| (node.victim_rank(), node.pod.clone()));
     let unmade = usize::try_from(set.wanted).unwrap_or(0).saturating_sub(nodes.len());
     let mut victims = vec![None; unmade];
     victims.extend(nodes.into_iter().map(Some));

@@ -82,7 +82,7 @@ fn databases(world: &World) -> Option<DsReplication> {
                 num_shards: count(shards.len()),
                 num_shard_replicas: count(replicas().sum()),
                 lost_shard_replicas: count(lost.count()),
-                num_transitions: count(shards.iter().map(|shard| shard.moving.len()).sum()),
+                num_transitions: count(shards.iter().map(|shard| shard.joining.len() + shard.leaving.len()).sum()),
                 min_replicas: count(replicas().min().unwrap_or(0)),
                 max_replicas: count(replicas().max().unwrap_or(0)),
             }

@@ -177,6 +177,12 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         running: status.and_then(|status| status.container_statuses.as_ref()).is_some_and(|all| {
             all.iter().any(|c| c.name == "emqx" && c.state.as_ref().is_some_and(|s| s.running.is_some()))
         }),
+        image: emqx_image(pod),
+        unready_since: ready_since.filter(|_| !ready),
+        started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
+        deletion_cost: annotation_of(metadata, annotation::DELETION_COST)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
         wait: troubles::wait(pod, now),
         never_ready: troubles::never_ready(pod),
         marked: annotation_of(metadata, annotation::EVACUATING).is_some(),
@@ -186,6 +192,11 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         pod: pod_name.to_owned(),
         ip,
     }
+}
+
+fn emqx_image(pod: &Pod) -> String {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.filter(|container| container.name == "emqx").find_map(|container| container.image.clone()).unwrap_or_default()
 }
 
 fn join(pool: &mut Pool, broker: &Broker) {

@@ -23,12 +23,20 @@ pub struct Node {
     /// The startup configuration that the pod was started with.
     pub startup_revision: Option<String>,
     pub created: Timestamp,
+    /// The image of the EMQX container: nodes of one image are of one version.
+    pub image: String,
+    /// Since when it is not ready, if it is not.
+    pub unready_since: Option<Timestamp>,
     pub ready: bool,
     /// Ready for as long as `minReadySeconds` wants.
     pub available: bool,
     pub terminating: bool,
     /// The main container runs.
     pub running: bool,
+    /// Any container has ever run: the pod is past its phase Pending.
+    pub started: bool,
+    /// ReplicaSets take pods of low cost first. Zero unless somebody says otherwise.
+    pub deletion_cost: i32,
     /// What the pod waits for, when that is more than time.
     pub wait: Option<Wait>,
     /// It has not been ready since it was created, so it never had a client through a Service.
@@ -50,6 +58,13 @@ impl Node {
     /// It has never served, or its container does not run: nobody loses anything when its pod is replaced.
     pub fn is_down(&self) -> bool {
         !self.ready && (self.never_ready || !self.running)
+    }
+
+    /// The controller of a ReplicaSet takes pods away in this order; of two that are equal, either. A node that is being
+    /// emptied will stop being ready any moment.
+    pub fn victim_rank(&self) -> (bool, bool, i32) {
+        let stays_ready = self.ready && !self.marked && self.evacuation.is_none();
+        (self.started, stays_ready, self.deletion_cost)
     }
 
     /// The number of a core.

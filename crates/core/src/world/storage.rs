@@ -2,7 +2,7 @@
 
 use crate::desired::NodeName;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Sites and databases as EMQX lists them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -24,8 +24,22 @@ pub struct Site {
 pub struct Shard {
     /// By site.
     pub replicas: BTreeMap<String, ReplicaState>,
-    /// Sites on their way in or out. Always empty before 5.9.
-    pub moving: Vec<String>,
+    /// Sites that are to get a replica. Always empty before 5.9.
+    pub joining: BTreeSet<String>,
+    /// Sites whose replica is to go. Always empty before 5.9.
+    pub leaving: BTreeSet<String>,
+}
+
+impl Shard {
+    /// Where it will be when nothing is on its way any more, as far as EMQX tells.
+    pub fn target(&self) -> BTreeSet<&str> {
+        let stays = |site: &&String| !self.leaving.contains(*site);
+        self.replicas.keys().filter(stays).chain(&self.joining).map(String::as_str).collect()
+    }
+
+    pub fn is_moving(&self) -> bool {
+        !(self.joining.is_empty() && self.leaving.is_empty())
+    }
 }
 
 /// How a replica is doing.
@@ -48,12 +62,12 @@ impl Storage {
 
     /// Shards of which a site holds a replica, or is about to.
     pub fn shards_on(&self, site: &str) -> usize {
-        self.shards().filter(|shard| shard.replicas.contains_key(site) || shard.moving.iter().any(|id| id == site)).count()
+        self.shards().filter(|shard| shard.replicas.contains_key(site) || shard.joining.contains(site)).count()
     }
 
     /// Whether anything is on its way.
     pub fn is_moving(&self) -> bool {
-        self.shards().any(|shard| !shard.moving.is_empty())
+        self.shards().any(Shard::is_moving)
     }
 
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {

@@ -4,11 +4,14 @@
 //! *Why the fact is stable:* a closed node stays closed until somebody stops the evacuation, also across a restart.
 
 use crate::action::{Action, Call, EvacuationOptions};
+use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
+use crate::lifecycle::candidate::How;
 use crate::lifecycle::{listeners_role, marks};
 use crate::reason::Reason;
 use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, Why};
 use emqx_operator_api::hub::EvacuationType;
+use jiff::SignedDuration;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
     let Some(node) = case.candidate.node else { return Verdict::Pass };
@@ -23,6 +26,8 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
             return Verdict::Hold(case.hold(Reason::NodeUnknown, text));
         }
         _ if node.is_down() => return Verdict::Pass,
+        // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
+        _ if unready_for_long(case, node) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
         None => return Verdict::Hold(case.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
         Some(_) => return Verdict::Pass,
@@ -34,15 +39,38 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
     }
 }
 
+/// A replicant waits in its boot without limit while no core of its version runs.
+fn unready_for_long(case: &Case<'_, '_>, node: &Node) -> bool {
+    const LONG: SignedDuration = SignedDuration::from_mins(3);
+    !node.marked && node.unready_since.is_some_and(|since| case.fleet.world.now.duration_since(since) >= LONG)
+}
+
 fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     match &node.evacuation {
         Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
+        Some(evacuation) if node.marked && leads_nowhere(case, node, evacuation) => {
+            let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
+            let text = "is emptied to nodes that are gone; it is started again with others";
+            Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
+        }
         Some(evacuation) => {
             let reason = if node.marked { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
             Verdict::Hold(case.hold(reason, progress(evacuation, member)))
         }
         None => start(case, node, member),
     }
+}
+
+/// EMQX keeps to the recipients that it was told, and waits for them for ever.
+fn leads_nowhere(case: &Case<'_, '_>, node: &Node, evacuation: &Evacuation) -> bool {
+    let recipients = &evacuation.told.recipients;
+    let takes = |other: &Node| {
+        let named = other.name.as_ref().is_some_and(|name| recipients.contains(&name.0));
+        named && other.is_member() && other.evacuation.is_none() && !other.terminating
+    };
+    !recipients.is_empty()
+        && !case.fleet.world.nodes().any(takes)
+        && !case.fleet.targets(node, case.going).is_empty()
 }
 
 /// Closed and empty. With durable sessions the last phase may never come, because the offline sessions of the whole
@@ -74,9 +102,12 @@ fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
 
 fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     let targets = case.fleet.targets(node, case.going);
-    // A single node has nowhere to send its clients; waiting would not change that.
-    if targets.is_empty() {
+    if targets.is_empty() && is_single(case) {
         return Verdict::Pass;
+    }
+    if targets.is_empty() {
+        let text = format!("stays, because no other node can take its {} sessions now", member.sessions.unwrap_or(0));
+        return Verdict::Hold(case.hold(Reason::WaitingForSurvivors, text));
     }
     let Some(name) = node.name.clone() else { return Verdict::Pass };
     let options = options(case, node, member, targets);
@@ -84,6 +115,12 @@ fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     actions.push(Action::Call(Call::StartEvacuation { node: name, options }));
     let text = format!("is about to be emptied: {} sessions", member.sessions.unwrap_or(0));
     Verdict::Prepare(actions, case.hold(Reason::EvacuatingSessions, text))
+}
+
+/// A single node has nowhere to send its clients, and waiting would not change that.
+fn is_single(case: &Case<'_, '_>) -> bool {
+    let fleet = case.fleet;
+    fleet.wanted(Role::Core) == 1 && fleet.wanted(Role::Replicant) == 0 && case.candidate.how == How::Restart
 }
 
 fn options(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, targets: Vec<crate::desired::NodeName>) -> EvacuationOptions {

@@ -14,11 +14,13 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let Some(me) = case.candidate.node.filter(|node| !node.is_down()) else { return Verdict::Pass };
     let serves = |node: &&Node| node.available && !node.marked && node.pod != me.pod;
     let serving = fleet.present(role).filter(serves).count();
-    let missing = match role {
-        Role::Core => 1,
-        Role::Replicant => max_unavailable(fleet.desired),
+    let needed = match role {
+        Role::Core => fleet.wanted(role) - 1,
+        Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
     };
-    let needed = usize::try_from(fleet.wanted(role) - missing).unwrap_or(0);
+    // It goes without replacement, or nothing ever goes.
+    let in_the_way = role == Role::Replicant && fleet.group_in_the_way() == Some(me.image.as_str());
+    let needed = usize::try_from(if in_the_way { needed.min(1) } else { needed }).unwrap_or(0);
     if serving >= needed {
         return Verdict::Pass;
     }

@@ -1,0 +1,253 @@
+//! Random histories: what happens, in which order, is drawn from the seed.
+
+use crate::emqx::{Evacuation, Phase};
+use crate::sim::Sim;
+use crate::spec::Spec;
+use crate::view::{self, node_name};
+use emqx_operator_core::desired::Role;
+use rand::Rng as _;
+
+/// A history that broke an invariant or did not settle.
+#[derive(Debug)]
+pub struct Failure {
+    pub seed: u64,
+    pub what: String,
+    pub log: Vec<String>,
+}
+
+/// What a history amounted to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub events: u64,
+    pub writes: u64,
+}
+
+/// Rounds of calm after which a cluster has to be settled: far more than it takes.
+const CALM: usize = 900;
+
+/// Runs one history. The same seed gives the same history.
+pub fn run(seed: u64, events: usize) -> Result<Tally, Failure> {
+    match attempt(seed, events, false) {
+        Ok(tally) => Ok(tally),
+        // Only a history that failed is told again, with its log.
+        Err(_) => Err(attempt(seed, events, true).expect_err("a seed gives the same history every time")),
+    }
+}
+
+fn attempt(seed: u64, events: usize, verbose: bool) -> Result<Tally, Failure> {
+    let mut sim = begin(seed, verbose);
+    let mut tally = Tally::default();
+    for _ in 0..events {
+        event(&mut sim);
+        sim.check();
+        tally.events += 1;
+        if sim.violation.is_some() {
+            return Err(failure(seed, &mut sim));
+        }
+    }
+    calm(&mut sim);
+    if sim.violation.is_none() {
+        sim.violation = sim.unsettled().map(|what| format!("never settles: {what}"));
+    }
+    tally.writes = sim.writes;
+    if sim.violation.is_some() { Err(failure(seed, &mut sim)) } else { Ok(tally) }
+}
+
+fn failure(seed: u64, sim: &mut Sim) -> Failure {
+    Failure { seed, what: sim.violation.clone().unwrap_or_default(), log: sim.take_log() }
+}
+
+/// A cluster that has come up already, so that histories are about what follows.
+fn begin(seed: u64, verbose: bool) -> Sim {
+    let spec = Spec {
+        image: 0,
+        broken: false,
+        cores: 2,
+        replicants: 0,
+        evacuation: true,
+        surge: 0,
+        unavailable: 1,
+        durable: false,
+        restarts: 0,
+    };
+    let mut sim = Sim::new(seed, spec.clone(), verbose);
+    let mut spec = Spec {
+        cores: sim.rng.random_range(1..=4),
+        replicants: if sim.rng.random_bool(0.6) { sim.rng.random_range(0..=4) } else { 0 },
+        evacuation: sim.rng.random_bool(0.9),
+        surge: sim.rng.random_range(0..=2),
+        unavailable: sim.rng.random_range(0..=2),
+        durable: sim.rng.random_bool(0.5),
+        ..spec
+    };
+    sane(&mut spec);
+    sim.evacuates = spec.evacuation;
+    sim.edit(spec);
+    calm(&mut sim);
+    sim
+}
+
+/// What the schema would refuse.
+fn sane(spec: &mut Spec) {
+    if spec.replicants > 0 {
+        spec.cores = spec.cores.max(2);
+    }
+    if spec.surge == 0 {
+        spec.unavailable = spec.unavailable.max(1);
+    }
+}
+
+fn event(sim: &mut Sim) {
+    sim.now += sim.rng.random_range(0..3);
+    match sim.rng.random_range(0..100) {
+        0..=13 => {
+            sim.broken_since_observation = 0;
+            sim.observe();
+        }
+        14..=35 => drop(sim.execute()),
+        36..=47 => sim.run_controllers(),
+        48..=65 => {
+            if let Some(pod) = sim.random_pod() {
+                sim.advance(&pod);
+            }
+        }
+        66..=77 => {
+            if let Some(node) = sim.random_member() {
+                sim.emqx.evacuate(&node);
+            }
+        }
+        78..=83 => connect(sim),
+        84..=86 => client_leaves(sim),
+        87..=89 => {
+            let up = sim.sites_up();
+            let number = sim.rng.random_range(0..4);
+            sim.emqx.move_shard(number, &up);
+        }
+        90..=92 => edit(sim),
+        93..=94 => {
+            if let Some(pod) = sim.random_pod() {
+                sim.crash(&pod);
+            }
+        }
+        95 => sim.emqx.deaf = sim.rng.random_bool(0.3),
+        96 => sim.emqx.half_deaf = sim.rng.random_bool(0.3),
+        97 => somebody_evacuates(sim),
+        // The operator is killed.
+        98 => sim.pass = None,
+        _ => {
+            for _ in 0..20 {
+                settle_once(sim);
+            }
+        }
+    }
+}
+
+/// A client connects where the Service leads it, or where it was led a moment ago.
+fn connect(sim: &mut Sim) {
+    let role = if sim.spec.replicants > 0 { Role::Replicant } else { Role::Core };
+    let ready = sim.kubernetes.pods.iter().filter(|(_, pod)| pod.role == role && pod.ready);
+    let nodes: Vec<_> = ready.map(|(name, _)| node_name(sim, name)).collect();
+    if nodes.is_empty() {
+        return;
+    }
+    let node = nodes[sim.rng.random_range(0..nodes.len())].clone();
+    if let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.is_open()) {
+        member.sessions += 1;
+        member.connected += 1;
+        sim.note(|| format!("a client connects to {node}"));
+    }
+}
+
+fn client_leaves(sim: &mut Sim) {
+    let expires = sim.rng.random_bool(0.5);
+    let Some(node) = sim.random_member() else { return };
+    let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.connected > 0) else { return };
+    member.connected -= 1;
+    if expires {
+        member.sessions -= 1;
+    }
+}
+
+fn edit(sim: &mut Sim) {
+    let mut spec = sim.spec.clone();
+    match sim.rng.random_range(0..10) {
+        0..=2 => spec.image = sim.rng.random_range(0..3),
+        3 => spec.broken = !spec.broken,
+        4 | 5 => spec.cores = sim.rng.random_range(1..=4),
+        6 | 7 => spec.replicants = sim.rng.random_range(0..=4),
+        8 => spec.restarts = spec.restarts.wrapping_add(1),
+        _ => {
+            spec.surge = sim.rng.random_range(0..=2);
+            spec.unavailable = sim.rng.random_range(0..=2);
+        }
+    }
+    sane(&mut spec);
+    sim.edit(spec);
+}
+
+/// A person empties a node, or opens the one that was emptied.
+fn somebody_evacuates(sim: &mut Sim) {
+    let Some(node) = sim.random_member() else { return };
+    // What the operator has marked is in its hands; who empties it meanwhile cannot be told from the operator.
+    if view::world(sim).nodes().any(|seen| seen.name.as_ref() == Some(&node) && seen.marked) {
+        return;
+    }
+    let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.running) else { return };
+    match &member.evacuation {
+        None => {
+            member.evacuation = Some(Evacuation { phase: Phase::Waiting, foreign: true, targets: Vec::new() });
+            sim.persist_evacuation(&node, Some(true));
+            sim.note(|| format!("somebody empties {node}"));
+        }
+        Some(evacuation) if evacuation.foreign => {
+            member.evacuation = None;
+            sim.persist_evacuation(&node, None);
+            sim.note(|| format!("somebody opens {node}"));
+        }
+        Some(_) => {}
+    }
+}
+
+/// Nothing goes wrong any more, and people have put right what they did.
+fn calm(sim: &mut Sim) {
+    (sim.emqx.deaf, sim.emqx.half_deaf) = (false, false);
+    let mut spec = sim.spec.clone();
+    spec.broken = false;
+    sim.edit(spec);
+    let foreign: Vec<_> = sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
+    for (_, claim) in foreign {
+        claim.evacuation = None;
+    }
+    for member in sim.emqx.members.values_mut() {
+        member.evacuation = member.evacuation.take().filter(|evacuation| !evacuation.foreign);
+    }
+    sim.note(|| "the weather is calm".to_owned());
+    for round in 0..CALM {
+        settle_once(sim);
+        sim.check();
+        if sim.violation.is_some() || (round % 10 == 9 && sim.unsettled().is_none()) {
+            return;
+        }
+    }
+}
+
+/// Everybody does their work once.
+fn settle_once(sim: &mut Sim) {
+    sim.now += 1;
+    sim.broken_since_observation = 0;
+    sim.observe();
+    while sim.execute() {}
+    sim.run_controllers();
+    let pods: Vec<_> = sim.kubernetes.pods.keys().cloned().collect();
+    for pod in pods {
+        sim.advance(&pod);
+    }
+    let nodes: Vec<_> = sim.emqx.members.keys().cloned().collect();
+    for node in nodes {
+        sim.emqx.evacuate(&node);
+    }
+    let up = sim.sites_up();
+    for number in 0..sim.emqx.shards.len() {
+        sim.emqx.move_shard(number, &up);
+    }
+}

@@ -1,0 +1,162 @@
+//! What must never happen, checked where it would.
+
+use crate::emqx::Member;
+use crate::kubernetes::{State, ordinal};
+use crate::sim::Sim;
+use crate::view::node_name;
+use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::world::Kind;
+use emqx_operator_core::reason::Weight;
+use std::collections::BTreeSet;
+
+impl Sim {
+    pub(crate) fn violate(&mut self, what: String) {
+        self.note(|| format!("VIOLATED: {what}"));
+        self.violation.get_or_insert(what);
+    }
+
+    /// A pod ends because the operator wanted it to: its sessions must be elsewhere, and it must not hold shards when it
+    /// goes for good.
+    pub(crate) fn check_leaving(&mut self, pod: &str, why: &str) {
+        let node = node_name(self, pod);
+        let Some(member) = self.emqx.members.get(&node).filter(|member| member.running) else { return };
+        let elsewhere = self.emqx.open_but(&node).iter().any(|other| self.is_ready(other));
+        if self.evacuates && member.sessions > 0 && elsewhere {
+            let text = format!("{pod} was {why} with {} sessions, {} of them connected", member.sessions, member.connected);
+            self.violate(text);
+        }
+        if why == "scaled in" {
+            self.check_shrunk(pod, &node);
+        }
+    }
+
+    fn is_ready(&self, node: &NodeName) -> bool {
+        self.kubernetes.pods.iter().any(|(name, pod)| pod.ready && node_name(self, name) == *node)
+    }
+
+    fn check_shrunk(&mut self, pod: &str, node: &NodeName) {
+        let held = self.emqx.shards.iter().filter(|shard| {
+            let here = |site: &&String| self.emqx.sites.get(*site) == Some(node);
+            shard.replicas.iter().chain(&shard.target).any(|site| here(&site))
+        });
+        let held = held.count();
+        if self.spec.durable && held > 0 {
+            self.violate(format!("{pod} was scaled in with {held} shards"));
+        }
+    }
+
+    /// A node restarts: it must be an old one, enough others must serve, and no replicant may lose its last core.
+    pub(crate) fn check_restart(&mut self, name: &str) {
+        let pod = &self.kubernetes.pods[name];
+        if pod.revision == self.core_revision() {
+            self.violate(format!("{name} was restarted although it is up to date"));
+            return;
+        }
+        if !pod.ready {
+            return;
+        }
+        let tag = pod.tag.clone();
+        let cores = || self.kubernetes.pods.iter().filter(|(other, pod)| pod.role == Role::Core && *other != name);
+        let serving = cores().filter(|(other, pod)| pod.ready && !pod.terminating && ordinal(other) < self.spec.cores).count();
+        let needed = usize::try_from(self.spec.cores - 1).unwrap_or(0);
+        // One may have broken since the plan was made; two are a plan that did not look.
+        let broken = self.broken_since_observation;
+        if serving + broken < needed {
+            self.violate(format!("{name} was restarted while only {serving} of {needed} other cores served"));
+            return;
+        }
+        let upstream = cores().any(|(_, pod)| pod.tag == tag && pod.state == State::Running && !pod.terminating);
+        let followers = self.kubernetes.pods.values().filter(|pod| {
+            pod.role == Role::Replicant && pod.tag == tag && pod.state == State::Running && !pod.terminating
+        });
+        let followers = followers.count();
+        if !upstream && followers > 0 && broken == 0 && self.spec.replicants > 0 {
+            self.violate(format!("{name} was restarted under {followers} replicants that have no other core"));
+        }
+    }
+
+    /// A core with a new volume: nobody may remember an old one under its name.
+    pub(crate) fn check_fresh_number(&mut self, claim: &str, number: i32) {
+        let node = self.desired.names.core_node(&format!("iot-core-{number}"));
+        if self.emqx.sites.values().any(|other| *other == node) || self.emqx.members.contains_key(&node) {
+            self.violate(format!("{claim} is new while EMQX still knows {node}"));
+        }
+    }
+
+    pub(crate) fn check_claim_deleted(&mut self, claim: &str) {
+        let claim = &self.kubernetes.claims[claim];
+        let (site, number) = (claim.site.clone(), claim.ordinal);
+        let holds = self.emqx.shards.iter().any(|shard| shard.replicas.contains(&site) || shard.target.contains(&site));
+        let pod = self.kubernetes.pods.contains_key(&format!("iot-core-{number}"));
+        if (self.spec.durable && holds) || pod {
+            self.violate(format!("the volume of iot-core-{number} was deleted while it was in use"));
+        }
+    }
+
+    pub(crate) fn check_stopped(&mut self, node: &NodeName, foreign: bool) {
+        if foreign {
+            self.violate(format!("the evacuation of {node} by somebody else was stopped"));
+        }
+    }
+
+    pub(crate) fn check_placement(&mut self, sites: &[String], up: &BTreeSet<String>) {
+        if let Some(down) = sites.iter().find(|site| !up.contains(*site)) {
+            let recently = self.broken_since_observation > 0;
+            if !recently {
+                self.violate(format!("shards were placed on {down}, which is not up"));
+            }
+        }
+    }
+
+    /// After every event: shards have a copy, and no more than one core leaves by our hand.
+    pub(crate) fn check(&mut self) {
+        if self.spec.durable && self.emqx.shards.iter().any(|shard| shard.replicas.is_empty()) {
+            self.violate("a shard has no copy left".to_owned());
+        }
+        let leaving = self.kubernetes.pods.values().filter(|pod| pod.role == Role::Core && pod.terminating && pod.was_ready);
+        let leaving = leaving.count();
+        if leaving > 1 {
+            self.violate(format!("{leaving} cores leave at once"));
+        }
+        // Histories never ask for more than two at once.
+        for (role, limit) in [(Role::Core, 1), (Role::Replicant, 2)] {
+            let ours = |member: &&Member| member.evacuation.as_ref().is_some_and(|evacuation| !evacuation.foreign);
+            let closed = self.emqx.members.values().filter(|member| member.role == role).filter(ours).count();
+            if closed > limit {
+                self.violate(format!("{closed} {} nodes are closed at once", role.as_str()));
+            }
+        }
+    }
+
+    fn core_revision(&self) -> String {
+        let set = self.kubernetes.objects.iter().find(|(id, _)| id.kind == Kind::StatefulSet);
+        let annotation = set.map(|(_, live)| {
+            live.body["spec"]["template"]["metadata"]["annotations"]["apps.emqx.io/template-revision"].clone()
+        });
+        annotation.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// In calm weather and after enough time: the cluster is what the spec says, open, and nothing is left to do.
+    pub(crate) fn unsettled(&self) -> Option<String> {
+        let plan = crate::operator::plan_now(self);
+        if !plan.is_empty() {
+            return Some(format!("the plan is not empty:\n{plan}"));
+        }
+        if plan.holds.iter().any(|hold| hold.reason.weight() == Weight::Progress) {
+            let holds: Vec<_> = plan.holds.iter().map(|hold| format!("{} {}", hold.subject, hold.detail)).collect();
+            return Some(format!("holds without cause: {}", holds.join("; ")));
+        }
+        let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());
+        if let Some((node, _)) = closed {
+            return Some(format!("{node} is still closed"));
+        }
+        if !plan.report.is_ready() {
+            return Some(format!("it is not ready: {:?}", plan.report.facts.first()));
+        }
+        let count = |role| self.kubernetes.pods.values().filter(|pod| pod.role == role && pod.ready).count();
+        let counts = (count(Role::Core), count(Role::Replicant));
+        let wanted = (self.spec.cores, self.spec.replicants);
+        let same = i32::try_from(counts.0) == Ok(wanted.0) && i32::try_from(counts.1) == Ok(wanted.1);
+        (!same).then(|| format!("{counts:?} nodes serve, {wanted:?} are wanted"))
+    }
+}

@@ -1,0 +1,75 @@
+//! Runs histories on all processors and tells of those that fail.
+
+use clap::Parser;
+use emqx_operator_testkit::{Failure, Tally, run};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Runs random histories of a simulated cluster against the operator's decisions.
+#[derive(Parser)]
+struct Arguments {
+    /// How many histories.
+    #[arg(long, default_value_t = 20_000)]
+    histories: u64,
+    /// The seed of the first history; the next ones count on from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Events in each history, before the weather gets calm.
+    #[arg(long, default_value_t = 120)]
+    events: usize,
+    /// How many failures to tell of before giving up.
+    #[arg(long, default_value_t = 1)]
+    failures: usize,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let started = Instant::now();
+    let next = AtomicU64::new(0);
+    let failures: Mutex<Vec<Failure>> = Mutex::default();
+    let total: Mutex<Tally> = Mutex::default();
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work(&arguments, &next, &failures, &total));
+        }
+    });
+    let failures = failures.into_inner().expect("no thread has panicked");
+    let total = total.into_inner().expect("no thread has panicked");
+    for failure in &failures {
+        println!("{}", failure.log.join("\n"));
+        println!("seed {} failed: {}", failure.seed, failure.what);
+        println!("again: cargo xtask simulate --histories 1 --seed {} --events {}\n", failure.seed, arguments.events);
+    }
+    let done = next.load(Ordering::Relaxed).min(arguments.histories);
+    println!(
+        "simulate: {done} histories from seed {}, {} events, {} writes, {} failed, {:.1} s",
+        arguments.seed,
+        total.events,
+        total.writes,
+        failures.len(),
+        started.elapsed().as_secs_f64()
+    );
+    if !failures.is_empty() {
+        std::process::exit(1);
+    }
+}
+
+fn work(arguments: &Arguments, next: &AtomicU64, failures: &Mutex<Vec<Failure>>, total: &Mutex<Tally>) {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let enough = failures.lock().expect("no thread has panicked").len() >= arguments.failures;
+        if number >= arguments.histories || enough {
+            return;
+        }
+        match run(arguments.seed.wrapping_add(number), arguments.events) {
+            Ok(tally) => {
+                let mut total = total.lock().expect("no thread has panicked");
+                total.events += tally.events;
+                total.writes += tally.writes;
+            }
+            Err(failure) => failures.lock().expect("no thread has panicked").push(failure),
+        }
+    }
+}

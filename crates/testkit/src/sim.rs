@@ -1,0 +1,215 @@
+//! The whole world of one history.
+
+use crate::emqx::{Emqx, Evacuation, Member, Phase, Shard};
+use crate::kubernetes::{Kubernetes, State, control};
+use crate::operator::Pass;
+use crate::spec::Spec;
+use crate::view::node_name;
+use emqx_operator_core::desired::{Desired, NodeName, Role};
+use emqx_operator_core::world::{Kind, ObjectId};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use std::collections::BTreeSet;
+
+pub(crate) struct Sim {
+    pub(crate) rng: StdRng,
+    pub(crate) now: i64,
+    pub(crate) spec: Spec,
+    pub(crate) generation: i64,
+    pub(crate) desired: Desired,
+    pub(crate) kubernetes: Kubernetes,
+    pub(crate) emqx: Emqx,
+    pub(crate) pass: Option<Pass>,
+    /// Evacuation is on throughout this history, so no session may be lost by our hand.
+    pub(crate) evacuates: bool,
+    /// Nodes that broke after the snapshot that the current plan rests on.
+    pub(crate) broken_since_observation: usize,
+    pub(crate) violation: Option<String>,
+    pub(crate) writes: u64,
+    log: Option<Vec<String>>,
+}
+
+impl Sim {
+    pub(crate) fn new(seed: u64, spec: Spec, verbose: bool) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            now: 1_800_000_000,
+            desired: spec.desired(1),
+            generation: 1,
+            evacuates: spec.evacuation,
+            spec,
+            kubernetes: Kubernetes::default(),
+            emqx: Emqx::default(),
+            pass: None,
+            broken_since_observation: 0,
+            violation: None,
+            writes: 0,
+            log: verbose.then(Vec::new),
+        }
+    }
+
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(text());
+        }
+    }
+
+    pub(crate) fn take_log(&mut self) -> Vec<String> {
+        self.log.take().unwrap_or_default()
+    }
+
+    pub(crate) fn edit(&mut self, spec: Spec) {
+        if spec != self.spec {
+            self.generation += 1;
+            self.desired = spec.desired(self.generation);
+            self.spec = spec;
+            let text = format!("the spec becomes {:?}", self.spec);
+            self.note(|| text);
+        }
+    }
+
+    pub(crate) fn sets(&self) -> Vec<ObjectId> {
+        let sets = self.kubernetes.objects.keys().filter(|id| matches!(id.kind, Kind::StatefulSet | Kind::ReplicaSet));
+        sets.cloned().collect()
+    }
+
+    pub(crate) fn run_controllers(&mut self) {
+        for id in self.sets() {
+            control(self, &id);
+        }
+        self.kubernetes.claims.retain(|_, claim| !claim.terminating);
+    }
+
+    /// The kubelet and the node in it take one step.
+    pub(crate) fn advance(&mut self, name: &str) {
+        let Some(pod) = self.kubernetes.pods.get(name) else { return };
+        if pod.terminating {
+            self.gone(name);
+            return;
+        }
+        let next = match pod.state {
+            State::Down if pod.tag.ends_with("-broken") => return,
+            State::Down => State::Booting,
+            State::Booting if self.may_run(name) => State::Running,
+            State::Booting => return,
+            State::Running => {
+                self.probe(name);
+                return;
+            }
+        };
+        if next == State::Running {
+            self.join(name);
+        }
+        if let Some(pod) = self.kubernetes.pods.get_mut(name) {
+            pod.state = next;
+            pod.started = true;
+        }
+        self.kubernetes.touch(name);
+    }
+
+    /// A replicant waits for a core of its version. A core with a new volume does not start while EMQX knows an old one.
+    fn may_run(&self, name: &str) -> bool {
+        let pod = &self.kubernetes.pods[name];
+        match pod.role {
+            Role::Replicant => {
+                self.emqx.members.values().any(|m| m.role == Role::Core && m.running && m.version == pod.tag)
+            }
+            Role::Core => {
+                let node = node_name(self, name);
+                let site = &self.kubernetes.claims[&format!("iot-core-data-{name}")].site;
+                !self.spec.durable || !self.emqx.sites.iter().any(|(id, other)| *other == node && id != site)
+            }
+        }
+    }
+
+    fn join(&mut self, name: &str) {
+        let node = node_name(self, name);
+        let pod = &self.kubernetes.pods[name];
+        let (role, version) = (pod.role, pod.tag.clone());
+        let kept = self.kubernetes.claims.get(&format!("iot-core-data-{name}"));
+        let evacuation = kept.and_then(|claim| claim.evacuation).map(|foreign| Evacuation {
+            phase: Phase::Connections,
+            foreign,
+            targets: Vec::new(),
+        });
+        if let Some(claim) = kept.filter(|_| self.spec.durable) {
+            self.emqx.sites.insert(claim.site.clone(), node.clone());
+            if self.emqx.shards.is_empty() {
+                let first = || BTreeSet::from([claim.site.clone()]);
+                self.emqx.shards = (0..4).map(|_| Shard { replicas: first(), target: first() }).collect();
+            }
+        }
+        self.emqx.members.insert(node, Member { role, version, running: true, sessions: 0, connected: 0, evacuation });
+    }
+
+    /// Readiness follows the broker: a closed node is not ready.
+    fn probe(&mut self, name: &str) {
+        let node = node_name(self, name);
+        let ready = self.emqx.members.get(&node).is_some_and(|m| m.running && m.evacuation.is_none());
+        let now = self.now;
+        let Some(pod) = self.kubernetes.pods.get_mut(name) else { return };
+        if pod.ready != ready {
+            pod.unready_since = now;
+            pod.ready = ready;
+            pod.was_ready |= ready;
+            self.kubernetes.touch(name);
+        }
+    }
+
+    /// Somebody wants the pod gone.
+    pub(crate) fn end(&mut self, name: &str, why: &str) {
+        let Some(pod) = self.kubernetes.pods.get_mut(name).filter(|pod| !pod.terminating) else { return };
+        pod.terminating = true;
+        pod.ready = false;
+        self.note(|| format!("  {name} is {why}"));
+        self.check_leaving(name, why);
+        self.stop_node(name);
+        self.kubernetes.touch(name);
+    }
+
+    fn stop_node(&mut self, name: &str) {
+        let node = node_name(self, name);
+        if let Some(member) = self.emqx.members.get_mut(&node) {
+            // What a node carried is gone with it; whether that was allowed has been checked.
+            (member.running, member.sessions, member.connected, member.evacuation) = (false, 0, 0, None);
+            if member.role == Role::Replicant {
+                self.emqx.members.remove(&node);
+            }
+        }
+    }
+
+    fn gone(&mut self, name: &str) {
+        self.kubernetes.pods.remove(name);
+    }
+
+    /// The container dies, through nobody's fault of ours.
+    pub(crate) fn crash(&mut self, name: &str) {
+        let Some(pod) = self.kubernetes.pods.get_mut(name).filter(|pod| !pod.terminating) else { return };
+        if pod.state == State::Running {
+            self.broken_since_observation += 1;
+        }
+        (pod.state, pod.ready, pod.unready_since) = (State::Down, false, self.now);
+        self.note(|| format!("{name} crashes"));
+        self.stop_node(name);
+        self.kubernetes.touch(name);
+    }
+
+    pub(crate) fn persist_evacuation(&mut self, node: &NodeName, foreign: Option<bool>) {
+        for (name, claim) in &mut self.kubernetes.claims {
+            let pod = name.trim_start_matches("iot-core-data-");
+            if self.desired.names.core_node(pod) == *node {
+                claim.evacuation = foreign;
+            }
+        }
+    }
+
+    pub(crate) fn random_pod(&mut self) -> Option<String> {
+        let count = self.kubernetes.pods.len();
+        (count > 0).then(|| self.rng.random_range(0..count)).and_then(|n| self.kubernetes.pods.keys().nth(n).cloned())
+    }
+
+    pub(crate) fn random_member(&mut self) -> Option<NodeName> {
+        let count = self.emqx.members.len();
+        (count > 0).then(|| self.rng.random_range(0..count)).and_then(|n| self.emqx.members.keys().nth(n).cloned())
+    }
+}

@@ -1,0 +1,50 @@
+//! The part of the spec that histories change.
+
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_core::desired::{Desired, References};
+use serde_json::json;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spec {
+    /// Which image: 0 is the first one.
+    pub(crate) image: u8,
+    /// Pods of this image never start.
+    pub(crate) broken: bool,
+    pub(crate) cores: i32,
+    pub(crate) replicants: i32,
+    pub(crate) evacuation: bool,
+    pub(crate) surge: i32,
+    pub(crate) unavailable: i32,
+    pub(crate) durable: bool,
+    pub(crate) restarts: u8,
+}
+
+impl Spec {
+    pub(crate) fn version(&self) -> String {
+        format!("6.0.{}", self.image)
+    }
+
+    pub(crate) fn desired(&self, generation: i64) -> Desired {
+        let tag = if self.broken { format!("{}-broken", self.version()) } else { self.version() };
+        let value = json!({
+            "apiVersion": "apps.emqx.io/v3beta1",
+            "kind": "EMQX",
+            "metadata": {
+                "name": "iot", "namespace": "sim", "uid": "the-resource", "generation": generation,
+                "annotations": {"apps.emqx.io/restart-requested-at": self.restarts.to_string()},
+            },
+            "spec": {
+                "image": format!("emqx/emqx:{tag}"),
+                "config": {"roots": {"durable_sessions": {"enable": self.durable}}},
+                "coreTemplate": {"spec": {"replicas": self.cores}},
+                "replicantTemplate": {"spec": {"replicas": self.replicants}},
+                "updateStrategy": {
+                    "evacuationStrategy": {"type": if self.evacuation { "NodeEvacuation" } else { "Disabled" }},
+                    "replicants": {"maxSurge": self.surge, "maxUnavailable": self.unavailable},
+                },
+            },
+        });
+        let cr: EMQX = serde_json::from_value(value).expect("the resource fits the type");
+        Desired::resolve(&cr, &References::default()).unwrap_or_else(|mistakes| panic!("{self:?}: {mistakes}"))
+    }
+}

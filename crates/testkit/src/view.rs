@@ -1,0 +1,192 @@
+//! The snapshot that the operator sees.
+
+use crate::emqx::Phase;
+use crate::kubernetes::{State, replicas};
+use crate::sim::Sim;
+use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::world::{
+    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Node, NodeSet, Pool, Reading,
+    ReplicaState, Sensitive, Shard, Site, Storage, Told, Why, World,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) fn world(sim: &Sim) -> World {
+    let broker = broker(sim);
+    World {
+        now: Timestamp::from_second(sim.now).expect("histories are short"),
+        objects: sim.kubernetes.objects.clone(),
+        cores: pool(sim, Role::Core, &broker),
+        replicants: pool(sim, Role::Replicant, &broker),
+        claim_templates: sim
+            .kubernetes
+            .objects
+            .iter()
+            .find(|(id, _)| id.kind == Kind::StatefulSet)
+            .map(|(_, live)| live.body["spec"]["volumeClaimTemplates"].clone()),
+        volumes_without_set: false,
+        claims: claims(sim),
+        cookie: Some(Sensitive("cookie".to_owned())),
+        operator_secret: Some(Sensitive("secret".to_owned())),
+        broker,
+        fresh: FreshSecrets::default(),
+    }
+}
+
+pub(crate) fn node_name(sim: &Sim, pod: &str) -> NodeName {
+    let found = &sim.kubernetes.pods[pod];
+    match found.role {
+        Role::Core => sim.desired.names.core_node(pod),
+        Role::Replicant => sim.desired.names.replicant_node(&format!("10.0.0.{}", found.address)),
+    }
+}
+
+fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
+    let kind = if role == Role::Core { Kind::StatefulSet } else { Kind::ReplicaSet };
+    let sets = sim.kubernetes.objects.iter().filter(|(id, _)| id.kind == kind).map(|(id, live)| {
+        let annotations = &live.body["metadata"]["annotations"];
+        let template = &live.body["spec"]["template"]["metadata"];
+        let revision = template["annotations"]["apps.emqx.io/template-revision"]
+            .as_str()
+            .or_else(|| template["labels"]["apps.emqx.io/pod-template-hash"].as_str());
+        NodeSet {
+            name: id.name.clone(),
+            uid: live.uid.clone(),
+            resource_version: live.resource_version.clone(),
+            marked: annotations["apps.emqx.io/evacuating"].as_str().map(str::to_owned),
+            watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
+                .as_str()
+                .and_then(|text| text.parse().ok()),
+            revision: revision.map(str::to_owned),
+            wanted: replicas(live),
+            refusal: None,
+        }
+    });
+    let sets: Vec<_> = sets.collect();
+    let mut nodes: Vec<_> =
+        sim.kubernetes.pods.keys().filter(|pod| sim.kubernetes.pods[*pod].role == role).map(|pod| node(sim, pod, broker)).collect();
+    for node in &mut nodes {
+        node.marked |= sets.iter().any(|set| set.marked.as_deref() == Some(&node.pod));
+    }
+    Pool { sets, nodes }
+}
+
+fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
+    let pod = &sim.kubernetes.pods[name];
+    let node = node_name(sim, name);
+    let seen = broker.fresh();
+    Node {
+        role: pod.role,
+        pod: name.to_owned(),
+        uid: pod.uid.clone(),
+        resource_version: pod.version.to_string(),
+        ip: Some(format!("10.0.0.{}", pod.address)),
+        set: pod.set.name.clone(),
+        revision: Some(pod.revision.clone()),
+        startup_revision: sim.desired.config.startup_revision.clone(),
+        created: Timestamp::UNIX_EPOCH,
+        image: pod.tag.clone(),
+        unready_since: (!pod.ready).then(|| Timestamp::from_second(pod.unready_since).expect("histories are short")),
+        ready: pod.ready,
+        available: pod.ready,
+        terminating: pod.terminating,
+        running: pod.state != State::Down,
+        started: pod.started,
+        deletion_cost: pod.cost,
+        wait: None,
+        never_ready: !pod.was_ready,
+        marked: pod.marked,
+        broker: seen.and_then(|broker| broker.nodes.get(&node)).cloned(),
+        evacuation: seen.and_then(|broker| broker.evacuations.fresh()?.get(&node)).cloned(),
+        name: Some(node),
+    }
+}
+
+fn broker(sim: &Sim) -> Reading<Broker> {
+    let asked = sim.kubernetes.pods.iter().any(|(name, pod)| {
+        let marked = sim.kubernetes.objects.iter().any(|(_, live)| {
+            live.body["metadata"]["annotations"]["apps.emqx.io/evacuating"].as_str() == Some(name)
+        });
+        pod.role == Role::Core && pod.state == State::Running && !pod.terminating && (pod.ready || marked)
+    });
+    if !asked {
+        return Reading::Unavailable(Why::NobodyToAsk);
+    }
+    if sim.emqx.deaf {
+        return Reading::Unavailable(Why::NoAnswer("deaf".to_owned()));
+    }
+    let nodes = sim.emqx.members.iter().map(|(name, member)| {
+        let seen = BrokerNode {
+            running: member.running,
+            role: Some(member.role.as_str().to_owned()),
+            version: Some(member.version.clone()),
+            edition: Some("Enterprise".to_owned()),
+            otp_release: None,
+            sessions: Some(member.sessions.into()),
+            connections: Some(member.connected.into()),
+        };
+        (name.clone(), seen)
+    });
+    Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: evacuations(sim), storage: storage(sim) })
+}
+
+fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
+    if sim.emqx.half_deaf {
+        return Reading::Unavailable(Why::NoAnswer("half deaf".to_owned()));
+    }
+    let all = sim.emqx.members.iter().filter(|(_, member)| member.running).filter_map(|(name, member)| {
+        let phase = match member.evacuation.as_ref()?.phase {
+            Phase::Waiting => EvacuationPhase::WaitingForLoadBalancers,
+            Phase::Connections => EvacuationPhase::EvictingConnections,
+            Phase::Takeover => EvacuationPhase::WaitingForTakeover,
+            Phase::Sessions => EvacuationPhase::EvictingSessions,
+            Phase::Empty => EvacuationPhase::Empty,
+        };
+        let recipients = member.evacuation.as_ref()?.targets.iter().map(ToString::to_string).collect();
+        let told = Told { recipients, ..Told::default() };
+        Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), told }))
+    });
+    Reading::Fresh(all.collect())
+}
+
+fn storage(sim: &Sim) -> Reading<Storage> {
+    if !sim.spec.durable {
+        return Reading::Fresh(Storage::default());
+    }
+    if sim.emqx.half_deaf {
+        return Reading::Unavailable(Why::NoAnswer("half deaf".to_owned()));
+    }
+    let up = sim.sites_up();
+    let sites = sim.emqx.sites.iter().map(|(id, node)| (id.clone(), Site { node: node.clone(), up: up.contains(id) }));
+    let shards = sim.emqx.shards.iter().map(|shard| Shard {
+        replicas: shard
+            .replicas
+            .iter()
+            .map(|site| (site.clone(), if up.contains(site) { ReplicaState::Up } else { ReplicaState::NotUp }))
+            .collect(),
+        joining: shard.target.difference(&shard.replicas).cloned().collect(),
+        leaving: shard.replicas.difference(&shard.target).cloned().collect(),
+    });
+    let databases = BTreeMap::from([("messages".to_owned(), shards.collect())]);
+    Reading::Fresh(Storage { sites: sites.collect(), databases })
+}
+
+fn claims(sim: &Sim) -> Vec<Claim> {
+    let all = sim.kubernetes.claims.iter().map(|(name, claim)| Claim {
+        name: name.clone(),
+        uid: claim.uid.clone(),
+        resource_version: claim.version.to_string(),
+        set: "iot-core".to_owned(),
+        ordinal: claim.ordinal,
+        terminating: claim.terminating,
+    });
+    all.collect()
+}
+
+/// Sites whose node runs.
+impl Sim {
+    pub(crate) fn sites_up(&self) -> BTreeSet<String> {
+        let running = |node: &NodeName| self.emqx.members.get(node).is_some_and(|member| member.running);
+        self.emqx.sites.iter().filter(|(_, node)| running(node)).map(|(id, _)| id.clone()).collect()
+    }
+}
