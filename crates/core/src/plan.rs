@@ -45,7 +45,9 @@ fn prepare_or_remove(actions: &mut Vec<Action>) {
     let prepares = actions.iter().any(|action| match action {
         Action::Apply { manifest, .. } => matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet),
         Action::Scale { .. } | Action::Annotate { .. } => true,
-        Action::Call(call) => !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. }),
+        Action::Call(call) => {
+            !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. })
+        }
         Action::Create(_) | Action::Delete { .. } | Action::Remove(_) => false,
     });
     if prepares {

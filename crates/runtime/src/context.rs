@@ -4,6 +4,7 @@ use crate::backoff::Backoffs;
 use crate::index::{Index, Key};
 use crate::observe::{ReferenceCache, SetEvents};
 use crate::report::{Metrics, Written};
+use crate::resource::StoredEmqx;
 use crate::settings::Settings;
 use crate::watch::Pending;
 use emqx_operator_core::world::KubernetesView;
@@ -12,6 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 /// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world.
@@ -20,6 +22,8 @@ pub struct Context {
     pub emqx: emqx_client::Client,
     pub settings: Settings,
     pub objects: Objects,
+    /// The EMQX resources as the watch last told.
+    pub resources: Store<StoredEmqx>,
     pub references: ReferenceCache,
     pub set_events: SetEvents,
     pub pending: Pending,
@@ -63,6 +67,11 @@ impl Objects {
 impl Context {
     pub fn is_leader(&self) -> bool {
         *self.leading.borrow()
+    }
+
+    /// The generation of the spec, as far as we have been told.
+    pub fn generation(&self, key: &Key) -> Option<i64> {
+        self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace))?.metadata.generation
     }
 
     /// The resource is gone: what was kept for it is dropped.

@@ -29,6 +29,7 @@ use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store;
+use kube::runtime::reflector::store::Writer;
 use pass::{PassError, pass};
 use report::Metrics;
 use resource::StoredEmqx;
@@ -51,11 +52,13 @@ pub enum RunError {
 pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let leadership =
         leader::elect(client.clone(), settings.leader_election.as_ref()).await.map_err(RunError::Election)?;
+    let (resources, writer) = store::<StoredEmqx>();
     let ctx = Arc::new(Context {
         emqx: emqx_client::Client::new().map_err(RunError::EmqxClient)?,
         recorder: Recorder::new(client.clone(), reporter(&settings)),
         client,
         objects: Objects::default(),
+        resources,
         references: Default::default(),
         set_events: Default::default(),
         pending: Default::default(),
@@ -67,7 +70,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     });
     let tasks = TaskTracker::new();
     endpoints(&ctx, &tasks, &stop);
-    reconcile(&ctx, &stop).await;
+    reconcile(&ctx, writer, &stop).await;
     tasks.close();
     leadership.resign().await;
     tracing::info!("stopped");
@@ -98,9 +101,9 @@ fn endpoints(ctx: &Arc<Context>, tasks: &TaskTracker, stop: &CancellationToken) 
 }
 
 /// Works on clusters as they change, until `stop` is cancelled.
-async fn reconcile(ctx: &Arc<Context>, stop: &CancellationToken) {
+async fn reconcile(ctx: &Arc<Context>, writer: Writer<StoredEmqx>, stop: &CancellationToken) {
     let watches = TaskTracker::new();
-    let (reader, writer) = store::<StoredEmqx>();
+    let reader = ctx.resources.clone();
     let (wake, woken) = mpsc::unbounded_channel();
     watch::start(ctx, &watches, writer, &wake);
     wait_for_watches(ctx, stop).await;

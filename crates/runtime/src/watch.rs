@@ -11,7 +11,7 @@ use emqx_operator_api::label;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, PersistentVolumeClaim, Pod, PodSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -63,12 +63,22 @@ pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>
         children.watch::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
         children.watch::<PodDisruptionBudget>(|ctx| &ctx.objects.budgets, forget_nothing);
         children.watch::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, |claim| claim.spec = None);
-        // The status of a pod tells everything; its spec is the larger part.
-        children.watch::<Pod>(|ctx| &ctx.objects.pods, |pod| pod.spec = None);
+        children.watch::<Pod>(|ctx| &ctx.objects.pods, slim_pod);
         children.watch_names::<Secret>("Secret");
         children.watch_names::<ConfigMap>("ConfigMap");
     }
     tracing::debug!(scopes = scope_count, "watches started");
+}
+
+/// The status of a pod tells everything but its image as the user wrote it; the spec is the larger part.
+pub(crate) fn slim_pod(pod: &mut Pod) {
+    let containers = pod.spec.take().map(|spec| spec.containers).unwrap_or_default();
+    let named = containers.into_iter().map(|container| Container {
+        name: container.name,
+        image: container.image,
+        ..Container::default()
+    });
+    pod.spec = Some(PodSpec { containers: named.collect(), ..PodSpec::default() });
 }
 
 fn forget_nothing<K>(_: &mut K) {}

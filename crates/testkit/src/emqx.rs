@@ -74,7 +74,8 @@ impl Emqx {
             Phase::Sessions if sessions > 0 => {
                 let targets = evacuation.targets.clone();
                 let open = self.open_but(node);
-                let target = if targets.is_empty() { open.first() } else { open.iter().find(|name| targets.contains(name)) };
+                let target =
+                    if targets.is_empty() { open.first() } else { open.iter().find(|name| targets.contains(name)) };
                 if let Some(target) = target.cloned() {
                     self.give(node, &target, sessions, 0);
                 }

@@ -214,7 +214,8 @@ fn calm(sim: &mut Sim) {
     let mut spec = sim.spec.clone();
     spec.broken = false;
     sim.edit(spec);
-    let foreign: Vec<_> = sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
+    let foreign: Vec<_> =
+        sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
     for (_, claim) in foreign {
         claim.evacuation = None;
     }

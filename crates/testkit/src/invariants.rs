@@ -5,8 +5,8 @@ use crate::kubernetes::{State, ordinal};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
-use emqx_operator_core::world::Kind;
 use emqx_operator_core::reason::Weight;
+use emqx_operator_core::world::Kind;
 use std::collections::BTreeSet;
 
 impl Sim {
@@ -22,7 +22,8 @@ impl Sim {
         let Some(member) = self.emqx.members.get(&node).filter(|member| member.running) else { return };
         let elsewhere = self.emqx.open_but(&node).iter().any(|other| self.is_ready(other));
         if self.evacuates && member.sessions > 0 && elsewhere {
-            let text = format!("{pod} was {why} with {} sessions, {} of them connected", member.sessions, member.connected);
+            let text =
+                format!("{pod} was {why} with {} sessions, {} of them connected", member.sessions, member.connected);
             self.violate(text);
         }
         if why == "scaled in" {
@@ -57,7 +58,8 @@ impl Sim {
         }
         let tag = pod.tag.clone();
         let cores = || self.kubernetes.pods.iter().filter(|(other, pod)| pod.role == Role::Core && *other != name);
-        let serving = cores().filter(|(other, pod)| pod.ready && !pod.terminating && ordinal(other) < self.spec.cores).count();
+        let serving =
+            cores().filter(|(other, pod)| pod.ready && !pod.terminating && ordinal(other) < self.spec.cores).count();
         let needed = usize::try_from(self.spec.cores - 1).unwrap_or(0);
         // One may have broken since the plan was made; two are a plan that did not look.
         let broken = self.broken_since_observation;
@@ -113,7 +115,8 @@ impl Sim {
         if self.spec.durable && self.emqx.shards.iter().any(|shard| shard.replicas.is_empty()) {
             self.violate("a shard has no copy left".to_owned());
         }
-        let leaving = self.kubernetes.pods.values().filter(|pod| pod.role == Role::Core && pod.terminating && pod.was_ready);
+        let leaving =
+            self.kubernetes.pods.values().filter(|pod| pod.role == Role::Core && pod.terminating && pod.was_ready);
         let leaving = leaving.count();
         if leaving > 1 {
             self.violate(format!("{leaving} cores leave at once"));

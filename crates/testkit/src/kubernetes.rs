@@ -140,7 +140,8 @@ fn replica_set(sim: &mut Sim, id: &ObjectId, wanted: i32, made: &(String, String
         create(sim, id, format!("{}-{number}", id.name), Role::Replicant, made);
     }
     let rank = |pod: &Pod, luck: u32| (pod.started, pod.ready, pod.cost, luck);
-    let mut ranked: Vec<_> = present.drain(..).map(|name| (rank(&sim.kubernetes.pods[&name], sim.rng.random()), name)).collect();
+    let mut ranked: Vec<_> =
+        present.drain(..).map(|name| (rank(&sim.kubernetes.pods[&name], sim.rng.random()), name)).collect();
     ranked.sort();
     let surplus = usize::try_from(count - wanted).unwrap_or(0);
     for (_, name) in ranked.into_iter().take(surplus) {

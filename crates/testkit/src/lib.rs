@@ -5,8 +5,8 @@
 //! in part, or not at all, as when the operator is killed. After every event the [`invariants`] must hold; at the end the
 //! weather is calm, and the cluster must become what the spec says.
 
-pub mod history;
 mod emqx;
+pub mod history;
 mod invariants;
 mod kubernetes;
 mod operator;

@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use emqx_operator_testkit::{Failure, Tally, run};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Runs random histories of a simulated cluster against the operator's decisions.

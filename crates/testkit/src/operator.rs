@@ -79,7 +79,8 @@ impl Sim {
     fn store(&mut self, id: &ObjectId, body: serde_json::Value) {
         let version = self.kubernetes.next();
         let uid = self.kubernetes.objects.get(id).map_or_else(|| format!("object-{version}"), |live| live.uid.clone());
-        let live = Live { uid, resource_version: version.to_string(), ownership: Ownership::Ours, body, terminating: false };
+        let live =
+            Live { uid, resource_version: version.to_string(), ownership: Ownership::Ours, body, terminating: false };
         self.kubernetes.objects.insert(id.clone(), live);
     }
 
@@ -233,7 +234,7 @@ impl Sim {
             How::Restart => {
                 let (name, _) = permit.pod().ok_or(NotNow)?;
                 self.check_restart(name);
-                self.end(&name.to_owned(), "restarted");
+                self.end(name, "restarted");
                 Ok(())
             }
             How::Shrink { set, from, to } => self.scale(set, *from, *to),

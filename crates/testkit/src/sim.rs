@@ -87,6 +87,12 @@ impl Sim {
             self.gone(name);
             return;
         }
+        // The controllers are quicker than a broker boots: who is not to be there any more does not come up first.
+        if pod.state != State::Running {
+            let set = pod.set.clone();
+            control(self, &set);
+        }
+        let Some(pod) = self.kubernetes.pods.get(name).filter(|pod| !pod.terminating) else { return };
         let next = match pod.state {
             State::Down if pod.tag.ends_with("-broken") => return,
             State::Down => State::Booting,

@@ -63,8 +63,13 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
         }
     });
     let sets: Vec<_> = sets.collect();
-    let mut nodes: Vec<_> =
-        sim.kubernetes.pods.keys().filter(|pod| sim.kubernetes.pods[*pod].role == role).map(|pod| node(sim, pod, broker)).collect();
+    let mut nodes: Vec<_> = sim
+        .kubernetes
+        .pods
+        .keys()
+        .filter(|pod| sim.kubernetes.pods[*pod].role == role)
+        .map(|pod| node(sim, pod, broker))
+        .collect();
     for node in &mut nodes {
         node.marked |= sets.iter().any(|set| set.marked.as_deref() == Some(&node.pod));
     }
@@ -104,9 +109,10 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
 
 fn broker(sim: &Sim) -> Reading<Broker> {
     let asked = sim.kubernetes.pods.iter().any(|(name, pod)| {
-        let marked = sim.kubernetes.objects.iter().any(|(_, live)| {
-            live.body["metadata"]["annotations"]["apps.emqx.io/evacuating"].as_str() == Some(name)
-        });
+        let marked =
+            sim.kubernetes.objects.iter().any(|(_, live)| {
+                live.body["metadata"]["annotations"]["apps.emqx.io/evacuating"].as_str() == Some(name)
+            });
         pod.role == Role::Core && pod.state == State::Running && !pod.terminating && (pod.ready || marked)
     });
     if !asked {

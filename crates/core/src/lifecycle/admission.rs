@@ -136,8 +136,7 @@ fn blind(case: &Case<'_, '_>) -> Hold {
 
 fn permit(case: &Case<'_, '_>) -> Permit {
     let node = case.candidate.node;
-    let version =
-        |node: &Node| Version { uid: node.uid.clone(), resource_version: node.resource_version.clone() };
+    let version = |node: &Node| Version { uid: node.uid.clone(), resource_version: node.resource_version.clone() };
     Permit {
         pod: node.map(|node| (node.pod.clone(), version(node))),
         how: case.candidate.how.clone(),

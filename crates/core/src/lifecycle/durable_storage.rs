@@ -24,7 +24,12 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         if !shards.is_empty() && misplaced(shards, &sites) {
             let sites = sites.iter().map(|site| (*site).to_owned()).collect();
             part.actions.push(Action::Call(Call::PlaceShards { database: database.clone(), sites }));
-            part.hold(Reason::DSReplicationProgressing, subject.clone(), format!("shards of {database} are being placed"), Wake::Poll(5));
+            part.hold(
+                Reason::DSReplicationProgressing,
+                subject.clone(),
+                format!("shards of {database} are being placed"),
+                Wake::Poll(5),
+            );
         }
     }
     part

@@ -36,7 +36,9 @@ pub(super) fn choose(node: &Node, rival: &Node) -> Action {
 pub(super) fn end(world: &World, node: &Node) -> Option<Action> {
     match node.role {
         Role::Core => set_of(world, node).map(|set| on_set(set, None, Stage::Marks)),
-        Role::Replicant => Some(on_pod(node, [(annotation::EVACUATING, None), (annotation::DELETION_COST, None)].into())),
+        Role::Replicant => {
+            Some(on_pod(node, [(annotation::EVACUATING, None), (annotation::DELETION_COST, None)].into()))
+        }
     }
 }
 

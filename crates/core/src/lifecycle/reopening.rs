@@ -43,7 +43,8 @@ fn open(part: &mut Part, node: &Node) {
 
 /// Only a node that serves is known to be open: one that boots does not tell yet that it comes back closed.
 fn forget(part: &mut Part, fleet: &Fleet<'_>, node: &Node) {
-    let told = fleet.world.broker.fresh().is_some_and(|broker| matches!(broker.evacuations, Reading::Fresh(_) | Reading::Off));
+    let told =
+        fleet.world.broker.fresh().is_some_and(|broker| matches!(broker.evacuations, Reading::Fresh(_) | Reading::Off));
     if told && node.ready && node.is_member() {
         part.actions.extend(marks::end(fleet.world, node));
     } else {

@@ -13,7 +13,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     part.troubles(&world.replicants.sets, &world.replicants.nodes);
     if let Some(set) = &fleet.replicant_set {
-        let old: i32 = world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
+        let old: i32 =
+            world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
         let wanted = fleet.wanted(Role::Replicant);
         let room = wanted.min(wanted + max_surge(fleet.desired) - old).max(0);
         // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
@@ -39,7 +40,8 @@ fn forget_history(part: &mut Part, fleet: &Fleet<'_>) {
             told == 0 && !fleet.world.replicants.nodes.iter().any(|node| node.set == id.name)
         })
         .collect();
-    let age = |live: &crate::world::Live| live.body["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
+    let age =
+        |live: &crate::world::Live| live.body["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
     old.sort_by_key(|(_, live)| age(live));
     let surplus = old.len().saturating_sub(limit);
     for (id, live) in old.into_iter().take(surplus) {

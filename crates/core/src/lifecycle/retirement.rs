@@ -124,6 +124,7 @@ fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<Awaited> {
 
 /// Since 6.0 there is an API for it.
 fn forgets(broker: &Broker) -> bool {
-    let majors = broker.nodes.values().filter_map(|node| node.version.as_deref()?.split('.').next()?.parse::<u32>().ok());
+    let majors =
+        broker.nodes.values().filter_map(|node| node.version.as_deref()?.split('.').next()?.parse::<u32>().ok());
     majors.min().is_some_and(|major| major >= 6)
 }

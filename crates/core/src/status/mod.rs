@@ -3,9 +3,11 @@
 mod conditions;
 mod lists;
 mod merge;
+mod story;
 
 pub use conditions::{ConditionType, Fact, Truth};
 pub use merge::{Due, merge, refused};
+pub use story::story;
 
 use crate::desired::Desired;
 use crate::lifecycle::{Hold, Revisions};

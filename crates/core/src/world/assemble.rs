@@ -95,7 +95,10 @@ fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) ->
 
 /// The highest watermark of the core sets.
 pub(super) fn watermark(view: &KubernetesView) -> Option<i32> {
-    view.stateful_sets.iter().filter_map(|set| annotation_of(&set.metadata, annotation::CORE_WATERMARK)?.parse().ok()).max()
+    view.stateful_sets
+        .iter()
+        .filter_map(|set| annotation_of(&set.metadata, annotation::CORE_WATERMARK)?.parse().ok())
+        .max()
 }
 
 /// The template revisions of the core sets.
@@ -196,7 +199,10 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
 
 fn emqx_image(pod: &Pod) -> String {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers.filter(|container| container.name == "emqx").find_map(|container| container.image.clone()).unwrap_or_default()
+    containers
+        .filter(|container| container.name == "emqx")
+        .find_map(|container| container.image.clone())
+        .unwrap_or_default()
 }
 
 fn join(pool: &mut Pool, broker: &Broker) {

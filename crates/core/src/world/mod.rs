@@ -5,20 +5,20 @@
 mod assemble;
 mod broker;
 mod claim;
+mod needs;
 mod node;
 mod object;
 mod pool;
 mod reading;
-mod needs;
 mod storage;
 mod troubles;
 mod view;
 
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
+pub use claim::Claim;
 pub use needs::{Needs, needs};
 pub use node::{Node, Wait};
-pub use claim::Claim;
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Why};

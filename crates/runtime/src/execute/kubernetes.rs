@@ -8,11 +8,13 @@ use emqx_operator_core::build::Manifest;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{Kind, ObjectId};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ macro_rules! for_kind {
             Kind::StatefulSet => $function($ctx, &objects.stateful_sets, $($argument),*).await,
             Kind::ReplicaSet => $function($ctx, &objects.replica_sets, $($argument),*).await,
             Kind::PodDisruptionBudget => $function($ctx, &objects.budgets, $($argument),*).await,
+            Kind::Pod => $function($ctx, &objects.pods, $($argument),*).await,
+            Kind::PersistentVolumeClaim => $function($ctx, &objects.claims, $($argument),*).await,
         }
     }};
 }
@@ -164,6 +168,66 @@ async fn scale_as<K: Child>(
     Ok(())
 }
 
+/// Sets or removes annotations of the object that was seen. They are not part of what is applied, so that applying does
+/// not remove them.
+pub(super) async fn annotate(
+    ctx: &Context,
+    key: &Key,
+    id: &ObjectId,
+    on: &Version,
+    annotations: &BTreeMap<&'static str, Option<String>>,
+) -> Result<(), FailureKind> {
+    for_kind!(id.kind, ctx, annotate_as(key, id, on, annotations))
+}
+
+async fn annotate_as<K: Child>(
+    ctx: &Context,
+    index: &Index<K>,
+    key: &Key,
+    id: &ObjectId,
+    on: &Version,
+    annotations: &BTreeMap<&'static str, Option<String>>,
+) -> Result<(), FailureKind> {
+    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    let patch = json!({"metadata": {
+        "uid": on.uid, "resourceVersion": on.resource_version, "annotations": annotations,
+    }});
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&id.name, &params, &Patch::Merge(&patch)).await {
+        Ok(annotated) => {
+            learn(index, annotated);
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("{id} is gone"))),
+        Err(error) => Err(failure(error, false)),
+    }
+}
+
+/// Deletes the pod that was examined, if it is still in the state in which it was.
+pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &Version) -> Result<(), FailureKind> {
+    let api = Api::<Pod>::namespaced(ctx.client.clone(), &key.namespace);
+    let preconditions =
+        Preconditions { uid: Some(on.uid.clone()), resource_version: Some(on.resource_version.clone()) };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+    match api.delete(pod, &params).await {
+        Ok(answer) => {
+            answer.left().into_iter().for_each(|ending| learn(&ctx.objects.pods, ending));
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("pod {pod} is gone"))),
+        Err(error) => Err(failure(error, false)),
+    }
+}
+
+/// Whether the pod is still in the state in which it was examined, as far as we have been told.
+pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) -> bool {
+    ctx.objects.pods.of(key).iter().any(|known| {
+        known.name_any() == pod
+            && known.metadata.uid.as_deref() == Some(&on.uid)
+            && known.metadata.resource_version.as_deref() == Some(&on.resource_version)
+    })
+}
+
 /// Deletes the very object that was seen.
 pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version) -> Result<(), FailureKind> {
     for_kind!(id.kind, ctx, delete_as(key, id, on))
@@ -171,7 +235,7 @@ pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version
 
 async fn delete_as<K: Child>(
     ctx: &Context,
-    _: &Index<K>,
+    index: &Index<K>,
     key: &Key,
     id: &ObjectId,
     on: &Version,
@@ -182,7 +246,10 @@ async fn delete_as<K: Child>(
         ..DeleteParams::background()
     };
     match api.delete(&id.name, &params).await {
-        Ok(_) => Ok(()),
+        Ok(answer) => {
+            answer.left().into_iter().for_each(|ending| learn(index, ending));
+            Ok(())
+        }
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(failure(error, false)),
     }

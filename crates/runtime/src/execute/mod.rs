@@ -12,10 +12,11 @@ use crate::index::Key;
 use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Stage};
 use emqx_operator_core::desired::Desired;
+use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::world::World;
 
-const STAGES: [Stage; 6] =
-    [Stage::Identity, Stage::Config, Stage::Workload, Stage::Broker, Stage::Marks, Stage::Removal];
+const STAGES: [Stage; 7] =
+    [Stage::Identity, Stage::Config, Stage::Workload, Stage::Intent, Stage::Broker, Stage::Marks, Stage::Removal];
 
 /// Carries the plan out as far as it goes; what failed is in the outcome.
 pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World, plan: &Plan) -> Outcome {
@@ -41,6 +42,23 @@ async fn one(ctx: &Context, key: &Key, desired: &Desired, world: &World, action:
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,
         Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,
         Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
+        Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
         Action::Call(call) => broker::call(ctx, key, desired, world, call).await,
+        Action::Remove(permit) => remove(ctx, key, permit).await,
+    }
+}
+
+/// The permit was given for one state of the world. Whoever has heard of another one since does not use it.
+async fn remove(ctx: &Context, key: &Key, permit: &Permit) -> Result<(), FailureKind> {
+    if ctx.generation(key) != Some(permit.generation()) {
+        return Err(FailureKind::Stale("the spec has changed".to_owned()));
+    }
+    if let Some((pod, _)) = permit.pod().filter(|(pod, on)| !kubernetes::is_unchanged(ctx, key, pod, on)) {
+        return Err(FailureKind::Stale(format!("pod {pod} has changed")));
+    }
+    match (permit.how(), permit.pod()) {
+        (How::Restart, Some((pod, on))) => kubernetes::restart(ctx, key, pod, on).await,
+        (How::Restart, None) => Ok(()),
+        (How::Shrink { set, from, to }, _) => kubernetes::scale(ctx, key, set, *from, *to).await,
     }
 }

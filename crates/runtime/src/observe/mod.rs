@@ -4,6 +4,7 @@
 mod broker;
 mod references;
 mod set_events;
+mod storage;
 
 pub use broker::{broker, credentials, endpoint};
 pub use references::{ReferenceCache, ReferenceKey, references};

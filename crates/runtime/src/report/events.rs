@@ -6,6 +6,7 @@ use crate::resource::StoredEmqx;
 use emqx_operator_api::GROUP;
 use emqx_operator_api::hub::EMQXStatus;
 use emqx_operator_core::action::Action;
+use emqx_operator_core::status::story;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
@@ -13,7 +14,7 @@ use kube::runtime::events::{Event, EventType};
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1000;
 
-/// Tells of new troubles, of trouble that is over, and of scaling.
+/// Tells of what was done, of new troubles, and of trouble that is over.
 pub async fn announce(
     ctx: &Context,
     key: &Key,
@@ -23,11 +24,8 @@ pub async fn announce(
     done: &[Action],
 ) {
     let mut events = Vec::new();
-    for action in done {
-        if let Action::Scale { set, from, to } = action {
-            let reason = if to > from { "ScalingUp" } else { "ScalingDown" };
-            events.push((EventType::Normal, reason.to_owned(), format!("scaling {set} from {from} to {to}")));
-        }
+    for (reason, text) in done.iter().filter_map(story) {
+        events.push((EventType::Normal, reason.as_str().to_owned(), text));
     }
     if let Some(trouble) = appeared(prior, status, "Degraded") {
         events.push((EventType::Warning, trouble.reason.clone(), trouble.message.clone()));

@@ -12,7 +12,8 @@ use crate::world::{Broker, Node};
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, _: &Broker) -> Verdict {
     let Some(me) = case.candidate.node.filter(|node| node.role == Role::Replicant) else { return Verdict::Pass };
     let others = case.fleet.present(Role::Replicant).filter(|other| other.set == me.set && other.pod != me.pod);
-    let Some(rival) = others.filter(|other| other.victim_rank() <= me.victim_rank()).min_by_key(|other| other.victim_rank())
+    let Some(rival) =
+        others.filter(|other| other.victim_rank() <= me.victim_rank()).min_by_key(|other| other.victim_rank())
     else {
         return Verdict::Pass;
     };

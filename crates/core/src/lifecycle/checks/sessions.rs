@@ -68,9 +68,7 @@ fn leads_nowhere(case: &Case<'_, '_>, node: &Node, evacuation: &Evacuation) -> b
         let named = other.name.as_ref().is_some_and(|name| recipients.contains(&name.0));
         named && other.is_member() && other.evacuation.is_none() && !other.terminating
     };
-    !recipients.is_empty()
-        && !case.fleet.world.nodes().any(takes)
-        && !case.fleet.targets(node, case.going).is_empty()
+    !recipients.is_empty() && !case.fleet.world.nodes().any(takes) && !case.fleet.targets(node, case.going).is_empty()
 }
 
 /// Closed and empty. With durable sessions the last phase may never come, because the offline sessions of the whole
@@ -87,8 +85,10 @@ pub(in crate::lifecycle) fn is_empty(evacuation: &Evacuation, member: &BrokerNod
 }
 
 fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
-    let count = |number: Option<i64>, noun: &str| number.map_or_else(|| format!("{noun} unknown"), |n| format!("{n} {noun}"));
-    let left = format!("{} and {} left", count(evacuation.connected, "connections"), count(member.sessions, "sessions"));
+    let count =
+        |number: Option<i64>, noun: &str| number.map_or_else(|| format!("{noun} unknown"), |n| format!("{n} {noun}"));
+    let left =
+        format!("{} and {} left", count(evacuation.connected, "connections"), count(member.sessions, "sessions"));
     let phase = match &evacuation.phase {
         EvacuationPhase::WaitingForLoadBalancers => "load balancers get time to notice",
         EvacuationPhase::EvictingConnections => "clients are sent elsewhere",
@@ -123,7 +123,12 @@ fn is_single(case: &Case<'_, '_>) -> bool {
     fleet.wanted(Role::Core) == 1 && fleet.wanted(Role::Replicant) == 0 && case.candidate.how == How::Restart
 }
 
-fn options(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, targets: Vec<crate::desired::NodeName>) -> EvacuationOptions {
+fn options(
+    case: &Case<'_, '_>,
+    node: &Node,
+    member: &BrokerNode,
+    targets: Vec<crate::desired::NodeName>,
+) -> EvacuationOptions {
     let desired = case.fleet.desired;
     let strategy = &desired.update_strategy.evacuation_strategy;
     let number = |number: i32| u32::try_from(number).unwrap_or(0);

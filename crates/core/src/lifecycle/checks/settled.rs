@@ -15,7 +15,8 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         (How::Restart, None) => return Verdict::Pass,
     };
     let present = fleet.present(case.candidate.role).filter(|node| node.set == set).count();
-    let told = fleet.world.pool(case.candidate.role).sets.iter().find(|other| other.name == set).map_or(0, |set| set.wanted);
+    let told =
+        fleet.world.pool(case.candidate.role).sets.iter().find(|other| other.name == set).map_or(0, |set| set.wanted);
     if i32::try_from(present).is_ok_and(|present| present > told) {
         let text = format!("waits until {set} has {told} pods; it has {present}");
         return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text));

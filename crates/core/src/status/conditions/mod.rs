@@ -80,8 +80,10 @@ impl Fact {
 }
 
 pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Vec<Fact> {
-    let progressing =
-        [progressing::cores(desired, world, revisions, holds), progressing::replicants(desired, world, revisions, holds)];
+    let progressing = [
+        progressing::cores(desired, world, revisions, holds),
+        progressing::replicants(desired, world, revisions, holds),
+    ];
     let degraded = degraded(holds);
     let config = config::applied(desired, world);
     let api = api(world);

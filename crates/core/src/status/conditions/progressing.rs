@@ -9,7 +9,10 @@ use crate::world::{Pool, World};
 pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
     let kind = ConditionType::CoreNodesProgressing;
     let wanted = desired.cores.replicas;
-    Some(Case { role: Role::Core, wanted, pool: &world.cores, revision: Some(&revisions.cores), world, holds }.fact(kind))
+    Some(
+        Case { role: Role::Core, wanted, pool: &world.cores, revision: Some(&revisions.cores), world, holds }
+            .fact(kind),
+    )
 }
 
 /// Absent when there are no replicants and should be none.
