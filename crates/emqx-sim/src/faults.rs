@@ -32,6 +32,8 @@ pub struct Faults {
     pub half_of_the_nodes: bool,
     /// Calls of other nodes are not answered.
     pub silent: bool,
+    /// The network to all other nodes drops packets, in both directions.
+    pub cut_off: bool,
     /// Evictions make no progress.
     pub evacuation_frozen: bool,
     /// Replicas do not move.

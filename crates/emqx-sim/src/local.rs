@@ -19,19 +19,23 @@ pub struct Network {
     seeds: Mutex<Vec<String>>,
 }
 
-struct Link(Arc<Network>);
+/// The network as one node sees it.
+struct Link {
+    network: Arc<Network>,
+    name: String,
+}
 
 impl Peers for Link {
     fn call<'a>(&'a self, to: &'a str, request: Request) -> BoxFuture<'a, Result<Response, CallError>> {
         async move {
-            let node = self.0.find(to).filter(|node| node.phase() != Phase::Stopped).ok_or(CallError::Down)?;
-            Ok(node.answer(request).await)
+            let node = self.network.find(to).filter(|node| node.phase() != Phase::Stopped).ok_or(CallError::Down)?;
+            Ok(node.answer(&self.name, request).await)
         }
         .boxed()
     }
 
     fn discover(&self) -> BoxFuture<'_, Vec<String>> {
-        let seeds = self.0.seeds.lock().expect("no code panics while it holds the seeds").clone();
+        let seeds = self.network.seeds.lock().expect("no code panics while it holds the seeds").clone();
         async { seeds }.boxed()
     }
 }
@@ -128,7 +132,7 @@ impl Network {
             etc: folder.clone(),
             volume: Volume::new(folder),
             clients: clients.clone(),
-            peers: Arc::new(Link(self.clone())),
+            peers: Arc::new(Link { network: self.clone(), name: name.clone() }),
             timings,
         })?;
         let mut nodes = self.nodes.lock().expect("no code panics while it holds the nodes");

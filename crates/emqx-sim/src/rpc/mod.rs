@@ -98,6 +98,8 @@ pub enum Response {
     },
     /// The node is not ready for this request.
     NotRunning,
+    /// The node does not know the caller as a member of its cluster.
+    Stranger,
     /// The node understood and refuses, with the reason in EMQX's words.
     Refused(String),
 }
