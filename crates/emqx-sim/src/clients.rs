@@ -26,9 +26,10 @@ pub trait Clients: Send + Sync {
     fn counts(&self) -> Counts;
     /// Closes up to `limit` connections; their sessions stay.
     fn evict_connections(&self, limit: u64);
-    /// Gives away up to `limit` sessions whose client is away and says how many.
-    fn evict_sessions(&self, limit: u64) -> u64;
-    /// Takes over sessions that another node gave away.
+    /// Moves up to `limit` sessions whose client is away to these nodes, in turn. Returns how many of them were mere
+    /// numbers, which the caller hands over.
+    fn evict_sessions(&self, limit: u64, to: &[String]) -> BoxFuture<'_, u64>;
+    /// Takes over sessions that were mere numbers on another node.
     fn receive_sessions(&self, count: u64);
     fn refuse(&self, refuse: bool);
     /// Answers the MQTT side of another node.
@@ -54,6 +55,14 @@ impl Synthetic {
         *self.lock() = counts;
     }
 
+    /// So many sessions leave; returns how many there were.
+    pub(crate) fn give_away(&self, limit: u64) -> u64 {
+        let mut counts = self.lock();
+        let evicted = counts.disconnected.min(limit);
+        counts.disconnected -= evicted;
+        evicted
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().expect("no code panics while it holds the counts")
     }
@@ -71,11 +80,9 @@ impl Clients for Synthetic {
         counts.disconnected += evicted;
     }
 
-    fn evict_sessions(&self, limit: u64) -> u64 {
-        let mut counts = self.lock();
-        let evicted = counts.disconnected.min(limit);
-        counts.disconnected -= evicted;
-        evicted
+    fn evict_sessions(&self, limit: u64, _to: &[String]) -> BoxFuture<'_, u64> {
+        let evicted = self.give_away(limit);
+        async move { evicted }.boxed()
     }
 
     fn receive_sessions(&self, count: u64) {
@@ -95,6 +102,6 @@ mod tests {
         clients.set(Counts { connected: 7, disconnected: 1, durable_offline: 0 });
         clients.evict_connections(5);
         assert_eq!(clients.counts(), Counts { connected: 2, disconnected: 6, durable_offline: 0 });
-        assert_eq!(clients.evict_sessions(10), 6);
+        assert_eq!(clients.give_away(10), 6);
     }
 }

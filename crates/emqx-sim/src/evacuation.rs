@@ -150,7 +150,7 @@ impl Node {
                 continue;
             }
             if !self.faults().evacuation_frozen {
-                let moved = self.clients.evict_sessions(options.sess_evict_rate);
+                let moved = self.clients.evict_sessions(options.sess_evict_rate, &recipients).await;
                 self.hand_over(moved, &recipients).await;
             }
             sleep(self.timings.tick).await;

@@ -134,6 +134,7 @@ impl Fleet {
             environment,
             timings: timings(),
             files: container.files,
+            mqtt: false,
         };
         let running = network.start(spec)?;
         // A pod that was deleted meanwhile has no node.

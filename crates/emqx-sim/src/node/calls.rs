@@ -82,7 +82,7 @@ impl Node {
                 self.clients.evict_connections(limit);
                 Response::Number(self.clients.counts().connected)
             }
-            Request::EvictSessions(limit) => Response::Number(self.clients.evict_sessions(limit)),
+            Request::EvictSessions { limit, to } => Response::Number(self.clients.evict_sessions(limit, &to).await),
             Request::ReceiveSessions(count) => {
                 self.clients.receive_sessions(count);
                 Response::Done

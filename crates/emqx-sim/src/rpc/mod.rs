@@ -68,7 +68,10 @@ pub enum Request {
         coordinator: String,
     },
     EvictConnections(u64),
-    EvictSessions(u64),
+    EvictSessions {
+        limit: u64,
+        to: Vec<String>,
+    },
     ReceiveSessions(u64),
     /// Leave the cluster and go on alone.
     Leave,
