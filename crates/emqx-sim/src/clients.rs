@@ -32,6 +32,8 @@ pub trait Clients: Send + Sync {
     /// Takes over sessions that were mere numbers on another node.
     fn receive_sessions(&self, count: u64);
     fn refuse(&self, refuse: bool);
+    /// A fault: messages are acknowledged and thrown away.
+    fn lose_messages(&self, _lose: bool) {}
     /// Answers the MQTT side of another node.
     fn handle(&self, request: PeerRequest) -> BoxFuture<'_, PeerResponse> {
         let answer = match request {

@@ -110,6 +110,10 @@ impl Clients for MqttClients {
         self.broker.refuse_connections(refuse);
     }
 
+    fn lose_messages(&self, lose: bool) {
+        self.broker.lose_messages(lose);
+    }
+
     fn handle(&self, request: PeerRequest) -> BoxFuture<'_, PeerResponse> {
         self.broker.handle(request).boxed()
     }

@@ -72,7 +72,8 @@ impl Fleet {
         started.recv().expect("the fleet starts")
     }
 
-    async fn listen(client: Client) -> anyhow::Result<Fleet> {
+    /// Answers on the port of the dashboards, on all addresses, until the process ends.
+    pub async fn listen(client: Client) -> anyhow::Result<Fleet> {
         let state = State {
             client,
             folder: tempfile::tempdir()?,

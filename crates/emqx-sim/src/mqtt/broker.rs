@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) retained: BTreeMap<String, Message>,
     /// The node is evacuated: clients are sent elsewhere.
     pub(super) refusing: bool,
+    /// A fault: messages are acknowledged and thrown away.
+    pub(super) losing: bool,
     /// The node stops, or joins another cluster.
     closed: bool,
     numbers: u64,
@@ -111,6 +113,11 @@ impl Broker {
     /// While true, clients that connect are sent elsewhere.
     pub fn refuse_connections(&self, refuse: bool) {
         self.lock().refusing = refuse;
+    }
+
+    /// While true, what clients publish here is acknowledged and thrown away.
+    pub fn lose_messages(&self, lose: bool) {
+        self.lock().losing = lose;
     }
 
     /// Lets clients in again after [`Broker::shut_down`].

@@ -22,7 +22,7 @@ struct Forward {
 impl Broker {
     /// Hands a message to every session of the cluster that wants it; returns when all nodes that can be reached have.
     pub async fn publish(&self, message: Message) {
-        if !topics::is_topic(&message.topic) {
+        if !topics::is_topic(&message.topic) || self.lock().losing {
             return;
         }
         let others = self.peers.nodes();

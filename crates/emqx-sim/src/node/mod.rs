@@ -125,6 +125,7 @@ impl Node {
 
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.faults) = faults;
+        self.clients.lose_messages(faults.lose_messages);
         self.refresh_port();
     }
 

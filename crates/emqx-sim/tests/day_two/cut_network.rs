@@ -12,6 +12,7 @@ const NONE: Faults = Faults {
     half_of_the_nodes: false,
     silent: false,
     cut_off: false,
+    lose_messages: false,
     evacuation_frozen: false,
     storage_stuck: false,
 };
