@@ -1,7 +1,7 @@
 //! The clients of one node as the rest of the node sees them: counts, eviction, and whether new ones are welcome.
 //! The MQTT listeners implement [`Clients`]; [`Synthetic`] stands in where only the numbers matter.
 
-use crate::mqtt::{PeerRequest, PeerResponse};
+use crate::mqtt::{DurableResponse, PeerRequest, PeerResponse};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::{Mutex, MutexGuard};
 
@@ -24,6 +24,10 @@ impl Counts {
 
 pub trait Clients: Send + Sync {
     fn counts(&self) -> Counts;
+    /// Durable sessions of the cluster whose client is away.
+    fn durable_offline(&self) -> BoxFuture<'_, u64> {
+        async { self.counts().durable_offline }.boxed()
+    }
     /// Closes up to `limit` connections; their sessions stay.
     fn evict_connections(&self, limit: u64);
     /// Moves up to `limit` sessions whose client is away to these nodes, in turn. Returns how many of them were mere
@@ -39,6 +43,7 @@ pub trait Clients: Send + Sync {
         let answer = match request {
             PeerRequest::TakeOver { .. } => PeerResponse::Session(None),
             PeerRequest::Lock { .. } => PeerResponse::Locked(true),
+            PeerRequest::Durable(_) => PeerResponse::Durable(DurableResponse::Done),
             PeerRequest::Deliver(_)
             | PeerRequest::Import(_)
             | PeerRequest::Late { .. }

@@ -139,7 +139,7 @@ impl Node {
     async fn evict_all_sessions(&self, options: &Options) {
         loop {
             let counts = self.clients.counts();
-            let left = counts.sessions() + counts.durable_offline;
+            let left = counts.sessions() + self.clients.durable_offline().await;
             self.update(|machine| machine.sessions = left);
             if left == 0 {
                 return;

@@ -35,6 +35,9 @@ impl MqttClients {
 
     pub(crate) fn belong_to(&self, node: &Arc<Node>) {
         self.links.node.get_or_init(|| Arc::downgrade(node));
+        if let Err(error) = self.broker.keep_in(node.volume.path()) {
+            tracing::error!(node = node.name, "failed to open durable storage: {error}");
+        }
     }
 }
 
@@ -52,6 +55,11 @@ impl Peers for Links {
     fn nodes(&self) -> Vec<String> {
         let members = self.node().map(|node| node.other_members()).unwrap_or_default();
         members.into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn shards(&self) -> Option<Vec<Vec<String>>> {
+        let node = self.node()?;
+        node.config().durable_sessions().then(|| node.replica_nodes())
     }
 
     fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>> {
@@ -82,6 +90,17 @@ impl Clients for MqttClients {
         counts.connected += real.connected as u64;
         counts.disconnected += (real.sessions - real.connected) as u64;
         counts
+    }
+
+    fn durable_offline(&self) -> BoxFuture<'_, u64> {
+        async move {
+            let numbers = self.synthetic.counts().durable_offline;
+            match self.links.node().filter(|node| node.config().durable_sessions()) {
+                Some(node) => numbers + self.broker.durable_offline(&node.running().await).await,
+                None => numbers,
+            }
+        }
+        .boxed()
     }
 
     fn evict_connections(&self, limit: u64) {

@@ -39,6 +39,10 @@ pub(crate) async fn serve(node: Arc<Node>, broker: Broker) {
 async fn listen(node: &Arc<Node>, broker: &Broker) {
     broker.open();
     let mut tasks = JoinSet::new();
+    if node.config().durable_sessions() {
+        let broker = broker.clone();
+        tasks.spawn(async move { broker.catch_up_all().await });
+    }
     for listener in node.config().listeners().into_iter().filter(|listener| listener.enable) {
         match acceptor(node, &listener) {
             Ok(Some(acceptor)) => {

@@ -134,6 +134,7 @@ impl Node {
     /// Applications start: site, licence, users, keys, evacuation; then the port opens.
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), Exit> {
         self.claim_site().await?;
+        self.open_databases().await;
         self.check_license()?;
         let (user, password) = {
             let config = self.config();

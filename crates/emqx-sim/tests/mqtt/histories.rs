@@ -174,7 +174,7 @@ impl World {
 
 async fn publish(nodes: Arc<Nodes>, node: usize, number: u32, acknowledged: Arc<Mutex<BTreeSet<u32>>>) {
     let payload = number.to_be_bytes().to_vec();
-    nodes.broker(NAMES[node]).publish(Message { topic: "t/1".into(), payload, qos: 1, retain: false }).await;
+    nodes.broker(NAMES[node]).publish(Message { topic: "t/1".into(), payload, qos: 1, ..Message::default() }).await;
     acknowledged.lock().unwrap().insert(number);
 }
 

@@ -4,6 +4,7 @@
 
 mod clients;
 mod cluster;
+mod durable;
 mod evacuation;
 mod histories;
 mod nodes;
