@@ -3,7 +3,7 @@
 
 use super::broker::{Broker, Early, FORWARDING, PEER_DEADLINE};
 use super::peers::PeerRequest;
-use super::session::{Delivery, Message, Window, next_id};
+use super::session::{Delivery, Message, MessageId, Window, next_id};
 use super::topics;
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use std::time::Instant;
@@ -29,6 +29,10 @@ impl Broker {
         message.id = next_id();
         // Before anybody is told: who fetches a session from now on finds the message there.
         let kept = message.qos == 0 || !self.keeps_sessions() || self.store(&message).await.is_ok();
+        if !kept {
+            // Durable sessions get only what is in storage.
+            message.id = MessageId::default();
+        }
         let others = self.peers.nodes();
         let calls = others.iter().map(|node| self.tell(node, PeerRequest::Deliver(message.clone())));
         futures::join!(self.deliver_here(&message), join_all(calls));
@@ -66,9 +70,11 @@ impl Broker {
                 state.retained.insert(message.topic.clone(), message.clone());
             }
         }
-        state.opening.values_mut().for_each(|waiting| waiting.push(message.clone()));
+        if message.qos == 0 || message.id != MessageId::default() {
+            state.opening.values_mut().for_each(|waiting| waiting.push(message.clone()));
+        }
         for entry in state.sessions.values_mut() {
-            if let Some(wanted) = entry.session.wanted(message) {
+            if let Some(wanted) = entry.session.wanted(message).filter(|one| entry.session.may_have(one)) {
                 entry.push(wanted, window);
             }
         }

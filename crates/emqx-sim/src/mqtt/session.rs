@@ -129,6 +129,11 @@ impl Session {
         Some(Message { qos: message.qos.min(granted), retain: false, ..message.clone() })
     }
 
+    /// Messages that were not stored have no id.
+    pub(crate) fn may_have(&self, message: &Message) -> bool {
+        self.durable.is_none() || message.qos == 0 || message.id != MessageId::default()
+    }
+
     /// Takes a message in. Without a connection QoS 0 is dropped, and so is the oldest one of a full queue. Durable
     /// sessions have all messages in storage: their queue is never full, and nothing is in it twice.
     pub(crate) fn push(&mut self, message: Message, window: Window) {

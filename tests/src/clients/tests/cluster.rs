@@ -1,7 +1,6 @@
-//! The clients against the stand-in: they report what was lost, and nothing when nothing was.
+//! Brokers behind one address, as a Service has them.
 
-use super::{Clients, Plan, Report};
-use emqx_sim::faults::Faults;
+use crate::clients::{Clients, Plan};
 use emqx_sim::http::{self, Call};
 use emqx_sim::local::{Network, Running, Spec};
 use emqx_sim::rpc::Phase;
@@ -14,21 +13,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-const NODES: [&str; 2] = ["a@h", "b@h"];
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const NODES: [&str; 3] = ["a@h", "b@h", "c@h"];
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Two brokers behind one address.
-struct Cluster {
+/// Three brokers behind one address.
+pub(super) struct Cluster {
     network: Arc<Network>,
     folder: TempDir,
+    settings: &'static [(&'static str, &'static str)],
     ports: BTreeMap<&'static str, u16>,
-    running: BTreeMap<&'static str, Running>,
+    pub(super) running: BTreeMap<&'static str, Running>,
     address: u16,
     _balancing: JoinSet<()>,
 }
 
 impl Cluster {
-    async fn start() -> Cluster {
+    pub(super) async fn start(settings: &'static [(&'static str, &'static str)]) -> Cluster {
         let ports: BTreeMap<_, _> = NODES.into_iter().map(|name| (name, free_port())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut balancing = JoinSet::new();
@@ -36,20 +36,19 @@ impl Cluster {
         balancing.spawn(balance(listener, ports.values().copied().collect()));
         let network = Network::new(&NODES);
         let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { network, folder, ports, running: BTreeMap::new(), address, _balancing: balancing };
+        let mut cluster =
+            Cluster { network, folder, settings, ports, running: BTreeMap::new(), address, _balancing: balancing };
         for name in NODES {
             cluster.boot(name);
         }
-        while cluster.running["b@h"].node.running().await.len() < NODES.len() {
-            sleep(Duration::from_millis(20)).await;
-        }
         for name in NODES {
-            cluster.listens(name).await;
+            cluster.complete(name).await;
         }
         cluster
     }
 
-    fn boot(&mut self, name: &'static str) {
+    /// Starts a node on the volume that it had.
+    pub(super) fn boot(&mut self, name: &'static str) {
         let folder = self.folder.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(self.folder.path().join("keys"), "op:secret\n").unwrap();
@@ -59,25 +58,32 @@ impl Cluster {
             .env("EMQX_LICENSE__KEY", "evaluation")
             .env("EMQX_API_KEY__BOOTSTRAP_FILE", self.folder.path().join("keys").to_str().unwrap())
             .listening(self.ports[name]);
+        for (name, value) in self.settings {
+            spec = spec.env(name, value);
+        }
         spec.timings.tick = Duration::from_millis(100);
         spec.timings.discovery = Duration::from_millis(100);
         self.running.insert(name, self.network.start(spec).unwrap());
     }
 
-    async fn listens(&self, name: &str) {
-        self.running[name].node.reaches(Phase::Running).await;
+    /// Waits until a node sees all the others and listens.
+    pub(super) async fn complete(&self, name: &str) {
+        let node = &self.running[name].node;
+        while node.phase() != Phase::Running || node.running().await.len() < NODES.len() {
+            sleep(Duration::from_millis(20)).await;
+        }
         while TcpStream::connect(("127.0.0.1", self.ports[name])).await.is_err() {
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    async fn clients(&self, sessions: usize) -> Clients {
+    pub(super) async fn clients(&self, sessions: usize) -> Clients {
         let plan = Plan { sessions, publishers: 4, rate: 200.0, ..Plan::new("127.0.0.1", self.address, "load") };
         Clients::start(plan, PATIENCE).await.unwrap()
     }
 
     /// Empties a node, as an operator does before it restarts it.
-    async fn evacuate(&self, name: &str) {
+    pub(super) async fn evacuate(&self, name: &str) {
         let body = br#"{"wait_health_check": 0, "wait_takeover": 0}"#.to_vec();
         self.call("POST", &format!("/api/v5/load_rebalance/{name}/evacuation/start"), body).await;
         let node = &self.running[name].node;
@@ -121,56 +127,4 @@ async fn balance(listener: TcpListener, backends: Vec<u16>) {
             }
         });
     }
-}
-
-async fn some_traffic() {
-    sleep(Duration::from_millis(500)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_emptied_node_costs_one_connection_and_nothing_else() {
-    let mut cluster = Cluster::start().await;
-    let clients = cluster.clients(100).await;
-    some_traffic().await;
-    cluster.evacuate("b@h").await;
-    cluster.running.remove("b@h");
-    some_traffic().await;
-    let report = clients.finish(PATIENCE).await;
-    println!("{report}");
-    assert!(report.nothing_lost(), "{report}");
-    assert!(report.acknowledged > 50, "{report}");
-    assert_eq!(report.disconnects_per_client_max, 1, "{report}");
-    assert_eq!(report.disconnect_reasons.keys().collect::<Vec<_>>(), ["0x9C UseAnotherServer"], "{report}");
-    assert!(report.disconnects >= 40, "half of the clients were there: {report}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_that_died_with_their_node_are_reported() {
-    let mut cluster = Cluster::start().await;
-    let clients = cluster.clients(50).await;
-    some_traffic().await;
-    let there = cluster.running["b@h"].node.clients.counts().connected as usize;
-    cluster.running.remove("b@h");
-    some_traffic().await;
-    let report = clients.finish(Duration::from_secs(3)).await;
-    assert!(there > 0);
-    assert_eq!(report.sessions_lost.len(), there, "{report}");
-    assert!(!report.nothing_lost());
-    assert_eq!(report.disconnects, there, "{report}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_messages_that_never_arrive_are_reported() {
-    let cluster = Cluster::start().await;
-    let clients = cluster.clients(50).await;
-    some_traffic().await;
-    cluster.running["a@h"].node.set_faults(Faults { lose_messages: true, ..Faults::default() });
-    some_traffic().await;
-    cluster.running["a@h"].node.set_faults(Faults::default());
-    some_traffic().await;
-    let report: Report = clients.finish(Duration::from_secs(2)).await;
-    let lost = report.messages_lost.len();
-    // Two of four publishers are there, a third of the time.
-    assert!(lost > 10 && lost < report.acknowledged / 2, "{report}");
-    assert_eq!((report.sessions_lost.len(), report.disconnects), (0, 0), "{report}");
 }
