@@ -45,7 +45,10 @@ pub enum DurableRequest {
     Store(Message, Option<Vec<String>>),
     Acknowledge(String, MessageId),
     Read(String),
-    ReadAll,
+    /// All sessions of a shard.
+    ReadShard(usize),
+    /// All sessions without their messages.
+    Heads,
     /// Get all that the other replicas of this shard have.
     CatchUp(usize),
 }

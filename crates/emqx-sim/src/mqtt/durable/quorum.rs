@@ -40,7 +40,12 @@ impl Broker {
                 DurableRequest::Read(client) => {
                     return DurableResponse::Record(self.replica().record(&client).cloned().map(Box::new));
                 }
-                DurableRequest::ReadAll => return DurableResponse::Records(self.replica().records()),
+                DurableRequest::ReadShard(shard) => {
+                    let Ok(shards) = self.shards() else { return DurableResponse::NoQuorum };
+                    let of_shard = |client: &str| shard_of(client, shards.len()) == shard;
+                    return DurableResponse::Records(self.replica().records(of_shard));
+                }
+                DurableRequest::Heads => return DurableResponse::Records(self.replica().heads()),
                 DurableRequest::CatchUp(shard) => match self.catch_up(shard).await {
                     Ok(done) => done,
                     Err(NoQuorum) => return DurableResponse::NoQuorum,
@@ -153,11 +158,11 @@ impl Broker {
         });
     }
 
-    /// All sessions of the cluster, as far as replicas answer.
+    /// All sessions of the cluster without their messages, as far as replicas answer.
     pub(super) async fn all_sessions(&self) -> BTreeMap<String, Record> {
         let shards = self.shards().unwrap_or_default();
         let nodes: BTreeSet<&String> = shards.iter().flatten().collect();
-        merged(self.ask_all(nodes, &DurableRequest::ReadAll).await.into_values())
+        merged(self.ask_all(nodes, &DurableRequest::Heads).await.into_values())
     }
 
     /// After a time of absence: what was written meanwhile is fetched, as soon as most replicas are there.
@@ -176,12 +181,11 @@ impl Broker {
     async fn catch_up(&self, shard: usize) -> Result<io::Result<()>, NoQuorum> {
         let shards = self.shards()?;
         let replicas = shards.get(shard).ok_or(NoQuorum)?;
-        let answers = self.ask_all(replicas, &DurableRequest::ReadAll).await;
+        let answers = self.ask_all(replicas, &DurableRequest::ReadShard(shard)).await;
         if answers.len() < most(replicas) {
             return Err(NoQuorum);
         }
-        let mut all = merged(answers.into_values());
-        all.retain(|client, _| shard_of(client, shards.len()) == shard);
+        let all = merged(answers.into_values());
         let mut replica = self.replica();
         Ok(all.iter().try_for_each(|(client, record)| replica.merge(client, record)))
     }
