@@ -31,7 +31,8 @@ pub async fn operator_user() -> anyhow::Result<Client> {
     client(&setting("EMQX_TEST_OPERATOR_KUBECONFIG")?).await
 }
 
-async fn client(path: &str) -> anyhow::Result<Client> {
+/// A client as a kubeconfig file says.
+pub async fn client(path: &str) -> anyhow::Result<Client> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         rustls::crypto::ring::default_provider().install_default().ok();

@@ -95,7 +95,11 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
         Step::Unit => {
             let mut tests = cargo();
             tests.args(["test", "--quiet", "--workspace", "--exclude", "emqx-operator-tests", "--locked"]);
-            counted(tests.args(filter), totals)
+            let rest = counted(tests.args(filter), totals);
+            // The rest of this package needs a cluster.
+            let mut library = cargo();
+            library.args(["test", "--quiet", "--package", "emqx-operator-tests", "--lib", "--locked"]);
+            rest.and(counted(library.args(filter), totals))
         }
         Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
         Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),

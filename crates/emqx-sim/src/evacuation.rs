@@ -139,7 +139,7 @@ impl Node {
     async fn evict_all_sessions(&self, options: &Options) {
         loop {
             let counts = self.clients.counts();
-            let left = counts.sessions() + counts.durable_offline;
+            let left = counts.sessions() + self.clients.durable_offline().await;
             self.update(|machine| machine.sessions = left);
             if left == 0 {
                 return;
@@ -150,7 +150,7 @@ impl Node {
                 continue;
             }
             if !self.faults().evacuation_frozen {
-                let moved = self.clients.evict_sessions(options.sess_evict_rate);
+                let moved = self.clients.evict_sessions(options.sess_evict_rate, &recipients).await;
                 self.hand_over(moved, &recipients).await;
             }
             sleep(self.timings.tick).await;

@@ -32,6 +32,10 @@ pub struct Faults {
     pub half_of_the_nodes: bool,
     /// Calls of other nodes are not answered.
     pub silent: bool,
+    /// The network to all other nodes drops packets, in both directions.
+    pub cut_off: bool,
+    /// Messages are acknowledged and thrown away.
+    pub lose_messages: bool,
     /// Evictions make no progress.
     pub evacuation_frozen: bool,
     /// Replicas do not move.

@@ -13,6 +13,8 @@ pub mod http;
 mod license;
 pub mod local;
 pub mod mqtt;
+mod mqtt_clients;
+mod mqtt_listeners;
 pub mod node;
 pub mod pod;
 mod rebalance;

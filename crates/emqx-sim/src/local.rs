@@ -1,7 +1,9 @@
 //! Nodes of one process: calls are function calls. For tests; pods talk over TCP.
 
-use crate::clients::Synthetic;
+use crate::clients::{Clients, Synthetic};
 use crate::config::{BootError, Layers, Profile};
+use crate::mqtt_clients::MqttClients;
+use crate::mqtt_listeners;
 use crate::node::{Exit, Node, Parts};
 use crate::rpc::{CallError, Peers, Phase, Request, Response};
 use crate::timings::Timings;
@@ -19,19 +21,23 @@ pub struct Network {
     seeds: Mutex<Vec<String>>,
 }
 
-struct Link(Arc<Network>);
+/// The network as one node sees it.
+struct Link {
+    network: Arc<Network>,
+    name: String,
+}
 
 impl Peers for Link {
     fn call<'a>(&'a self, to: &'a str, request: Request) -> BoxFuture<'a, Result<Response, CallError>> {
         async move {
-            let node = self.0.find(to).filter(|node| node.phase() != Phase::Stopped).ok_or(CallError::Down)?;
-            Ok(node.answer(request).await)
+            let node = self.network.find(to).filter(|node| node.phase() != Phase::Stopped).ok_or(CallError::Down)?;
+            Ok(node.answer(&self.name, request).await)
         }
         .boxed()
     }
 
     fn discover(&self) -> BoxFuture<'_, Vec<String>> {
-        let seeds = self.0.seeds.lock().expect("no code panics while it holds the seeds").clone();
+        let seeds = self.network.seeds.lock().expect("no code panics while it holds the seeds").clone();
         async { seeds }.boxed()
     }
 }
@@ -46,6 +52,8 @@ pub struct Spec {
     pub timings: Timings,
     /// `base.hocon` and `emqx.conf`.
     pub files: Files,
+    /// Whether the MQTT listeners of the configuration are opened.
+    pub mqtt: bool,
 }
 
 /// The configuration files that a pod mounts.
@@ -72,7 +80,17 @@ impl Spec {
             environment,
             timings: Timings::instant_boot(),
             files: Files::default(),
+            mqtt: false,
         })
+    }
+
+    /// With one MQTT listener, on this port of loopback.
+    #[must_use]
+    pub fn listening(mut self, port: u16) -> Self {
+        self.mqtt = true;
+        let off = |spec: Self, kind: &str| spec.env(&format!("EMQX_LISTENERS__{kind}__DEFAULT__ENABLE"), "false");
+        let spec = self.env("EMQX_LISTENERS__TCP__DEFAULT__BIND", &format!("127.0.0.1:{port}"));
+        ["SSL", "WS", "WSS"].into_iter().fold(spec, off)
     }
 
     #[must_use]
@@ -87,6 +105,7 @@ pub struct Running {
     pub node: Arc<Node>,
     pub clients: Arc<Synthetic>,
     task: AbortHandle,
+    listening: Option<AbortHandle>,
     /// Resolves when the node ends by itself.
     pub exit: JoinHandle<Exit>,
 }
@@ -94,6 +113,9 @@ pub struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
         self.node.kill();
     }
 }
@@ -119,21 +141,30 @@ impl Network {
     }
 
     pub fn start(self: &Arc<Self>, spec: Spec) -> Result<Running, BootError> {
-        let Spec { profile, name, folder, environment, timings, files } = spec;
+        let Spec { profile, name, folder, environment, timings, files, mqtt } = spec;
         let cluster = std::fs::read_to_string(folder.join("configs/cluster.hocon")).unwrap_or_default();
-        let clients = Arc::new(Synthetic::default());
+        let listening = mqtt.then(|| Arc::new(MqttClients::new(&name)));
+        let synthetic = listening.as_ref().map_or_else(Arc::default, |real| real.synthetic.clone());
+        let clients: Arc<dyn Clients> = match &listening {
+            Some(real) => real.clone(),
+            None => synthetic.clone(),
+        };
         let node = Node::new(Parts {
             profile,
             layers: Layers { base: files.base, cluster, main: files.main, environment },
             etc: folder.clone(),
             volume: Volume::new(folder),
-            clients: clients.clone(),
-            peers: Arc::new(Link(self.clone())),
+            clients,
+            peers: Arc::new(Link { network: self.clone(), name: name.clone() }),
             timings,
         })?;
         let mut nodes = self.nodes.lock().expect("no code panics while it holds the nodes");
         nodes.insert(name, Arc::downgrade(&node));
         let exit = tokio::spawn(node.clone().run());
-        Ok(Running { node, clients, task: exit.abort_handle(), exit })
+        let listening = listening.map(|real| {
+            real.belong_to(&node);
+            tokio::spawn(mqtt_listeners::serve(node.clone(), real.broker.clone())).abort_handle()
+        });
+        Ok(Running { node, clients: synthetic, task: exit.abort_handle(), listening, exit })
     }
 }

@@ -168,9 +168,8 @@ impl Node {
                 return Some(());
             }
             for donor in donors {
-                if let Response::Number(moved) =
-                    self.call(donor, Request::EvictSessions(options.sess_evict_rate)).await.ok()?
-                {
+                let request = Request::EvictSessions { limit: options.sess_evict_rate, to: recipients.to_vec() };
+                if let Response::Number(moved) = self.call(donor, request).await.ok()? {
                     self.hand_over(moved, recipients).await;
                 }
             }

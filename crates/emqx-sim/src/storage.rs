@@ -1,9 +1,11 @@
 //! Durable storage: shards are allocated once, when enough sites are known; replicas move one step a tick, always by
 //! the running core whose name sorts first.
 
+use crate::config::Edition;
+use crate::mqtt::{DurableRequest, DurableResponse, PeerRequest, PeerResponse};
 use crate::node::{Node, Seen};
 use crate::shared::{Change, Role, Shard, Storage};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const DATABASE: &str = "messages";
 
@@ -14,6 +16,15 @@ impl Node {
         }
         let mut storage = self.shared().storage.clone();
         if self.allocate(&mut storage) || self.step(&mut storage).await {
+            self.change(Change::Storage(storage)).await;
+        }
+    }
+
+    /// The first core does not wait for others, unless it is told how many sites there will be.
+    pub(crate) async fn open_databases(&self) {
+        let mut storage = self.shared().storage.clone();
+        let alone = self.config().durable_sessions() && self.shared().members.len() == 1;
+        if alone && self.allocate(&mut storage) {
             self.change(Change::Storage(storage)).await;
         }
     }
@@ -51,11 +62,45 @@ impl Node {
             }
         }
         let lost = self.lost_sites(storage);
+        let nodes = storage.sites.clone();
         let mut changed = false;
-        for shard in storage.databases.values_mut().flatten() {
-            changed |= shard.advance(&up, &lost);
+        for (index, shard) in storage.databases.values_mut().flatten().enumerate() {
+            let ready = self.copied(index, shard, &up, &nodes).await;
+            changed |= shard.advance(&ready, &lost);
         }
         changed
+    }
+
+    /// Of the sites that are up, those that may take part in a change of this shard: none, unless all that hold it or
+    /// are about to have what the others have.
+    async fn copied(
+        &self,
+        index: usize,
+        shard: &Shard,
+        up: &BTreeSet<String>,
+        nodes: &BTreeMap<String, String>,
+    ) -> BTreeSet<String> {
+        let Some(target) = &shard.target else { return up.clone() };
+        let concerned = shard.replicas.union(target).filter(|site| up.contains(*site));
+        for node in concerned.filter_map(|site| nodes.get(site)) {
+            let request = PeerRequest::Durable(DurableRequest::CatchUp(index));
+            if !matches!(self.pass_on(node, request).await, Ok(PeerResponse::Durable(DurableResponse::Done))) {
+                return BTreeSet::new();
+            }
+        }
+        up.clone()
+    }
+
+    /// The nodes that hold each shard; none before the shards were allocated.
+    pub(crate) fn replica_nodes(&self) -> Vec<Vec<String>> {
+        // The open source edition has one node, and all of it there.
+        if self.profile.edition == Edition::OpenSource {
+            return vec![vec![self.name.clone()]];
+        }
+        let shared = self.shared();
+        let sites = &shared.storage.sites;
+        let nodes = |shard: &Shard| shard.replicas.iter().filter_map(|site| sites.get(site).cloned()).collect();
+        shared.storage.databases.get(DATABASE).into_iter().flatten().map(nodes).collect()
     }
 
     pub(crate) fn lost_sites(&self, storage: &Storage) -> BTreeSet<String> {
@@ -96,7 +141,7 @@ impl Shard {
             self.replicas.remove(gone);
         } else if let Some(site) = joining.iter().find(|site| up.contains(*site)) {
             self.replicas.insert(site.clone());
-        } else if let Some(site) = leaving.first().filter(|_| joining.is_empty()) {
+        } else if let Some(site) = leaving.first().filter(|_| joining.is_empty() && !up.is_empty()) {
             self.replicas.remove(site);
         } else if !joining.is_empty() || !leaving.is_empty() {
             return false;

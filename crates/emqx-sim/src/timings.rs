@@ -22,6 +22,12 @@ pub struct Timings {
     pub call: Duration,
     /// After this long without an answer a node counts as stopped.
     pub net_tick: Duration,
+    /// How long an API call of a replicant without a core hangs before the connection is closed.
+    pub orphaned: Duration,
+    /// The same for `PUT`.
+    pub orphaned_put: Duration,
+    /// From the moment that the halves of a split cluster see each other until the smaller one restarts.
+    pub autoheal: Duration,
     /// From SIGTERM to the end of the process.
     pub shutdown: Duration,
     /// Cores that are down this long are made to leave.
@@ -40,6 +46,9 @@ impl Default for Timings {
             no_recipient: Duration::from_secs(30),
             call: Duration::from_secs(30),
             net_tick: Duration::from_secs(135),
+            orphaned: Duration::from_secs(60),
+            orphaned_put: Duration::from_secs(120),
+            autoheal: Duration::from_secs(15),
             shutdown: Duration::from_secs(3),
             autoclean: Duration::from_secs(24 * 60 * 60),
         }

@@ -72,7 +72,8 @@ impl Fleet {
         started.recv().expect("the fleet starts")
     }
 
-    async fn listen(client: Client) -> anyhow::Result<Fleet> {
+    /// Answers on the port of the dashboards, on all addresses, until the process ends.
+    pub async fn listen(client: Client) -> anyhow::Result<Fleet> {
         let state = State {
             client,
             folder: tempfile::tempdir()?,
@@ -134,6 +135,7 @@ impl Fleet {
             environment,
             timings: timings(),
             files: container.files,
+            mqtt: false,
         };
         let running = network.start(spec)?;
         // A pod that was deleted meanwhile has no node.

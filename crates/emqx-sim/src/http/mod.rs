@@ -89,40 +89,48 @@ impl Context<'_> {
     }
 }
 
-/// What the node answers. It may take as long as a fault says.
-pub async fn answer(node: &Arc<Node>, call: &Call) -> Reply {
+/// What the node answers, `None` when it closes the connection without an answer. It may take as long as a fault says.
+pub async fn answer(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     match node.faults().http {
         HttpFault::None | HttpFault::Refuse | HttpFault::Unauthorized => {}
         HttpFault::Hang => return std::future::pending().await,
         HttpFault::Delay(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
-        HttpFault::ServerError => return Answer::text(500, "Internal Server Error".to_owned()).into(),
-        HttpFault::EmptyBody => return Reply::empty(200),
+        HttpFault::ServerError => return Some(Answer::text(500, "Internal Server Error".to_owned()).into()),
+        HttpFault::EmptyBody => return Some(Reply::empty(200)),
         HttpFault::MalformedBody => {
-            let mut reply = dispatch(node, call).await;
+            let mut reply = dispatch(node, call).await?;
             reply.body.truncate(reply.body.len() / 2);
-            return reply;
+            return Some(reply);
         }
     }
     dispatch(node, call).await
 }
 
-async fn dispatch(node: &Arc<Node>, call: &Call) -> Reply {
+async fn dispatch(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     let is_status = call.path == "/status";
     if node.routes_missing() && !is_status {
-        return not_found(call);
+        return Some(not_found(call));
     }
-    let Some(found) = routes::find(node.profile, &call.path) else { return not_found(call) };
+    let Some(found) = routes::find(node.profile, &call.path) else { return Some(not_found(call)) };
     let Some(operation) = found.operation(&call.method) else {
-        return Reply::empty(405).with_header("allow", &found.allowed());
+        return Some(Reply::empty(405).with_header("allow", &found.allowed()));
     };
-    if let Err(reply) = auth::check(node, call, operation) {
-        return *reply;
+    let patience = if call.method == "PUT" { node.timings.orphaned_put } else { node.timings.orphaned };
+    if !operation.is_public() && !node.attached_within(patience).await {
+        return None;
     }
-    let body = match decode(call, operation) {
-        Ok(body) => body,
-        Err(reply) => return *reply,
-    };
-    api::handle(operation, &Context { node, call, parts: found.parts, body }).await
+    Some(handle(node, call, operation, found.parts).await.unwrap_or_else(|reply| *reply))
+}
+
+async fn handle(
+    node: &Arc<Node>,
+    call: &Call,
+    operation: routes::Operation,
+    parts: Vec<String>,
+) -> Result<Reply, Box<Reply>> {
+    auth::check(node, call, operation)?;
+    let body = decode(call, operation)?;
+    Ok(api::handle(operation, &Context { node, call, parts, body }).await)
 }
 
 /// The body of operations that declare JSON.

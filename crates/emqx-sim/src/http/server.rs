@@ -11,7 +11,6 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -93,15 +92,20 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener, tls: Option<&TlsAccept
 pub async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(node: Arc<Node>, stream: S) {
     let service = service_fn(move |request| {
         let node = node.clone();
-        async move { Ok::<_, Infallible>(respond(&node, request).await) }
+        async move { respond(&node, request).await.ok_or(Unanswered) }
     });
     // A client that goes away is no fault of ours.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(node: &Arc<Node>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    into_response(answer(node, &read(request).await).await)
+async fn respond(node: &Arc<Node>, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+    answer(node, &read(request).await).await.map(into_response)
 }
+
+/// Makes the server drop the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("the node closed the connection without an answer")]
+struct Unanswered;
 
 /// Shared with the admin endpoint.
 pub(crate) async fn read(request: Request<Incoming>) -> Call {

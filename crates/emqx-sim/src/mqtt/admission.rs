@@ -1,7 +1,8 @@
 //! A client comes, and its session with it from wherever that is; a client goes, and its session stays as long as it may.
 
 use super::broker::{Broker, Connection, Entry, Moved, PEER_DEADLINE};
-use super::codec::{Connect, Goodbye};
+use super::codec::{Connect, Goodbye, Refusal};
+use super::durable::NoQuorum;
 use super::mailbox::Mailbox;
 use super::peers::{PeerRequest, PeerResponse};
 use super::session::{Session, SessionState};
@@ -18,21 +19,24 @@ pub(super) struct Admitted {
 }
 
 impl Broker {
-    /// Lets a client in, with its session, wherever that is; `None` while clients are sent elsewhere.
-    pub(super) async fn admit(&self, connect: &Connect) -> Option<Admitted> {
+    /// Lets a client in, with its session, wherever that is.
+    pub(super) async fn admit(&self, connect: &Connect) -> Result<Admitted, Refusal> {
         if !self.lock().is_welcoming() {
-            return None;
+            return Err(Refusal::UseAnotherServer);
         }
         let lock = self.lock_client(&connect.client).await;
-        let given = self.fetch_from_peers(&connect.client, connect.clean).await;
-        let admitted = self.open_session(connect, given);
+        let admitted = if self.keeps_sessions() && !connect.expiry.is_zero() {
+            self.open_durable(connect).await.map_err(|NoQuorum| Refusal::Unavailable)
+        } else {
+            let given = self.fetch_from_peers(&connect.client, connect.clean).await;
+            Ok(self.open_session(connect, given))
+        };
         self.unlock_client(&connect.client, lock).await;
-        Some(admitted)
+        admitted
     }
 
     fn open_session(&self, connect: &Connect, given: Vec<SessionState>) -> Admitted {
-        let Connect { client, clean, expiry, receive_maximum, keep_alive: _, will: _, assigned: _ } = connect;
-        let number = self.next_number();
+        let Connect { client, clean, expiry, receive_maximum: _, keep_alive: _, will: _, assigned: _ } = connect;
         let mut state = self.lock();
         state.moved.remove(client);
         let early = state.early.remove(client);
@@ -48,17 +52,23 @@ impl Broker {
             let late = early.map(|early| early.messages).unwrap_or_default();
             late.into_iter().for_each(|message| session.push(message, self.window()));
         }
+        drop(state);
+        self.connect_session(connect, session, session_present)
+    }
+
+    pub(super) fn connect_session(&self, connect: &Connect, session: Session, session_present: bool) -> Admitted {
+        let number = self.next_number();
         let mailbox = Arc::new(Mailbox::default());
-        let (again, receive_maximum) = (session.resend(), (*receive_maximum).into());
+        let (again, receive_maximum) = (session.resend(), connect.receive_maximum.into());
         let connection = Connection { number, mailbox: mailbox.clone(), again, receive_maximum };
         let entry = Entry { session, connection: Some(connection) };
         entry.wake();
-        state.sessions.insert(client.clone(), entry);
+        self.lock().sessions.insert(connect.client.clone(), entry);
         Admitted { number, session_present, mailbox }
     }
 
     /// All that other nodes had: more than one session only if they lost sight of each other before.
-    async fn fetch_from_peers(&self, client: &str, discard: bool) -> Vec<SessionState> {
+    pub(super) async fn fetch_from_peers(&self, client: &str, discard: bool) -> Vec<SessionState> {
         let nodes = self.peers.nodes();
         let calls = nodes.iter().map(|node| {
             let request = PeerRequest::TakeOver { client: client.to_owned(), to: self.node.to_string(), discard };
@@ -67,7 +77,7 @@ impl Broker {
         let answers = join_all(calls).await.into_iter();
         let sessions = answers.filter_map(|answer| match answer {
             Ok(Ok(PeerResponse::Session(session))) => session,
-            Ok(Ok(PeerResponse::Done | PeerResponse::Locked(_)) | Err(_)) | Err(_) => None,
+            Ok(Ok(PeerResponse::Done | PeerResponse::Locked(_) | PeerResponse::Durable(_)) | Err(_)) | Err(_) => None,
         });
         sessions.collect()
     }
@@ -101,14 +111,15 @@ impl Broker {
         entry.wake();
     }
 
-    /// The connection is gone; the session stays as long as it may.
-    pub(super) fn leave(&self, client: &str, number: u64) {
+    /// The connection is gone; the session stays as long as it may. A durable one stays elsewhere, and is returned.
+    pub(super) fn leave(&self, client: &str, number: u64) -> Option<Session> {
         let mut state = self.lock();
-        let Some(entry) = state.connected(client, number) else { return };
+        let entry = state.connected(client, number)?;
         entry.connection = None;
         entry.session.disconnected = Some(Instant::now());
-        if entry.session.expiry.is_zero() {
-            state.sessions.remove(client);
+        if entry.session.durable.is_none() && !entry.session.expiry.is_zero() {
+            return None;
         }
+        state.sessions.remove(client).map(|entry| entry.session)
     }
 }

@@ -1,11 +1,14 @@
 //! The sessions of one node. What happens to them stands in the files beside this one.
 
 use super::codec::Goodbye;
+use super::durable::Replica;
 use super::locks::Locks;
 use super::mailbox::Mailbox;
 use super::peers::{PeerRequest, PeerResponse, Peers};
 use super::session::{Delivery, Message, Session, Window};
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -44,6 +47,7 @@ pub struct Broker {
     pub(super) locks: Arc<Locks>,
     state: Arc<Mutex<State>>,
     limits: Limits,
+    replica: Arc<Mutex<Replica>>,
 }
 
 #[derive(Default)]
@@ -53,9 +57,13 @@ pub(super) struct State {
     pub(super) moved: HashMap<String, Moved>,
     /// Late messages for sessions that are still on their way to us.
     pub(super) early: HashMap<String, Early>,
+    /// Messages that arrive while durable sessions are fetched.
+    pub(super) opening: HashMap<String, Vec<Message>>,
     pub(super) retained: BTreeMap<String, Message>,
     /// The node is evacuated: clients are sent elsewhere.
     pub(super) refusing: bool,
+    /// A fault: messages are acknowledged and thrown away.
+    pub(super) losing: bool,
     /// The node stops, or joins another cluster.
     closed: bool,
     numbers: u64,
@@ -88,7 +96,24 @@ pub(super) struct Early {
 
 impl Broker {
     pub fn new(node: &str, peers: Arc<dyn Peers>, limits: Limits) -> Broker {
-        Broker { node: node.into(), peers, locks: Arc::default(), state: Arc::default(), limits }
+        Broker {
+            node: node.into(),
+            peers,
+            locks: Arc::default(),
+            state: Arc::default(),
+            limits,
+            replica: Arc::default(),
+        }
+    }
+
+    /// Keeps its part of the durable sessions in this folder; what is there is there again.
+    pub fn keep_in(&self, folder: &Path) -> io::Result<()> {
+        *self.replica() = Replica::open(folder)?;
+        Ok(())
+    }
+
+    pub(super) fn replica(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().expect("no holder of this lock panics")
     }
 
     /// Answers another node.
@@ -102,6 +127,7 @@ impl Broker {
             PeerRequest::TakeOver { client, to, discard } => {
                 return PeerResponse::Session(self.give_away(&client, &to, discard));
             }
+            PeerRequest::Durable(request) => return PeerResponse::Durable(self.keep(request).await),
             PeerRequest::Import(state) => self.take_in(state),
             PeerRequest::Late { client, messages, hops } => self.late(client, messages, hops).await,
         }
@@ -111,6 +137,11 @@ impl Broker {
     /// While true, clients that connect are sent elsewhere.
     pub fn refuse_connections(&self, refuse: bool) {
         self.lock().refusing = refuse;
+    }
+
+    /// While true, what clients publish here is acknowledged and thrown away.
+    pub fn lose_messages(&self, lose: bool) {
+        self.lock().losing = lose;
     }
 
     /// Lets clients in again after [`Broker::shut_down`].

@@ -70,7 +70,11 @@ pub(super) enum Outbound {
     },
     Refused(Refusal),
     Deliver(Delivery),
-    PubAck(u16),
+    PubAck {
+        id: u16,
+        /// Nobody has the message, and nobody will.
+        nobody: bool,
+    },
     PubRec(u16),
     PubComp(u16),
     /// Granted qualities; `None` where a filter is none.
@@ -90,6 +94,8 @@ pub(super) enum Outbound {
 pub(super) enum Refusal {
     UseAnotherServer,
     BadClientId,
+    /// Durable storage does not answer.
+    Unavailable,
 }
 
 /// The version in a CONNECT packet that has arrived far enough to tell.
@@ -169,6 +175,7 @@ fn from_v4(packet: v4::Packet) -> Inbound {
                 payload: will.message.to_vec(),
                 qos: (will.qos as u8).min(1),
                 retain: will.retain,
+                ..Message::default()
             }),
         }),
         v4::Packet::Publish(publish) => Inbound::Publish {
@@ -178,6 +185,7 @@ fn from_v4(packet: v4::Packet) -> Inbound {
                 payload: publish.payload.to_vec(),
                 qos: publish.qos as u8,
                 retain: publish.retain,
+                ..Message::default()
             },
         },
         v4::Packet::PubAck(ack) => Inbound::PubAck(ack.pkid),
@@ -213,6 +221,7 @@ fn from_v5(packet: v5::Packet) -> Inbound {
                     payload: will.message.to_vec(),
                     qos: (will.qos as u8).min(1),
                     retain: will.retain,
+                    ..Message::default()
                 }),
             })
         }
@@ -223,6 +232,7 @@ fn from_v5(packet: v5::Packet) -> Inbound {
                 payload: publish.payload.to_vec(),
                 qos: publish.qos as u8,
                 retain: publish.retain,
+                ..Message::default()
             },
         },
         v5::Packet::PubAck(ack) => Inbound::PubAck(ack.pkid),
@@ -254,7 +264,7 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
         }
         Outbound::Refused(refusal) => {
             let code = match refusal {
-                Refusal::UseAnotherServer => v4::ConnectReturnCode::ServiceUnavailable,
+                Refusal::UseAnotherServer | Refusal::Unavailable => v4::ConnectReturnCode::ServiceUnavailable,
                 Refusal::BadClientId => v4::ConnectReturnCode::BadClientId,
             };
             v4::Packet::ConnAck(v4::ConnAck::new(code, false))
@@ -267,7 +277,7 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
             pkid: id,
             payload: message.payload.into(),
         }),
-        Outbound::PubAck(id) => v4::Packet::PubAck(v4::PubAck::new(id)),
+        Outbound::PubAck { id, nobody: _ } => v4::Packet::PubAck(v4::PubAck::new(id)),
         Outbound::PubRec(id) => v4::Packet::PubRec(v4::PubRec::new(id)),
         Outbound::PubComp(id) => v4::Packet::PubComp(v4::PubComp::new(id)),
         Outbound::SubAck { id, granted } => {
@@ -295,6 +305,7 @@ fn to_v5(packet: Outbound) -> Option<v5::Packet> {
         Outbound::Refused(refusal) => {
             let code = match refusal {
                 Refusal::UseAnotherServer => v5::ConnectReturnCode::UseAnotherServer,
+                Refusal::Unavailable => v5::ConnectReturnCode::ServerUnavailable,
                 Refusal::BadClientId => v5::ConnectReturnCode::ClientIdentifierNotValid,
             };
             v5::Packet::ConnAck(v5::ConnAck { session_present: false, code, properties: None })
@@ -308,7 +319,10 @@ fn to_v5(packet: Outbound) -> Option<v5::Packet> {
             payload: message.payload.into(),
             properties: None,
         }),
-        Outbound::PubAck(id) => v5::Packet::PubAck(v5::PubAck::new(id, None)),
+        Outbound::PubAck { id, nobody } => v5::Packet::PubAck(v5::PubAck {
+            reason: if nobody { v5::PubAckReason::NoMatchingSubscribers } else { v5::PubAckReason::Success },
+            ..v5::PubAck::new(id, None)
+        }),
         Outbound::PubRec(id) => v5::Packet::PubRec(v5::PubRec::new(id, None)),
         Outbound::PubComp(id) => v5::Packet::PubComp(v5::PubComp::new(id, None)),
         Outbound::SubAck { id, granted } => {

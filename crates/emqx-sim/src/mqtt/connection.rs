@@ -46,13 +46,16 @@ impl Broker {
             connect.client = format!("{}/{}", self.node, self.next_number());
             connect.assigned = true;
         }
-        let Some(admitted) = self.admit(&connect).await else {
-            return wire.send(Outbound::Refused(Refusal::UseAnotherServer)).await;
+        let admitted = match self.admit(&connect).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return wire.send(Outbound::Refused(refusal)).await,
         };
         let number = admitted.number;
         let end = self.exchange(wire, &connect, admitted).await;
         let Connect { client, will, .. } = connect;
-        self.leave(&client, number);
+        if let Some(session) = self.leave(&client, number) {
+            self.retire(&client, &session).await;
+        }
         match end {
             End::Disconnected { with_will: false } | End::Closed(Goodbye::TakenOver | Goodbye::UseAnotherServer) => {}
             End::Disconnected { with_will: true } | End::Closed(_) => self.publish_will(will).await,
@@ -136,10 +139,12 @@ impl Broker {
             }
             Inbound::Subscribe { id, filters } => {
                 let granted = self.subscribe(client, *number, &filters);
+                self.keep_subscriptions(client, *number).await?;
                 wire.send(Outbound::SubAck { id, granted }).await?;
             }
             Inbound::Unsubscribe { id, filters } => {
                 self.unsubscribe(client, *number, &filters);
+                self.keep_subscriptions(client, *number).await?;
                 wire.send(Outbound::UnsubAck { id, count: filters.len() }).await?;
             }
             Inbound::Ping => wire.send(Outbound::Pong).await?,
@@ -148,6 +153,11 @@ impl Broker {
             Inbound::Other => {}
         }
         Ok(None)
+    }
+
+    async fn keep_subscriptions(&self, client: &str, number: u64) -> Result<(), String> {
+        let kept = self.persist(client, number).await;
+        kept.then_some(()).ok_or_else(|| "durable storage does not answer".to_owned())
     }
 
     /// The acknowledgement goes out when every node has the message.
@@ -159,10 +169,10 @@ impl Broker {
         received: &mut BTreeSet<u16>,
     ) -> Result<(), String> {
         match message.qos {
-            0 => self.publish(message).await,
+            0 => drop(self.publish(message).await),
             1 => {
-                self.publish(message).await;
-                wire.send(Outbound::PubAck(id)).await?;
+                let kept = self.publish(message).await;
+                wire.send(Outbound::PubAck { id, nobody: !kept }).await?;
             }
             _ => {
                 if received.insert(id) {

@@ -3,7 +3,7 @@
 
 use super::broker::{Broker, Early, FORWARDING, PEER_DEADLINE};
 use super::peers::PeerRequest;
-use super::session::{Delivery, Message, Window};
+use super::session::{Delivery, Message, MessageId, Window, next_id};
 use super::topics;
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use std::time::Instant;
@@ -21,13 +21,22 @@ struct Forward {
 
 impl Broker {
     /// Hands a message to every session of the cluster that wants it; returns when all nodes that can be reached have.
-    pub async fn publish(&self, message: Message) {
-        if !topics::is_topic(&message.topic) {
-            return;
+    /// False if durable sessions do not have it: like real brokers, we acknowledge it all the same.
+    pub async fn publish(&self, mut message: Message) -> bool {
+        if !topics::is_topic(&message.topic) || self.lock().losing {
+            return true;
+        }
+        message.id = next_id();
+        // Before anybody is told: who fetches a session from now on finds the message there.
+        let kept = message.qos == 0 || !self.keeps_sessions() || self.store(&message).await.is_ok();
+        if !kept {
+            // Durable sessions get only what is in storage.
+            message.id = MessageId::default();
         }
         let others = self.peers.nodes();
         let calls = others.iter().map(|node| self.tell(node, PeerRequest::Deliver(message.clone())));
         futures::join!(self.deliver_here(&message), join_all(calls));
+        kept
     }
 
     async fn tell(&self, node: &str, request: PeerRequest) -> bool {
@@ -61,8 +70,11 @@ impl Broker {
                 state.retained.insert(message.topic.clone(), message.clone());
             }
         }
+        if message.qos == 0 || message.id != MessageId::default() {
+            state.opening.values_mut().for_each(|waiting| waiting.push(message.clone()));
+        }
         for entry in state.sessions.values_mut() {
-            if let Some(wanted) = entry.session.wanted(message) {
+            if let Some(wanted) = entry.session.wanted(message).filter(|one| entry.session.may_have(one)) {
                 entry.push(wanted, window);
             }
         }
@@ -114,9 +126,13 @@ impl Broker {
     }
 
     pub(super) fn acknowledge(&self, client: &str, number: u64, id: u16) {
-        if let Some(entry) = self.lock().connected(client, number) {
-            entry.session.acknowledge(id);
-            entry.wake();
+        let mut state = self.lock();
+        let Some(entry) = state.connected(client, number) else { return };
+        let done = entry.session.acknowledge(id);
+        let durable = entry.session.durable.is_some();
+        entry.wake();
+        if let Some(message) = done.filter(|_| durable) {
+            self.forget_message(client, message.id);
         }
     }
 }

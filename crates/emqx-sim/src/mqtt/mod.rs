@@ -14,6 +14,7 @@ mod broker;
 mod codec;
 mod connection;
 mod delivery;
+mod durable;
 mod eviction;
 mod locks;
 mod mailbox;
@@ -24,5 +25,6 @@ mod topics;
 
 pub use broker::{Broker, Counts, Limits};
 pub use codec::{Goodbye, Protocol};
+pub use durable::{DurableRequest, DurableResponse};
 pub use peers::{PeerRequest, PeerResponse, Peers};
 pub use session::{Message, SessionState};

@@ -1,5 +1,6 @@
 //! What nodes ask each other, and how they are reached.
 
+use super::durable::{DurableRequest, DurableResponse};
 use super::session::{Message, SessionState};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,11 @@ use serde::{Deserialize, Serialize};
 pub trait Peers: Send + Sync {
     /// The other nodes that run.
     fn nodes(&self) -> Vec<String>;
+    /// The nodes that hold each shard of durable storage; none before shards were allocated. `None` when sessions are not
+    /// durable.
+    fn shards(&self) -> Option<Vec<Vec<String>>> {
+        None
+    }
     /// Asks one of them; the error says that it cannot be reached, and nothing more.
     fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>>;
 }
@@ -32,6 +38,8 @@ pub enum PeerRequest {
         to: String,
         discard: bool,
     },
+    /// Keep, or tell, something of durable sessions.
+    Durable(DurableRequest),
     /// Take this session in; its client is not connected.
     Import(SessionState),
     /// Late messages for a session that you took over; `hops` is how often they were passed on.
@@ -47,4 +55,5 @@ pub enum PeerResponse {
     Done,
     Locked(bool),
     Session(Option<SessionState>),
+    Durable(DurableResponse),
 }

@@ -3,11 +3,29 @@
 use super::topics;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// When a message came to the cluster: microseconds of the clock, then a number of the process.
+pub type MessageId = (u64, u32);
+
+/// Greater than all before it in this process, and used by no other one.
+pub(crate) fn next_id() -> MessageId {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(rand::random);
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(clock.as_micros()).unwrap_or(0);
+    let next = |last: u64| Some(now.max(last + 1));
+    let last = LAST.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_default();
+    (now.max(last + 1), *PROCESS)
+}
 
 /// A message on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
+    /// Given by the node to which it was published.
+    pub id: MessageId,
     pub topic: String,
     pub payload: Vec<u8>,
     pub qos: u8,
@@ -43,6 +61,8 @@ pub(crate) struct Session {
     pub(crate) expiry: Duration,
     /// Since when nobody is connected.
     pub(crate) disconnected: Option<Instant>,
+    /// Durable sessions are kept by replicas, since this moment.
+    pub(crate) durable: Option<MessageId>,
 }
 
 /// A message to send now.
@@ -62,7 +82,12 @@ impl Session {
             last_id: 0,
             expiry,
             disconnected: None,
+            durable: None,
         }
+    }
+
+    pub(crate) fn durable(expiry: Duration, born: MessageId, subscriptions: BTreeMap<String, u8>) -> Self {
+        Self { subscriptions, durable: Some(born), ..Self::new(expiry) }
     }
 
     /// The session as it came from another node.
@@ -104,12 +129,23 @@ impl Session {
         Some(Message { qos: message.qos.min(granted), retain: false, ..message.clone() })
     }
 
-    /// Takes a message in. Without a connection QoS 0 is dropped, and so is the oldest one of a full queue.
+    /// Messages that were not stored have no id.
+    pub(crate) fn may_have(&self, message: &Message) -> bool {
+        self.durable.is_none() || message.qos == 0 || message.id != MessageId::default()
+    }
+
+    /// Takes a message in. Without a connection QoS 0 is dropped, and so is the oldest one of a full queue. Durable
+    /// sessions have all messages in storage: their queue is never full, and nothing is in it twice.
     pub(crate) fn push(&mut self, message: Message, window: Window) {
         if self.disconnected.is_some() && message.qos == 0 {
             return;
         }
-        if self.queue.len() >= window.queue {
+        if self.durable.is_some() {
+            let mut known = self.queue.iter().chain(self.inflight.iter().map(|(_, sent)| sent));
+            if message.qos > 0 && known.any(|one| one.id == message.id) {
+                return;
+            }
+        } else if self.queue.len() >= window.queue {
             self.queue.pop_front();
         }
         self.queue.push_back(message);
@@ -138,8 +174,10 @@ impl Session {
         sent.map(|(id, message)| Delivery { id: *id, message: message.clone(), again: true }).collect()
     }
 
-    pub(crate) fn acknowledge(&mut self, id: u16) {
-        self.inflight.retain(|(sent, _)| *sent != id);
+    /// Returns the message that the client has now.
+    pub(crate) fn acknowledge(&mut self, id: u16) -> Option<Message> {
+        let place = self.inflight.iter().position(|(sent, _)| *sent == id)?;
+        self.inflight.remove(place).map(|(_, message)| message)
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
@@ -170,7 +208,7 @@ mod tests {
     }
 
     fn message(number: u8, qos: u8) -> Message {
-        Message { topic: "t".into(), payload: vec![number], qos, retain: false }
+        Message { topic: "t".into(), payload: vec![number], qos, ..Message::default() }
     }
 
     #[test]

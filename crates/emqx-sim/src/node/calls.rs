@@ -1,19 +1,28 @@
 //! Answers to other nodes. Only a running node does more than say who it is.
 
 use super::{Node, lock};
+use crate::faults::Faults;
 use crate::rpc::{Phase, Pong, Request, Response};
 use crate::shared::{Change, Role};
 use std::sync::Arc;
 
 impl Node {
-    pub async fn answer(self: &Arc<Self>, request: Request) -> Response {
-        if self.faults().silent {
+    /// `caller` is the node that asks. Who is no member here may ask who we are, join, and learn that it left.
+    pub async fn answer(self: &Arc<Self>, caller: &str, request: Request) -> Response {
+        let Faults { silent, cut_off, .. } = self.faults();
+        if caller != self.name && (silent || cut_off) {
             return std::future::pending().await;
         }
+        let member = self.shared().members.contains_key(caller);
         match (self.phase(), request) {
             (_, Request::Ping) => Response::Pong(self.pong()),
-            (Phase::Booting, Request::Apply(_) | Request::Adopt(_)) => Response::NotRunning,
+            (Phase::Booting, Request::Apply(_)) if !self.has_copied() => Response::NotRunning,
+            (Phase::Booting, Request::Adopt(_)) => Response::NotRunning,
             (_, Request::Apply(change)) => self.apply(change),
+            (Phase::Running, request @ (Request::Join { .. } | Request::Copy | Request::Invite { .. })) => {
+                self.answer_running(request).await
+            }
+            (Phase::Running, _) if !member => Response::Stranger,
             (Phase::Running, request) => self.answer_running(request).await,
             (Phase::Booting | Phase::Joining | Phase::Stopped, _) => Response::NotRunning,
         }
@@ -73,7 +82,7 @@ impl Node {
                 self.clients.evict_connections(limit);
                 Response::Number(self.clients.counts().connected)
             }
-            Request::EvictSessions(limit) => Response::Number(self.clients.evict_sessions(limit)),
+            Request::EvictSessions { limit, to } => Response::Number(self.clients.evict_sessions(limit, &to).await),
             Request::ReceiveSessions(count) => {
                 self.clients.receive_sessions(count);
                 Response::Done

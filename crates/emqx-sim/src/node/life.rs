@@ -1,6 +1,7 @@
 //! From the start of the process to its end. A core opens its port before it looks for others, a replicant never
 //! without a core of its own release; a core that was not the last one running waits for its peers.
 
+use super::view::Contact;
 use super::{Node, lock};
 use crate::config::Edition;
 use crate::license;
@@ -9,6 +10,7 @@ use crate::shared::{Change, Role, Secret, Shared};
 use crate::volume::Memory;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
@@ -104,6 +106,7 @@ impl Node {
 
     /// A core that was made to leave meanwhile is not among the members: it starts alone.
     async fn copy_from(&self, peer: &str) -> bool {
+        self.copied.store(true, Ordering::Release);
         let Ok(Response::Joined { shared, cluster_hocon }) = self.call(peer, Request::Copy).await else { return false };
         if shared.members.contains_key(&self.name) {
             self.take_over(*shared, cluster_hocon);
@@ -131,6 +134,7 @@ impl Node {
     /// Applications start: site, licence, users, keys, evacuation; then the port opens.
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), Exit> {
         self.claim_site().await?;
+        self.open_databases().await;
         self.check_license()?;
         let (user, password) = {
             let config = self.config();
@@ -197,6 +201,7 @@ impl Node {
         loop {
             sleep(self.timings.tick).await;
             self.notice_peers().await;
+            self.heal().await?;
             self.reattach().await;
             self.move_replicas().await;
         }
@@ -223,7 +228,9 @@ impl Node {
     async fn notice_peers(&self) {
         let mut changed = false;
         for (name, role) in self.other_members() {
-            let up = self.ping(&name).await.is_some();
+            let contact = self.contact(&name).await;
+            self.note_split(&name, role, contact);
+            let up = matches!(contact, Contact::Up | Contact::Silent);
             changed |= self.note(&name, up);
             let gone = lock(&self.down_since).get(&name).is_some_and(|since| since.elapsed() > self.timings.autoclean);
             if gone || (!up && role == Role::Replicant) {

@@ -1,5 +1,6 @@
 //! One EMQX node: its configuration, its part of the cluster's state, and the phases from boot to stop.
-//! `life` boots it, `join` makes it a member, `calls` answers other nodes, `view` is what it sees of them.
+//! `life` boots it, `join` makes it a member, `calls` answers other nodes, `view` is what it sees of them, `upstream` and
+//! `partition` what happens when it sees none.
 
 mod backups;
 pub(crate) mod bootstrap;
@@ -7,7 +8,9 @@ mod calls;
 mod hosted;
 mod join;
 mod life;
+mod partition;
 pub mod settings;
+mod upstream;
 mod view;
 
 pub use life::Exit;
@@ -24,6 +27,7 @@ use crate::timings::Timings;
 use crate::volume::Volume;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -59,6 +63,9 @@ pub struct Node {
     opened_at: Mutex<Instant>,
     silent_since: Mutex<BTreeMap<String, Instant>>,
     down_since: Mutex<BTreeMap<String, Instant>>,
+    split: Mutex<partition::Split>,
+    /// The cluster's state has been asked for, so that later changes are for us.
+    copied: AtomicBool,
     pub(crate) evacuation: Mutex<Option<Machine>>,
     pub(crate) rebalance: Mutex<Option<Rebalance>>,
     pub(crate) donor: Mutex<Option<Donor>>,
@@ -96,6 +103,8 @@ impl Node {
             opened_at: Mutex::new(now),
             silent_since: Mutex::default(),
             down_since: Mutex::default(),
+            split: Mutex::default(),
+            copied: AtomicBool::default(),
             evacuation: Mutex::default(),
             rebalance: Mutex::default(),
             donor: Mutex::default(),
@@ -116,6 +125,7 @@ impl Node {
 
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.faults) = faults;
+        self.clients.lose_messages(faults.lose_messages);
         self.refresh_port();
     }
 

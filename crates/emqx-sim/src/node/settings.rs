@@ -44,7 +44,7 @@ impl Node {
     async fn ask_others(&self, request: Request) {
         for (name, _) in self.other_members() {
             // A member that is down copies the configuration when it boots.
-            let _ = tokio::time::timeout(self.timings.call, self.peers.call(&name, request.clone())).await;
+            let _ = tokio::time::timeout(self.timings.call, self.reach(&name, request.clone())).await;
         }
     }
 

@@ -18,6 +18,18 @@ pub enum Seen {
     Stopped,
 }
 
+/// What became of a short question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contact {
+    Up,
+    /// Its host says that nothing listens, or that it is not for us.
+    Down,
+    /// No answer, and it still counts as running.
+    Silent,
+    /// No answer for so long that it counts as stopped.
+    Lost,
+}
+
 /// How long a node is asked that did not answer for so long that it counts as stopped.
 const PROBE: Duration = Duration::from_millis(50);
 /// Pings are answered by every phase at once; only a broken link takes longer.
@@ -34,9 +46,35 @@ impl Node {
     }
 
     pub async fn ping(&self, to: &str) -> Option<Pong> {
-        match timeout(PING, self.peers.call(to, Request::Ping)).await {
+        match timeout(PING, self.reach(to, Request::Ping)).await {
             Ok(Ok(Response::Pong(pong))) => Some(pong),
             Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Whether a member is there: at once if it or its absence answers, after the net tick if nothing does.
+    pub(super) async fn contact(&self, to: &str) -> Contact {
+        match timeout(PING, self.reach(to, Request::Ping)).await {
+            Ok(answer) => {
+                lock(&self.silent_since).remove(to);
+                if answer.is_ok() { Contact::Up } else { Contact::Down }
+            }
+            Err(_) => {
+                let mut silent = lock(&self.silent_since);
+                let since = silent.entry(to.to_owned()).or_insert_with(|| Instant::now() - PING);
+                if since.elapsed() > self.timings.net_tick { Contact::Lost } else { Contact::Silent }
+            }
+        }
+    }
+
+    /// One call over the network, if there is one. Nodes that are in no cluster with us are down for us.
+    pub(super) async fn reach(&self, to: &str, request: Request) -> Result<Response, CallError> {
+        if to != self.name && self.faults().cut_off {
+            return std::future::pending().await;
+        }
+        match self.peers.call(to, request).await {
+            Ok(Response::Stranger) => Err(CallError::Down),
+            answer => answer,
         }
     }
 
@@ -50,7 +88,7 @@ impl Node {
             let since = lock(&self.silent_since).get(to).copied();
             let lost = since.is_some_and(|since| since.elapsed() > self.timings.net_tick);
             let limit = if lost { PROBE } else { self.timings.call };
-            let answer = timeout(limit, self.peers.call(to, request)).await;
+            let answer = timeout(limit, self.reach(to, request)).await;
             let mut silent = lock(&self.silent_since);
             match answer {
                 Ok(answer) => {
@@ -82,7 +120,7 @@ impl Node {
 
     /// Hands something to the MQTT side of another node.
     pub async fn pass_on(&self, to: &str, request: PeerRequest) -> Result<PeerResponse, String> {
-        match self.peers.call(to, Request::Mqtt(request)).await {
+        match self.reach(to, Request::Mqtt(request)).await {
             Ok(Response::Mqtt(answer)) => Ok(answer),
             Ok(_) => Err(format!("{to} is not ready")),
             Err(error) => Err(format!("{to}: {error}")),
@@ -91,8 +129,8 @@ impl Node {
 
     pub async fn seen(&self, name: &str) -> Seen {
         match self.call(name, Request::Ping).await {
+            Ok(Response::Pong(pong)) if pong.phase == Phase::Stopped || self.is_stranger(&pong) => Seen::Stopped,
             Ok(Response::Pong(pong)) if pong.phase == Phase::Running => Seen::Running,
-            Ok(Response::Pong(pong)) if pong.phase == Phase::Stopped => Seen::Stopped,
             Err(CallError::Down | CallError::WrongCookie) => Seen::Stopped,
             Ok(_) | Err(CallError::Silent) => Seen::Silent,
         }
@@ -101,8 +139,16 @@ impl Node {
     /// Names of the members that run, this one included.
     pub async fn running(&self) -> Vec<String> {
         let pongs = self.ask_members(Request::Ping).await;
-        let runs = |answer: &Result<Response, CallError>| matches!(answer, Ok(Response::Pong(pong)) if pong.phase == Phase::Running);
+        let runs = |answer: &Result<Response, CallError>| match answer {
+            Ok(Response::Pong(pong)) => pong.phase == Phase::Running && !self.is_stranger(pong),
+            Ok(_) | Err(_) => false,
+        };
         pongs.into_iter().filter(|(_, _, answer)| runs(answer)).map(|(name, _, _)| name).collect()
+    }
+
+    /// It runs under the name of a member, but in a cluster of its own: its volume was lost.
+    fn is_stranger(&self, pong: &Pong) -> bool {
+        pong.phase == Phase::Running && !pong.members.contains(&self.name)
     }
 
     pub async fn is_running_member(&self, name: &str) -> bool {
@@ -117,7 +163,7 @@ impl Node {
             let change = change.clone();
             async move {
                 // A member that is down copies the state when it boots.
-                let _ = timeout(PING, self.peers.call(&name, Request::Apply(change))).await;
+                let _ = timeout(PING, self.reach(&name, Request::Apply(change))).await;
             }
         });
         join_all(told).await;

@@ -48,7 +48,8 @@ async fn converse(node: &Arc<Node>, stream: UnixStream) -> io::Result<()> {
 }
 
 impl Node {
-    async fn command(self: &Arc<Self>, words: &[&str]) -> String {
+    /// What `emqx ctl` prints for these arguments.
+    pub async fn command(self: &Arc<Self>, words: &[&str]) -> String {
         match words {
             ["status"] => self.status_text(),
             ["cluster", "status"] => self.cluster_text().await,
@@ -85,7 +86,7 @@ impl Node {
         if holds && self.profile.since(5, 9) {
             return "Failed to leave the cluster: the node still holds durable storage replicas\n".to_owned();
         }
-        self.answer(Request::Leave).await;
+        self.answer(&self.name, Request::Leave).await;
         "Leave the cluster successfully.\n".to_owned()
     }
 

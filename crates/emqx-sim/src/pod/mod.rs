@@ -1,7 +1,6 @@
 //! One node in a pod, under the names and paths of the real image: entrypoint, `emqx foreground`, `emqx ctl`.
 
 mod ctl;
-mod mqtt;
 mod name;
 mod run;
 

@@ -1,10 +1,11 @@
 //! `emqx foreground`: one node from its environment and files until SIGTERM or until it ends by itself.
 
-use super::mqtt::{self, MqttClients};
 use super::{ctl, name};
 use crate::admin::{self, Admin};
 use crate::config::{Config, Layers, Profile};
 use crate::http;
+use crate::mqtt_clients::MqttClients;
+use crate::mqtt_listeners;
 use crate::node::{Node, Parts};
 use crate::rpc::tcp::{self, Discovery, Remote};
 use crate::timings::Timings;
@@ -60,7 +61,7 @@ pub async fn foreground(pod: Pod) -> Result<()> {
         exit = node.clone().run() => Err(exit.into()),
         ended = tcp::serve(node.clone(), cookie, ports) => ended.with_context(|| format!("failed to listen on {ports}")),
         ended = http::serve_pod(node.clone()) => ended.context("failed to serve the API"),
-        () = mqtt::serve(node.clone(), clients.clone()) => bail!("the MQTT listeners ended"),
+        () = mqtt_listeners::serve(node.clone(), clients.broker.clone()) => bail!("the MQTT listeners ended"),
         ended = ctl::serve(node.clone()) => ended.context("failed to serve emqx ctl"),
         ended = admin_port => ended.context("failed to serve the test port"),
         _ = terminate.recv() => {

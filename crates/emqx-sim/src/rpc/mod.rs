@@ -68,7 +68,10 @@ pub enum Request {
         coordinator: String,
     },
     EvictConnections(u64),
-    EvictSessions(u64),
+    EvictSessions {
+        limit: u64,
+        to: Vec<String>,
+    },
     ReceiveSessions(u64),
     /// Leave the cluster and go on alone.
     Leave,
@@ -98,6 +101,8 @@ pub enum Response {
     },
     /// The node is not ready for this request.
     NotRunning,
+    /// The node does not know the caller as a member of its cluster.
+    Stranger,
     /// The node understood and refuses, with the reason in EMQX's words.
     Refused(String),
 }

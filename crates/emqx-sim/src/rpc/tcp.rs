@@ -63,11 +63,11 @@ async fn converse(node: &Arc<Node>, cookie: &str, mut stream: TcpStream) -> io::
     send(&mut stream, &nonce).await?;
     let shown: String = receive(&mut stream).await?;
     // Read in any case: closing a socket with unread bytes would destroy the refusal on its way.
-    let request: Request = receive(&mut stream).await?;
+    let (caller, request): (String, Request) = receive(&mut stream).await?;
     if shown != proof(cookie, &nonce) {
         return send(&mut stream, &Err::<Response, _>(CallError::WrongCookie)).await;
     }
-    let answer = node.answer(request).await;
+    let answer = node.answer(&caller, request).await;
     send(&mut stream, &Ok::<_, CallError>(answer)).await
 }
 
@@ -122,7 +122,7 @@ impl Remote {
     async fn ask(&self, stream: &mut TcpStream, request: &Request) -> io::Result<Result<Response, CallError>> {
         let nonce: String = receive(stream).await?;
         send(stream, &proof(&self.cookie, &nonce)).await?;
-        send(stream, request).await?;
+        send(stream, &(&self.name, request)).await?;
         receive(stream).await
     }
 

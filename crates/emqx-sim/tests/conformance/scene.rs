@@ -62,7 +62,7 @@ impl Scene {
 
     pub(crate) async fn play(&mut self, recording: &Recording) -> Reply {
         self.prepare(recording).await;
-        http::answer(&self.first(), &recording.call()).await
+        http::answer(&self.first(), &recording.call()).await.unwrap()
     }
 
     fn first(&self) -> Arc<emqx_sim::node::Node> {
@@ -91,8 +91,8 @@ impl Scene {
         call.path = "/api/v5/load_rebalance/global_status".to_owned();
         call.authorization = Some("Basic b3A6c2VjcmV0".to_owned());
         for _ in 0..600 {
-            let body: Value =
-                serde_json::from_slice(&http::answer(&self.first(), &call).await.body).unwrap_or_default();
+            let reply = http::answer(&self.first(), &call).await.unwrap();
+            let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
             if body["evacuations"][0]["state"] == *state {
                 return;
             }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clients;
+mod cluster;
+mod durable;
 mod evacuation;
 mod histories;
 mod nodes;

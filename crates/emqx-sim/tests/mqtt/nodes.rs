@@ -21,13 +21,15 @@ struct Link {
     me: &'static str,
     brokers: Arc<OnceLock<Weak<Brokers>>>,
     delay: fn() -> Duration,
+    durable: bool,
 }
 
 impl Nodes {
-    pub(crate) fn new(delay: fn() -> Duration) -> Self {
+    /// Durable ones hold each shard on all nodes.
+    pub(crate) fn new(delay: fn() -> Duration, durable: bool) -> Self {
         let shared = Arc::new(OnceLock::new());
         let broker = |me| {
-            let link = Link { me, brokers: shared.clone(), delay };
+            let link = Link { me, brokers: shared.clone(), delay, durable };
             (me, Broker::new(me, Arc::new(link), Limits::default()))
         };
         let brokers = Arc::new(NAMES.into_iter().map(broker).collect());
@@ -43,6 +45,10 @@ impl Nodes {
 impl Peers for Link {
     fn nodes(&self) -> Vec<String> {
         NAMES.into_iter().filter(|name| *name != self.me).map(str::to_owned).collect()
+    }
+
+    fn shards(&self) -> Option<Vec<Vec<String>>> {
+        self.durable.then(|| vec![NAMES.map(str::to_owned).to_vec(); 4])
     }
 
     fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>> {
@@ -67,7 +73,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) async fn start() -> Self {
-        let nodes = Nodes::new(|| Duration::ZERO);
+        let nodes = Nodes::new(|| Duration::ZERO, false);
         let (mut ports, mut accepting) = (BTreeMap::new(), JoinSet::new());
         for name in NAMES {
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,112 @@
+//! The MQTT listeners of a node, open while it runs.
+
+use crate::config::{Listener, TlsFiles};
+use crate::http;
+use crate::mqtt::Broker;
+use crate::node::Node;
+use crate::rpc::Phase;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// Listens while the node runs; clients are told when it stops or joins.
+pub(crate) async fn serve(node: Arc<Node>, broker: Broker) {
+    let expiry = broker.clone();
+    let expire = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            expiry.expire();
+        }
+    };
+    let listen = async {
+        loop {
+            node.reaches(Phase::Running).await;
+            let mut open = node.port_open();
+            tokio::select! {
+                () = listen(&node, &broker) => {}
+                _ = open.wait_for(|open| !*open) => {}
+            }
+            broker.shut_down();
+            // The goodbyes go out before the node is back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::join!(expire, listen);
+}
+
+async fn listen(node: &Arc<Node>, broker: &Broker) {
+    broker.open();
+    let mut tasks = JoinSet::new();
+    if node.config().durable_sessions() {
+        let broker = broker.clone();
+        tasks.spawn(async move { broker.catch_up_all().await });
+    }
+    for listener in node.config().listeners().into_iter().filter(|listener| listener.enable) {
+        match acceptor(node, &listener) {
+            Ok(Some(acceptor)) => {
+                tasks.spawn(accept(broker.clone(), listener, acceptor));
+            }
+            // WebSocket and QUIC are left out.
+            Ok(None) => {}
+            Err(error) => tracing::error!(listener = listener.id(), error, "the listener cannot start"),
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    std::future::pending::<()>().await;
+}
+
+enum Acceptor {
+    Plain,
+    Tls(TlsAcceptor),
+}
+
+fn acceptor(node: &Arc<Node>, listener: &Listener) -> Result<Option<Acceptor>, String> {
+    match listener.kind.as_str() {
+        "tcp" => Ok(Some(Acceptor::Plain)),
+        "ssl" => {
+            let option = |name: &str| listener.config.get("ssl_options")?.get(name)?.as_str().map(str::to_owned);
+            let (Some(certificate), Some(key)) = (option("certfile"), option("keyfile")) else { return Ok(None) };
+            // The shipped certificates are not in our image.
+            if certificate.starts_with("${EMQX_ETC_DIR}/certs/") {
+                return Ok(None);
+            }
+            let acceptor = http::acceptor(&node.etc, &TlsFiles { certificate, key, authority: None });
+            acceptor.map(|acceptor| Some(Acceptor::Tls(acceptor))).map_err(|error| error.to_string())
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn accept(broker: Broker, listener: Listener, acceptor: Acceptor) {
+    let socket = match TcpListener::bind(listener.bind.socket()).await {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(listener = listener.id(), %error, "failed to listen"),
+    };
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = socket.accept().await else {
+            // Out of file descriptors: a moment later there may be some.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        // Small packets, and somebody waits for each.
+        let _ = stream.set_nodelay(true);
+        let broker = broker.clone();
+        match &acceptor {
+            Acceptor::Plain => {
+                connections.spawn(async move { broker.serve(stream).await });
+            }
+            Acceptor::Tls(tls) => {
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        broker.serve(stream).await;
+                    }
+                });
+            }
+        }
+    }
+}
