@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod configuration;
+mod day_two;
 mod examples;
 mod explained;
 mod messages;

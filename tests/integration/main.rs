@@ -5,6 +5,7 @@
 
 mod hanging;
 mod healing;
+mod rolling;
 mod scaling;
 mod silence;
 mod stored_before_the_schema;

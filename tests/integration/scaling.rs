@@ -13,10 +13,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn spec(cores: i32, replicants: i32) -> Value {
     json!({
-        "image": "emqx/emqx:5.10.4",
+        "image": "emqx/emqx:6.0.0",
         "config": {"roots": {"license": {"key": "evaluation"}}},
         "coreTemplate": {"spec": {"replicas": cores}},
         "replicantTemplate": {"spec": {"replicas": replicants}},
+        "updateStrategy": {"evacuationStrategy": {"waitHealthCheck": 0, "waitTakeover": 0}},
     })
 }
 
@@ -61,16 +62,23 @@ async fn nodes_are_added_and_nobody_restarts() {
 }
 
 #[tokio::test]
-async fn fewer_nodes_are_refused_with_the_reason() {
+async fn nodes_are_taken_away_and_leave_nothing_behind() {
     let client = crate::environment().await;
     let namespace = namespace(&client, "fewer").await.unwrap();
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(3, 0))).await.unwrap();
-    ready_nodes(&client, &namespace, "3/3").await;
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(3, 2))).await.unwrap();
+    ready_nodes(&client, &namespace, "5/5").await;
     apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 0))).await.unwrap();
-    let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "ManualStepNeeded").await;
-    assert!(held.message.contains("3 cores exist, 2 are wanted"), "{}", held.message);
+    ready_nodes(&client, &namespace, "2/2").await;
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap();
-    assert_eq!(pods.items.len(), 3, "nobody was removed");
+    assert_eq!(pods.items.len(), 2, "{:?}", pods.items.iter().map(|pod| &pod.metadata.name).collect::<Vec<_>>());
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2, "its volume is gone");
+    let status = Api::<EMQX>::namespaced(client.clone(), &namespace).get("iot").await.unwrap().status.unwrap();
+    assert_eq!(status.core_nodes.len(), 2, "EMQX has forgotten it: {:?}", status.core_nodes);
+
+    // Its number is free again.
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(3, 1))).await.unwrap();
+    ready_nodes(&client, &namespace, "4/4").await;
 }
 
 #[tokio::test]

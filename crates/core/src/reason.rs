@@ -110,8 +110,8 @@ reasons! {
     DSReplicationProgressing Progress,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
-    /// The site of a core that was scaled away has to be forgotten by hand: EMQX before 6.0 has no API for it. Run the
-    /// command that the message names, in any core pod.
+    /// The site of a core that was scaled away could not be forgotten. EMQX before 6.0 has a command for it and no API; if
+    /// the operator may not run commands in pods, run the one that the message names, in any core pod.
     SiteNotForgotten Trouble,
 
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use emqx_sim::local::Files;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Secret};
 use kube::{Api, Client, ResourceExt as _};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -70,7 +70,11 @@ pub(super) async fn of(client: &Client, pod: &Pod, address: IpAddr) -> anyhow::R
         None => None,
     };
     let claims = spec.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref());
-    let volume = claims.map(|claim| claim.claim_name.clone()).next().or_else(|| pod.uid()).unwrap_or_default();
+    // A claim that was deleted and made anew is another volume.
+    let volume = match claims.map(|claim| &claim.claim_name).next() {
+        Some(name) => Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace).get(name).await?.uid(),
+        None => pod.uid(),
+    };
     Ok(Container {
         is_core: variable("EMQX_NODE__ROLE") == "core",
         cookie: variable("EMQX_NODE__COOKIE"),
@@ -79,7 +83,7 @@ pub(super) async fn of(client: &Client, pod: &Pod, address: IpAddr) -> anyhow::R
             base: files.remove("base.hocon").unwrap_or_default(),
             main: files.remove("emqx.conf").unwrap_or_default(),
         },
-        volume: format!("{namespace}/{volume}"),
+        volume: format!("{namespace}/{}", volume.unwrap_or_default()),
         namespace,
         node,
         environment,

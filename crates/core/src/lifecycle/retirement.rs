@@ -46,36 +46,21 @@ pub(super) fn may_grow(set: &NodeSet) -> bool {
 fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
     let pod = format!("{}-{ordinal}", set.name);
     let node = fleet.desired.names.core_node(&pod);
-    let awaited = match next(part, fleet, set, ordinal, &pod, &node) {
-        Some(awaited) => awaited,
+    match next(part, fleet, set, ordinal, &pod, &node) {
+        Some(awaited) => part.hold(Reason::RetiringCore, pod, awaited, Wake::Poll(2)),
         None => {
             let free = (ordinal > set.wanted).then(|| ordinal.to_string());
             part.actions.push(marks::annotate_set(set, CORE_WATERMARK, free, Stage::Marks));
-            return;
         }
-    };
-    let reason = if awaited.by_hand { Reason::SiteNotForgotten } else { Reason::RetiringCore };
-    part.hold(reason, pod, awaited.text, Wake::Poll(2));
+    }
 }
 
-struct Awaited {
-    text: String,
-    by_hand: bool,
-}
-
-fn awaited(text: impl Into<String>) -> Option<Awaited> {
-    Some(Awaited { text: text.into(), by_hand: false })
+fn awaited(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// The next step, and what is awaited; nothing when all traces are gone.
-fn next(
-    part: &mut Part,
-    fleet: &Fleet<'_>,
-    set: &NodeSet,
-    ordinal: i32,
-    pod: &str,
-    node: &NodeName,
-) -> Option<Awaited> {
+fn next(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32, pod: &str, node: &NodeName) -> Option<String> {
     if fleet.world.cores.nodes.iter().any(|node| node.pod == pod) {
         return awaited("its pod is ending");
     }
@@ -103,7 +88,7 @@ fn next(
     awaited("its volume is being deleted")
 }
 
-fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<Awaited> {
+fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<String> {
     let storage = match &broker.storage {
         Reading::Fresh(storage) => storage,
         Reading::Off => return None,
@@ -112,19 +97,8 @@ fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<Awaited> {
     let site = storage.site_of(node)?;
     let shards = storage.shards_on(site);
     if shards > 0 {
-        return awaited(format!("its site {site} still holds {shards} shards"));
+        return Some(format!("its site {site} still holds {shards} shards"));
     }
-    if forgets(broker) {
-        part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned() }));
-        return awaited(format!("its site {site} is being forgotten"));
-    }
-    let text = format!("its site {site} has to be forgotten by hand: emqx ctl ds forget {site}");
-    Some(Awaited { text, by_hand: true })
-}
-
-/// Since 6.0 there is an API for it.
-fn forgets(broker: &Broker) -> bool {
-    let majors =
-        broker.nodes.values().filter_map(|node| node.version.as_deref()?.split('.').next()?.parse::<u32>().ok());
-    majors.min().is_some_and(|major| major >= 6)
+    part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned() }));
+    Some(format!("its site {site} is being forgotten"))
 }

@@ -1,5 +1,6 @@
 //! Requests to EMQX that change something.
 
+use super::command;
 use super::outcome::FailureKind;
 use crate::context::Context;
 use crate::index::Key;
@@ -7,7 +8,7 @@ use crate::observe;
 use emqx_client::api::{
     ForceLeave, ForgetSite, PutConfigs, PutReplicas, Request, StartEvacuation, StopEvacuation, UpdateMode,
 };
-use emqx_client::{Credentials, Endpoint};
+use emqx_client::{Credentials, Endpoint, Missing};
 use emqx_operator_core::action::{Call, EvacuationOptions};
 use emqx_operator_core::desired::{Desired, NodeName};
 use emqx_operator_core::reason::Reason;
@@ -29,7 +30,8 @@ pub(super) async fn call(
     let Some(secret) = &world.operator_secret else {
         return Err(FailureKind::Stale("the operator's API key does not exist yet".to_owned()));
     };
-    let candidates = api_candidates(desired, &ctx.objects.view(key)).iter().map(observe::endpoint).collect();
+    let cores = api_candidates(desired, &ctx.objects.view(key));
+    let candidates = cores.iter().map(observe::endpoint).collect();
     let asker = Asker { ctx, candidates, credentials: observe::credentials(secret) };
     match call {
         Call::PutConfig { text, .. } => {
@@ -42,7 +44,17 @@ pub(super) async fn call(
             let request = PutReplicas { storage: database.clone(), sites: sites.clone() };
             asker.ask(&request, NODE_DEADLINE, None).await
         }
-        Call::ForgetSite { site } => asker.ask(&ForgetSite { site: site.clone() }, NODE_DEADLINE, None).await,
+        Call::ForgetSite { site } => {
+            let request = ForgetSite { site: site.clone() };
+            let answer = ctx.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
+            match (answer, cores.first()) {
+                (Ok(_), _) => Ok(()),
+                (Err(failed), Some(core)) if failed.missing() == Some(Missing::Path) => {
+                    command::forget_site(ctx, key, &core.pod, site).await
+                }
+                (Err(failed), _) => Err(FailureKind::Failed(failed.to_string())),
+            }
+        }
         Call::ForceLeave { node } => asker.ask(&ForceLeave { node: node.0.clone() }, NODE_DEADLINE, None).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops later stages.
 
 mod broker;
+mod command;
 mod kubernetes;
 mod outcome;
 

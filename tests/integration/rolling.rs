@@ -1,0 +1,133 @@
+//! A changed template reaches every node, one after the other, and nothing else does.
+
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::{emqx, wait};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn spec(cores: i32, replicants: i32) -> Value {
+    json!({
+        "image": "emqx/emqx:5.10.4",
+        "config": {"roots": {"license": {"key": "evaluation"}}},
+        "coreTemplate": {"spec": {"replicas": cores}},
+        "replicantTemplate": {"spec": {"replicas": replicants}},
+        "updateStrategy": {"evacuationStrategy": {"waitHealthCheck": 0, "waitTakeover": 0}},
+    })
+}
+
+async fn cluster(prefix: &str, cores: i32, replicants: i32) -> (Client, String) {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, prefix).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(cores, replicants))).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    (client, namespace)
+}
+
+/// Uid and image of every pod.
+async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, String)> {
+    let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap();
+    let seen = list.items.into_iter().map(|pod| {
+        let image = pod.spec.as_ref().and_then(|spec| spec.containers[0].image.clone()).unwrap_or_default();
+        (pod.name_any(), (pod.uid().unwrap_or_default(), image))
+    });
+    seen.collect()
+}
+
+/// Waits until the status speaks of this generation and says Ready.
+async fn rolled(client: &Client, namespace: &str) {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    wait::until("the rollout to end", LIMIT, || async {
+        let object = api.get("iot").await.map_err(|error| error.to_string())?;
+        let status = object.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        let seen = status.observed_generation == object.metadata.generation;
+        match ready {
+            Some(ready) if ready.status == "True" && seen => Ok(()),
+            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
+        }
+    })
+    .await;
+}
+
+async fn patch(client: &Client, namespace: &str, patch: Value) {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    api.patch("iot", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_change_replaces_every_node_in_place() {
+    let (client, namespace) = cluster("rolling", 3, 2).await;
+    let before = pods(&client, &namespace).await;
+    patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
+    rolled(&client, &namespace).await;
+    let after = pods(&client, &namespace).await;
+    assert_eq!(after.len(), 5, "{after:?}");
+    assert!(after.values().all(|(_, image)| image == "emqx/emqx:5.10.5"), "{after:?}");
+    for core in ["iot-core-0", "iot-core-1", "iot-core-2"] {
+        assert_ne!(before[core].0, after[core].0, "{core} is a new pod of the same name");
+    }
+    let status = Api::<EMQX>::namespaced(client.clone(), &namespace).get("iot").await.unwrap().status.unwrap();
+    assert_eq!(status.version.as_deref(), Some("5.10.5"));
+    assert!(status.node_evacuations.is_empty(), "every node is open: {:?}", status.node_evacuations);
+    assert_eq!(restarts(&client, &namespace).await, 3, "one event for each core");
+}
+
+/// How often a core was restarted, by the events.
+async fn restarts(client: &Client, namespace: &str) -> i32 {
+    let events = Api::<Event>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap();
+    let about = events.items.iter().filter(|event| {
+        event.reason.as_deref() == Some("RollingUpdate")
+            && event.message.as_deref().is_some_and(|text| text.starts_with("restart iot-core-"))
+    });
+    about.map(|event| event.count.or(event.series.as_ref().and_then(|series| series.count)).unwrap_or(1)).sum()
+}
+
+#[tokio::test]
+async fn a_change_that_kubernetes_does_not_see_rolls_too() {
+    let (client, namespace) = cluster("dns", 2, 0).await;
+    let before = pods(&client, &namespace).await;
+    let change =
+        json!({"spec": {"coreTemplate": {"spec": {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}}}});
+    patch(&client, &namespace, change).await;
+    rolled(&client, &namespace).await;
+    let after = pods(&client, &namespace).await;
+    assert!(before.iter().all(|(name, (uid, _))| after[name].0 != *uid), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_restart_on_request_replaces_every_node_once() {
+    let (client, namespace) = cluster("restart", 2, 1).await;
+    let before = pods(&client, &namespace).await;
+    let wish = json!({"metadata": {"annotations": {"apps.emqx.io/restart-requested-at": "2026-01-01T00:00:00Z"}}});
+    patch(&client, &namespace, wish).await;
+    // An annotation does not change the generation.
+    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| c.status != "True").await;
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    let after = pods(&client, &namespace).await;
+    assert_eq!(after.len(), 3);
+    let kept = before.values().filter(|(uid, _)| after.values().any(|(other, _)| other == uid)).count();
+    assert_eq!(kept, 0, "every pod is a new one");
+}
+
+/// What is about Services, status or the operator's pace concerns no pod.
+#[tokio::test]
+async fn a_change_that_concerns_no_pod_restarts_nobody() {
+    let (client, namespace) = cluster("calm-change", 2, 1).await;
+    let before = pods(&client, &namespace).await;
+    let change = json!({"spec": {
+        "listenersServiceTemplate": {"spec": {"type": "NodePort"}},
+        "updateStrategy": {"evacuationStrategy": {"connEvictRate": 10}, "replicants": {"maxSurge": 1}},
+        "revisionHistoryLimit": 1,
+    }});
+    patch(&client, &namespace, change).await;
+    rolled(&client, &namespace).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(pods(&client, &namespace).await, before);
+}
