@@ -197,6 +197,7 @@ fn somebody_evacuates(sim: &mut Sim) {
         None => {
             member.evacuation = Some(Evacuation { phase: Phase::Waiting, foreign: true, targets: Vec::new() });
             sim.persist_evacuation(&node, Some(true));
+            sim.broken_since_observation += 1;
             sim.note(|| format!("somebody empties {node}"));
         }
         Some(evacuation) if evacuation.foreign => {

@@ -126,7 +126,7 @@ impl Sim {
         }
         let mut body = live.body.clone();
         if let Some(Some(pod)) = annotations.get("apps.emqx.io/evacuating") {
-            self.adopt_evacuation(pod);
+            pods_of(pod).for_each(|pod| self.adopt_evacuation(pod));
         }
         for (key, value) in annotations {
             match value {
@@ -240,6 +240,10 @@ impl Sim {
             How::Shrink { set, from, to } => self.scale(set, *from, *to),
         }
     }
+}
+
+fn pods_of(mark: &str) -> impl Iterator<Item = &str> {
+    mark.split(',')
 }
 
 fn version(live: &Live) -> Version {

@@ -5,7 +5,7 @@ use crate::kubernetes::{State, replicas};
 use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Node, NodeSet, Pool, Reading,
+    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Live, Node, NodeSet, Pool, Reading,
     ReplicaState, Sensitive, Shard, Site, Storage, Told, Why, World,
 };
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             name: id.name.clone(),
             uid: live.uid.clone(),
             resource_version: live.resource_version.clone(),
-            marked: annotations["apps.emqx.io/evacuating"].as_str().map(str::to_owned),
+            marked: marked(live),
             watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
                 .as_str()
                 .and_then(|text| text.parse().ok()),
@@ -71,9 +71,15 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
         .map(|pod| node(sim, pod, broker))
         .collect();
     for node in &mut nodes {
-        node.marked |= sets.iter().any(|set| set.marked.as_deref() == Some(&node.pod));
+        node.marked |= sets.iter().any(|set| set.marked.contains(&node.pod));
     }
     Pool { sets, nodes }
+}
+
+/// The cores that a set remembers to be emptied by the operator.
+pub(crate) fn marked(live: &Live) -> Vec<String> {
+    let pods = live.body["metadata"]["annotations"]["apps.emqx.io/evacuating"].as_str();
+    pods.map(|pods| pods.split(',').map(str::to_owned).collect()).unwrap_or_default()
 }
 
 fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
@@ -109,10 +115,7 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
 
 fn broker(sim: &Sim) -> Reading<Broker> {
     let asked = sim.kubernetes.pods.iter().any(|(name, pod)| {
-        let marked =
-            sim.kubernetes.objects.iter().any(|(_, live)| {
-                live.body["metadata"]["annotations"]["apps.emqx.io/evacuating"].as_str() == Some(name)
-            });
+        let marked = sim.kubernetes.objects.values().any(|live| marked(live).contains(name));
         pod.role == Role::Core && pod.state == State::Running && !pod.terminating && (pod.ready || marked)
     });
     if !asked {

@@ -17,7 +17,11 @@ pub(super) fn begin(world: &World, node: &Node) -> Option<Action> {
         return None;
     }
     match node.role {
-        Role::Core => set_of(world, node).map(|set| on_set(set, Some(node.pod.clone()), Stage::Intent)),
+        Role::Core => set_of(world, node).map(|set| {
+            let mut pods = set.marked.clone();
+            pods.push(node.pod.clone());
+            on_set(set, &pods, Stage::Intent)
+        }),
         Role::Replicant => {
             let cost = node.deletion_cost.min(EMPTYING).to_string();
             let marks = [(annotation::EVACUATING, Some("true".to_owned())), (annotation::DELETION_COST, Some(cost))];
@@ -35,24 +39,25 @@ pub(super) fn choose(node: &Node, rival: &Node) -> Action {
 /// To be written when the node is open again.
 pub(super) fn end(world: &World, node: &Node) -> Option<Action> {
     match node.role {
-        Role::Core => set_of(world, node).map(|set| on_set(set, None, Stage::Marks)),
+        Role::Core => set_of(world, node).map(|set| drop_from(set, &[node.pod.as_str()])),
         Role::Replicant => {
             Some(on_pod(node, [(annotation::EVACUATING, None), (annotation::DELETION_COST, None)].into()))
         }
     }
 }
 
-/// The core is gone for good, so nothing is to be opened.
-pub(super) fn drop_from(set: &NodeSet) -> Action {
-    on_set(set, None, Stage::Marks)
+/// These cores are open again, or gone for good.
+pub(super) fn drop_from(set: &NodeSet, gone: &[&str]) -> Action {
+    let stay: Vec<_> = set.marked.iter().filter(|pod| !gone.contains(&pod.as_str())).cloned().collect();
+    on_set(set, &stay, Stage::Marks)
 }
 
 fn set_of<'a>(world: &'a World, node: &Node) -> Option<&'a NodeSet> {
     world.cores.sets.iter().find(|set| set.name == node.set)
 }
 
-fn on_set(set: &NodeSet, pod: Option<String>, stage: Stage) -> Action {
-    annotate_set(set, annotation::EVACUATING, pod, stage)
+fn on_set(set: &NodeSet, pods: &[String], stage: Stage) -> Action {
+    annotate_set(set, annotation::EVACUATING, (!pods.is_empty()).then(|| pods.join(",")), stage)
 }
 
 /// One annotation of a core set.

@@ -25,10 +25,14 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         }
     }
     for set in &fleet.world.cores.sets {
-        let ordinal = set.marked.as_ref().and_then(|pod| pod.rsplit_once('-')?.1.parse::<i32>().ok());
-        let exists = fleet.world.cores.nodes.iter().any(|node| set.marked.as_deref() == Some(&node.pod));
-        if !exists && ordinal.is_some_and(|ordinal| ordinal >= set.wanted) {
-            part.actions.push(marks::drop_from(set));
+        let gone = |pod: &&str| {
+            let number = pod.rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
+            let exists = fleet.world.cores.nodes.iter().any(|node| node.pod == *pod);
+            !exists && number.is_none_or(|number| number >= set.wanted)
+        };
+        let gone: Vec<_> = set.marked.iter().map(String::as_str).filter(gone).collect();
+        if !gone.is_empty() {
+            part.actions.push(marks::drop_from(set, &gone));
         }
     }
     part

@@ -88,7 +88,7 @@ fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) ->
         .collect();
     nodes.sort_by(|a, b| ordinal(&a.pod).cmp(&ordinal(&b.pod)).then_with(|| a.pod.cmp(&b.pod)));
     for node in nodes.iter_mut().filter(|_| role == Role::Core) {
-        node.marked = sets.iter().any(|set| set.marked.as_deref() == Some(&node.pod));
+        node.marked = sets.iter().any(|set| set.marked.contains(&node.pod));
     }
     Pool { sets, nodes }
 }
@@ -133,7 +133,9 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
     NodeSet {
         name: name(metadata).to_owned(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
-        marked: annotation_of(metadata, annotation::EVACUATING),
+        marked: annotation_of(metadata, annotation::EVACUATING)
+            .map(|pods| pods.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
         watermark: annotation_of(metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse().ok()),
         revision: template.and_then(revision),
         wanted,

@@ -18,8 +18,8 @@ pub struct NodeSet {
     pub name: String,
     pub uid: String,
     pub resource_version: String,
-    /// The core that the operator has begun to empty, as the set remembers it.
-    pub marked: Option<String>,
+    /// The cores that the operator has begun to empty, as the set remembers them.
+    pub marked: Vec<String>,
     /// Numbers from `wanted` up to this one have been in use and are not free yet.
     pub watermark: Option<i32>,
     /// The template revision that new pods of the set are made from.
