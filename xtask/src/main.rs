@@ -8,6 +8,7 @@ mod mqtt;
 mod paths;
 mod progress;
 mod shell;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -35,7 +36,13 @@ enum Command {
     Cluster(cluster::Command),
     /// Builds the container images, without a Docker engine.
     Image(image::Arguments),
-    /// Writes generated files anew: the CRDs.
+    /// Runs the tests with real pods, all or those whose name contains a word.
+    E2e { filter: Option<String> },
+    /// Runs random histories of a simulated cluster against the operator's decisions.
+    Simulate(simulate::Simulate),
+    /// Plants bugs in the operator's decisions and sees that the simulation catches each.
+    Mutants(simulate::Mutants),
+    /// Writes generated files anew: the CRDs and the page of reasons.
     Generate,
     /// Sends one MQTT message through a broker; run by the demo inside the cluster's network.
     #[command(hide = true)]
@@ -50,6 +57,9 @@ fn main() {
         Command::Test(arguments) => test::run(&arguments),
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
+        Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Mutants(arguments) => simulate::mutants(&arguments),
         Command::Generate => generate::run(),
         Command::MqttRoundTrip(arguments) => mqtt::run(&arguments),
         Command::Tidy => tidy::run(),

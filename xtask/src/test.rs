@@ -3,7 +3,7 @@
 
 use crate::cluster::{self, Profile, State};
 use crate::image::{self, Which};
-use crate::{paths, progress, shell, tidy};
+use crate::{paths, progress, shell, simulate, tidy};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use std::io::{BufRead as _, BufReader};
@@ -21,6 +21,13 @@ pub(crate) struct Arguments {
     filter: Option<String>,
 }
 
+impl Arguments {
+    /// Only the tests with real pods.
+    pub(crate) fn end_to_end(filter: Option<String>) -> Self {
+        Self { only: vec![Step::E2e], filter }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Step {
     /// Formatting.
@@ -31,17 +38,23 @@ enum Step {
     Tidy,
     /// Unit, property, golden and conformance tests.
     Unit,
+    /// 20,000 random histories of a simulated cluster.
+    Simulation,
+    /// Planted bugs that the simulation must catch. Takes some minutes.
+    Mutants,
     /// Tests on a real API server with fake pods.
     Integration,
     /// Tests with real pods.
     E2e,
 }
 
-const STEPS: [(Step, &str); 6] = [
+const STEPS: [(Step, &str); 8] = [
     (Step::Format, "format"),
     (Step::Lint, "lint"),
     (Step::Tidy, "tidy"),
     (Step::Unit, "unit, property, golden and conformance tests"),
+    (Step::Simulation, "simulation"),
+    (Step::Mutants, "planted bugs"),
     (Step::Integration, "integration tests"),
     (Step::E2e, "end-to-end tests"),
 ];
@@ -101,6 +114,8 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
             library.args(["test", "--quiet", "--package", "emqx-operator-tests", "--lib", "--locked"]);
             rest.and(counted(library.args(filter), totals))
         }
+        Step::Simulation => simulate::simulate(&simulate::Simulate::default()),
+        Step::Mutants => simulate::mutants(&simulate::Mutants::default()),
         Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
         Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),
     }

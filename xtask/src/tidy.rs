@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Crate, and the crates of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("emqx-operator-api", &[]),
     ("emqx-operator-core", &["emqx-operator-api"]),
+    ("emqx-operator-testkit", &["emqx-operator-api", "emqx-operator-core"]),
     ("emqx-client", &[]),
     ("emqx-operator-runtime", &["emqx-operator-api", "emqx-operator-core", "emqx-client"]),
     ("emqx-operator", &["emqx-operator-api", "emqx-operator-runtime"]),

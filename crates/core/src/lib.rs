@@ -20,6 +20,7 @@ pub mod build;
 pub mod desired;
 pub mod lifecycle;
 mod plan;
+pub mod planted;
 pub mod reason;
 pub mod status;
 pub mod world;

@@ -3,6 +3,7 @@
 use crate::action::{Action, Call, Stage};
 use crate::desired::Desired;
 use crate::lifecycle::{self, Hold, Wake};
+use crate::planted::{Bug, planted};
 use crate::status::{self, Report};
 use crate::world::{Kind, World};
 use serde::Serialize;
@@ -50,7 +51,7 @@ fn prepare_or_remove(actions: &mut Vec<Action>) {
         }
         Action::Create(_) | Action::Delete { .. } | Action::Remove(_) => false,
     });
-    if prepares {
+    if prepares && !planted(Bug::PrepareAndRemove) {
         actions.retain(|action| !matches!(action, Action::Remove(_)));
     }
 }

@@ -110,6 +110,9 @@ reasons! {
     DSReplicationProgressing Progress,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
+    /// `updateStrategy.type: BlueGreen` is accepted and not available yet: nodes are replaced one after the other, as
+    /// with `RollingUpdate`.
+    StrategyUnavailable Trouble,
     /// The site of a core that was scaled away could not be forgotten. EMQX before 6.0 has a command for it and no API; if
     /// the operator may not run commands in pods, run the one that the message names, in any core pod.
     SiteNotForgotten Trouble,

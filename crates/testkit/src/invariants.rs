@@ -68,7 +68,11 @@ impl Sim {
         }
         let upstream = cores().any(|(_, pod)| pod.tag == tag && pod.state == State::Running && !pod.terminating);
         let followers = self.kubernetes.pods.values().filter(|pod| {
-            pod.role == Role::Replicant && pod.tag == tag && pod.state == State::Running && !pod.terminating
+            pod.role == Role::Replicant
+                && pod.was_ready
+                && pod.tag == tag
+                && pod.state == State::Running
+                && !pod.terminating
         });
         let followers = followers.count();
         if !upstream && followers > 0 && broken == 0 && self.spec.replicants > 0 {
@@ -152,6 +156,9 @@ impl Sim {
         if plan.holds.iter().any(|hold| hold.reason.weight() == Weight::Progress) {
             let holds: Vec<_> = plan.holds.iter().map(|hold| format!("{} {}", hold.subject, hold.detail)).collect();
             return Some(format!("holds without cause: {}", holds.join("; ")));
+        }
+        if let Some((name, _)) = self.kubernetes.claims.iter().find(|(_, claim)| claim.ordinal >= self.spec.cores) {
+            return Some(format!("{name} is left of a core that was scaled away"));
         }
         let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());
         if let Some((node, _)) = closed {

@@ -1,5 +1,8 @@
 //! Runs histories on all processors and tells of those that fail.
 
+#[cfg(feature = "planted-bugs")]
+mod mutants;
+
 use clap::Parser;
 use emqx_operator_testkit::{Failure, Tally, run};
 use std::sync::Mutex;
@@ -21,10 +24,26 @@ struct Arguments {
     /// How many failures to tell of before giving up.
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Plants one bug after the other and sees after how many histories it is caught; writes the page about them.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "FILE")]
+    mutants: Option<std::path::PathBuf>,
+    /// Plants this bug.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, hide = true)]
+    bug: Option<String>,
 }
 
 fn main() {
     let arguments = Arguments::parse();
+    #[cfg(feature = "planted-bugs")]
+    if let Some(page) = &arguments.mutants {
+        std::process::exit(mutants::run(page, arguments.histories));
+    }
+    #[cfg(feature = "planted-bugs")]
+    if let Some(name) = &arguments.bug {
+        mutants::plant(name);
+    }
     let started = Instant::now();
     let next = AtomicU64::new(0);
     let failures: Mutex<Vec<Failure>> = Mutex::default();

@@ -9,6 +9,7 @@ use super::candidate::{Candidate, How};
 use super::checks::{BROKER, LOCAL, settled};
 use super::fleet::Fleet;
 use crate::action::{Action, Version};
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, Node, Reading, Why};
 use serde::Serialize;
@@ -100,6 +101,7 @@ pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
     }
     let broker = match &case.fleet.world.broker {
         Reading::Fresh(broker) => broker,
+        Reading::Off | Reading::Unavailable(_) if planted(Bug::BlindRemoval) => return Decision::Granted(permit(case)),
         Reading::Off | Reading::Unavailable(_) => return Decision::Refused(blind(case)),
     };
     for check in BROKER {

@@ -7,6 +7,7 @@ use super::fleet::Fleet;
 use super::{Part, Wake, retirement};
 use crate::desired::Role;
 use crate::reason::Reason;
+use emqx_operator_api::hub::UpdateStrategyType;
 use serde_json::Value;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
@@ -18,6 +19,11 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let replicas = if free { desired.cores.replicas } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
     part.troubles(&world.cores.sets, &world.cores.nodes);
+    let outdated = fleet.outdated(Role::Core).count() + fleet.outdated(Role::Replicant).count();
+    if outdated > 0 && desired.update_strategy.strategy == UpdateStrategyType::BlueGreen {
+        let text = "BlueGreen is not available yet; nodes are replaced one after the other";
+        part.hold(Reason::StrategyUnavailable, "spec.updateStrategy.type", text, Wake::Watch);
+    }
     for core in fleet.outdated(Role::Core) {
         let followers = fleet.followers(core);
         if followers > 0 {

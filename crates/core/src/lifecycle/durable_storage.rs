@@ -5,6 +5,7 @@ use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Call};
 use crate::desired::Role;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Node, Shard, Storage};
 use std::collections::BTreeSet;
@@ -38,14 +39,15 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 /// The sites of the cores that stay, if all of them serve: a core that is just restarting keeps its shards.
 fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str>> {
     let wanted = fleet.wanted(Role::Core);
-    let stays = |node: &&Node| node.ordinal() < Some(wanted);
+    let stays = |node: &&Node| node.ordinal() < Some(wanted) || planted(Bug::PlaceOnLeaving);
     let staying: Vec<_> = fleet.present(Role::Core).filter(stays).collect();
-    if i32::try_from(staying.len()) != Ok(wanted) {
+    let hasty = planted(Bug::PlaceWithoutWaiting) || planted(Bug::PlaceOnLeaving);
+    if !hasty && i32::try_from(staying.len()) != Ok(wanted) {
         return None;
     }
     let site = |node: &Node| {
         let site = storage.site_of(node.name.as_ref()?)?;
-        (node.is_member() && storage.sites.get(site)?.up).then_some(site)
+        (planted(Bug::PlaceWithoutWaiting) || node.is_member() && storage.sites.get(site)?.up).then_some(site)
     };
     staying.into_iter().map(site).collect()
 }

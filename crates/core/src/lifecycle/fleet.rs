@@ -2,6 +2,7 @@
 
 use crate::build::{CoreSet, ReplicantSet, core_set, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
+use crate::planted::{Bug, planted};
 use crate::world::{Node, World};
 
 /// The wanted sets beside the nodes that there are.
@@ -54,7 +55,7 @@ impl<'a> Fleet<'a> {
     /// Old replicants that would hang without this core: they run its version, and no other core does.
     pub(super) fn followers(&self, core: &Node) -> usize {
         let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
-        if core.never_ready || self.present(Role::Core).any(|other| same(&other)) {
+        if core.never_ready || planted(Bug::DropLastCore) || self.present(Role::Core).any(|other| same(&other)) {
             return 0;
         }
         self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()

@@ -5,6 +5,7 @@ use super::admission::{Case, Decision, examine};
 use super::fleet::Fleet;
 use super::rolling;
 use crate::action::Action;
+use crate::planted::{Bug, planted};
 
 /// More holds of one kind tell nothing new.
 const SHOWN: usize = 3;
@@ -17,7 +18,9 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         match examine(&Case { fleet, candidate, going: &going }) {
             Decision::Granted(permit) => {
                 part.actions.push(Action::Remove(permit));
-                break;
+                if !planted(Bug::TwoRemovals) {
+                    break;
+                }
             }
             Decision::Prepare(actions, hold) => {
                 part.actions.extend(actions);

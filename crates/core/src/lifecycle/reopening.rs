@@ -4,18 +4,22 @@
 use super::fleet::Fleet;
 use super::{Part, Wake, marks, rolling};
 use crate::action::{Action, Call};
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Node, Reading};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
+    if planted(Bug::NeverReopen) {
+        return part;
+    }
     let candidates = rolling::candidates(fleet);
     let stays = |node: &&Node| {
         !node.terminating && !candidates.iter().any(|one| one.node.is_some_and(|other| other.pod == node.pod))
     };
     for node in fleet.world.nodes().filter(stays) {
         match &node.evacuation {
-            Some(_) if node.marked => open(&mut part, node),
+            Some(_) if node.marked || planted(Bug::StopForeign) => open(&mut part, node),
             Some(_) => {
                 let text = "is being emptied or is closed, and not by the operator";
                 part.hold(Reason::ForeignEvacuation, node.pod.clone(), text, Wake::Poll(10));
@@ -49,7 +53,7 @@ fn open(part: &mut Part, node: &Node) {
 fn forget(part: &mut Part, fleet: &Fleet<'_>, node: &Node) {
     let told =
         fleet.world.broker.fresh().is_some_and(|broker| matches!(broker.evacuations, Reading::Fresh(_) | Reading::Off));
-    if told && node.ready && node.is_member() {
+    if told && ((node.ready && node.is_member()) || planted(Bug::ForgetMarkEarly)) {
         part.actions.extend(marks::end(fleet.world, node));
     } else {
         part.hold(Reason::Starting, node.pod.clone(), "has restarted and is about to serve again", Wake::Poll(1));

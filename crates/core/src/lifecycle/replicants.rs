@@ -5,6 +5,7 @@ use super::checks::max_surge;
 use super::fleet::Fleet;
 use crate::action::Action;
 use crate::desired::Role;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::Kind;
 
@@ -16,6 +17,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         let old: i32 =
             world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
         let wanted = fleet.wanted(Role::Replicant);
+        let wanted = if planted(Bug::OneTooMany) { wanted + 1 } else { wanted };
         let room = wanted.min(wanted + max_surge(fleet.desired) - old).max(0);
         // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
         if old == 0 || fleet.cores_lead() || world.live(Kind::ReplicaSet, &set.manifest.id.name).is_some() {

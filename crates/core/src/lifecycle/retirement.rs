@@ -6,6 +6,7 @@ use super::fleet::Fleet;
 use super::{Part, Wake, marks};
 use crate::action::{Action, Call, Stage, Version};
 use crate::desired::NodeName;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, Kind, NodeSet, ObjectId, Reading};
 use emqx_operator_api::annotation::CORE_WATERMARK;
@@ -28,6 +29,9 @@ fn retired(set: &NodeSet) -> Option<i32> {
 
 /// Numbers are written down before the first of them is taken away.
 fn watch(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
+    if planted(Bug::NoWatermark) {
+        return;
+    }
     if set.wanted > fleet.desired.cores.replicas && set.watermark.is_none_or(|mark| mark < set.wanted) {
         part.actions.push(marks::annotate_set(set, CORE_WATERMARK, Some(set.wanted.to_string()), Stage::Intent));
     }
@@ -35,12 +39,12 @@ fn watch(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
 
 /// Whether a number may be taken away: it has been written down.
 pub(super) fn is_watched(set: &NodeSet) -> bool {
-    set.watermark.is_some_and(|mark| mark >= set.wanted)
+    set.watermark.is_some_and(|mark| mark >= set.wanted) || planted(Bug::NoWatermark)
 }
 
 /// Whether the set may grow: nothing of what was there before is left.
 pub(super) fn may_grow(set: &NodeSet) -> bool {
-    retired(set).is_none()
+    retired(set).is_none() || planted(Bug::ReuseNumberEarly)
 }
 
 fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
@@ -74,7 +78,7 @@ fn next(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32, pod: &s
         part.actions.push(Action::Call(Call::ForceLeave { node: node.clone() }));
         return awaited("it is being taken out of the EMQX cluster");
     }
-    if let Some(awaited) = site(part, broker, node) {
+    if let Some(awaited) = site(part, broker, node).filter(|_| !planted(Bug::VolumeBeforeSite)) {
         return Some(awaited);
     }
     let claim = fleet.world.claims.iter().find(|claim| claim.set == set.name && claim.ordinal == ordinal)?;

@@ -4,6 +4,7 @@
 use super::candidate::{Candidate, How};
 use super::fleet::Fleet;
 use crate::desired::Role;
+use crate::planted::{Bug, planted};
 use crate::world::{Kind, Node, NodeSet, ObjectId};
 
 /// Who should go, the next one first.
@@ -20,7 +21,8 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let wanted = fleet.wanted(Role::Core);
     for set in &fleet.world.cores.sets {
         if set.wanted > wanted {
-            let node = fleet.world.cores.nodes.iter().find(|node| node.ordinal() == Some(set.wanted - 1));
+            let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted - 1 };
+            let node = fleet.world.cores.nodes.iter().find(|node| node.ordinal() == Some(number));
             all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
         }
     }

@@ -6,10 +6,14 @@
 use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::marks;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, Node};
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, _: &Broker) -> Verdict {
+    if planted(Bug::SkipChosen) {
+        return Verdict::Pass;
+    }
     let Some(me) = case.candidate.node.filter(|node| node.role == Role::Replicant) else { return Verdict::Pass };
     let others = case.fleet.present(Role::Replicant).filter(|other| other.set == me.set && other.pod != me.pod);
     let Some(rival) =

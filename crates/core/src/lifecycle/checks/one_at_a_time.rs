@@ -5,22 +5,27 @@
 use super::survivors::max_unavailable;
 use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::Node;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
+    if planted(Bug::SkipOneAtATime) {
+        return Verdict::Pass;
+    }
     let (fleet, world) = (case.fleet, case.fleet.world);
     let me = case.name();
-    // One that is down and is to go anyway is on its way nowhere.
+    let begun = case.candidate.node.is_some_and(|node| node.marked);
+    // One that is down and is to go anyway is on its way nowhere; and of two that have begun, each would wait for the
+    // other.
     let stuck = |node: &Node| node.is_down() && node.ordinal() >= Some(fleet.wanted(Role::Core));
-    let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !stuck(node)));
+    let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);
     let marked = world.cores.sets.iter().flat_map(|set| &set.marked).map(String::as_str);
     let restarting = marked.into_iter().find(|pod| *pod != me && !exists(pod));
     let together = usize::try_from(max_unavailable(fleet.desired)).unwrap_or(0).max(1);
     let leaving = world.replicants.nodes.iter().filter(|node| node.pod != me && node.marked);
-    let begun = case.candidate.node.is_some_and(|node| node.marked);
     if case.candidate.role == Role::Replicant && !begun && leaving.clone().count() >= together {
         let pods: Vec<_> = leaving.map(|node| node.pod.as_str()).collect();
         return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, format!("waits for {}", pods.join(", "))));

@@ -8,6 +8,7 @@ use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
 use crate::lifecycle::{listeners_role, marks};
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, Why};
 use emqx_operator_api::hub::EvacuationType;
@@ -15,13 +16,16 @@ use jiff::SignedDuration;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
     let Some(node) = case.candidate.node else { return Verdict::Pass };
+    if planted(Bug::SkipSessions) {
+        return Verdict::Pass;
+    }
     if case.fleet.desired.update_strategy.evacuation_strategy.strategy == EvacuationType::Disabled {
         return Verdict::Pass;
     }
     let member = match &node.broker {
         Some(member) if member.running => member,
         // A node that Kubernetes finds healthy and the cluster does not see is cut off, not gone: it has clients.
-        _ if node.ready => {
+        _ if node.ready && !planted(Bug::MissingIsGone) => {
             let text = "is ready, but the EMQX cluster does not list it as running";
             return Verdict::Hold(case.hold(Reason::NodeUnknown, text));
         }
@@ -29,11 +33,13 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
         _ if unready_for_long(case, node) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
+        None if planted(Bug::MissingIsGone) => return Verdict::Pass,
         None => return Verdict::Hold(case.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
         Some(_) => return Verdict::Pass,
     };
     match &broker.evacuations {
         Reading::Off => Verdict::Pass,
+        Reading::Unavailable(_) if planted(Bug::UnknownIsOff) => Verdict::Pass,
         Reading::Unavailable(why) => Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
         Reading::Fresh(_) => evacuated(case, node, member),
     }
@@ -46,7 +52,11 @@ fn unready_for_long(case: &Case<'_, '_>, node: &Node) -> bool {
 }
 
 fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
+    if planted(Bug::EmptyIsEnough) && member.sessions == Some(0) {
+        return Verdict::Pass;
+    }
     match &node.evacuation {
+        Some(_) if planted(Bug::UnderWayIsEmpty) => Verdict::Pass,
         Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
         Some(evacuation) if node.marked && leads_nowhere(case, node, evacuation) => {
             let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
@@ -68,6 +78,9 @@ fn leads_nowhere(case: &Case<'_, '_>, node: &Node, evacuation: &Evacuation) -> b
         let named = other.name.as_ref().is_some_and(|name| recipients.contains(&name.0));
         named && other.is_member() && other.evacuation.is_none() && !other.terminating
     };
+    if planted(Bug::DeadRecipients) {
+        return false;
+    }
     !recipients.is_empty() && !case.fleet.world.nodes().any(takes) && !case.fleet.targets(node, case.going).is_empty()
 }
 

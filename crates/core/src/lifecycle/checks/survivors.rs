@@ -4,17 +4,22 @@
 
 use crate::desired::{Desired, Role};
 use crate::lifecycle::admission::{Case, Verdict};
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::Node;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
+    if planted(Bug::SkipSurvivors) {
+        return Verdict::Pass;
+    }
     let fleet = case.fleet;
     let role = case.candidate.role;
     let Some(me) = case.candidate.node.filter(|node| !node.is_down()) else { return Verdict::Pass };
     let serves = |node: &&Node| node.available && !node.marked && node.pod != me.pod;
     let serving = fleet.present(role).filter(serves).count();
     let needed = match role {
+        Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
         Role::Core => fleet.wanted(role) - 1,
         Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
     };

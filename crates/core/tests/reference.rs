@@ -1,0 +1,31 @@
+//! Reference pages that are written from the code.
+
+use emqx_operator_core::reason::{Reason, Weight};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Reasons\n\nWritten from `crates/core/src/reason.rs` by `cargo xtask generate`. Conditions, events and metrics \
+         use these words. *Fine*: nothing to do. *Progress*: work is under way and needs nobody. *Trouble*: somebody \
+         should look; such a reason also makes the condition `Degraded` true.\n",
+    );
+    for (weight, title) in [(Weight::Trouble, "Trouble"), (Weight::Progress, "Progress"), (Weight::Fine, "Fine")] {
+        let _ = write!(page, "\n## {title}\n");
+        for reason in Reason::ALL.iter().filter(|reason| reason.weight() == weight) {
+            let words: Vec<_> = reason.text().split_whitespace().collect();
+            let _ = write!(page, "\n### {}\n\n{}\n", reason.as_str(), words.join(" "));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_reasons_is_fresh() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/reasons.md");
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(&path, page()).expect("docs/reference is writable");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page(), "{} is stale: run `cargo xtask generate`", path.display());
+}

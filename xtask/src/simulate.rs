@@ -1,0 +1,62 @@
+//! Random histories against the operator's decisions, and the bugs that they must catch.
+
+use crate::{paths, progress, shell};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Runs random histories of a simulated cluster against the operator's decisions.
+#[derive(clap::Args)]
+pub(crate) struct Simulate {
+    /// How many histories.
+    #[arg(long, default_value_t = 20_000)]
+    histories: u64,
+    /// The seed of the first history; the next ones count on from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Events in each history, before the weather gets calm.
+    #[arg(long, default_value_t = 120)]
+    events: usize,
+}
+
+/// Plants bugs in the operator's decisions, one at a time, and sees that the simulation catches each.
+#[derive(clap::Args)]
+pub(crate) struct Mutants {
+    /// Histories until a bug counts as escaped.
+    #[arg(long, default_value_t = 6_000)]
+    histories: u64,
+}
+
+impl Default for Mutants {
+    fn default() -> Self {
+        Self { histories: 6_000 }
+    }
+}
+
+impl Default for Simulate {
+    fn default() -> Self {
+        Self { histories: 20_000, seed: 1, events: 120 }
+    }
+}
+
+pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
+    let program = build(&[])?;
+    let mut run = Command::new(program);
+    run.args(["--histories", &arguments.histories.to_string(), "--seed", &arguments.seed.to_string()]);
+    shell::loudly(run.args(["--events", &arguments.events.to_string()]))
+}
+
+pub(crate) fn mutants(arguments: &Mutants) -> anyhow::Result<()> {
+    let program = build(&["--features", "planted-bugs"])?;
+    let page = paths::root().join("docs/reference/planted-bugs.md");
+    let mut run = Command::new(program);
+    shell::loudly(run.arg("--mutants").arg(page).args(["--histories", &arguments.histories.to_string()]))
+}
+
+fn build(features: &[&str]) -> anyhow::Result<PathBuf> {
+    progress::step("building the simulation", || {
+        let mut build = Command::new("cargo");
+        build.args(["build", "--quiet", "--locked", "--profile", "simulation", "--package", "emqx-operator-testkit"]);
+        shell::loudly(build.args(features).current_dir(paths::root()))
+    })?;
+    Ok(paths::root().join("target/simulation/emqx-operator-testkit"))
+}
