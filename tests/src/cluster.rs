@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
@@ -49,6 +49,12 @@ pub async fn namespace(client: &Client, prefix: &str) -> anyhow::Result<String> 
         .create(&PostParams::default(), &serde_json::from_value(namespace)?)
         .await?;
     Ok(created.name_any())
+}
+
+/// Deletes a namespace and everything in it, and does not wait for it.
+pub async fn delete_namespace(client: &Client, namespace: &str) {
+    let all = Api::<Namespace>::all(client.clone());
+    let _ = all.delete(namespace, &DeleteParams::background()).await;
 }
 
 /// Applies any object, as `kubectl apply --server-side` with strict validation would.

@@ -2,8 +2,10 @@
 
 use crate::cluster::{apply, documents, operator_user};
 use emqx_operator_runtime::Settings;
+use emqx_operator_runtime::witness::Witness;
 use kube::Client;
 use serde_json::json;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +37,23 @@ impl Operator {
     pub fn start(namespaces: &[&str]) -> Operator {
         let stop = CancellationToken::new();
         let (token, namespaces) = (stop.clone(), namespaces.iter().map(ToString::to_string).collect());
-        let thread = std::thread::spawn(move || run(namespaces, token));
+        let thread = std::thread::spawn(move || runtime().block_on(run(namespaces, token, None)));
+        Operator { stop, thread: Some(thread) }
+    }
+
+    /// Starts one that is killed, as the kernel kills, when `killed` is cancelled: nothing that it does comes to an end.
+    pub fn mortal(namespace: &str, witness: Arc<dyn Witness>, killed: CancellationToken) -> Operator {
+        let (stop, namespaces) = (killed.clone(), vec![namespace.to_owned()]);
+        let thread = std::thread::spawn(move || {
+            let runtime = runtime();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = run(namespaces, CancellationToken::new(), Some(witness)) => {}
+                    () = killed.cancelled() => {}
+                }
+            });
+            runtime.shutdown_background();
+        });
         Operator { stop, thread: Some(thread) }
     }
 
@@ -43,6 +61,11 @@ impl Operator {
     pub fn keep(mut self) {
         self.thread.take();
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads can be started")
 }
 
 impl Drop for Operator {
@@ -54,18 +77,16 @@ impl Drop for Operator {
     }
 }
 
-fn run(watch_namespaces: Vec<String>, stop: CancellationToken) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("threads can be started").block_on(async move {
-        let client = operator_user().await.expect("the operator's kubeconfig works");
-        let settings = Settings {
-            watch_namespaces,
-            health_address: None,
-            metrics_address: None,
-            leader_election: None,
-            concurrency: 16,
-            emqx_deadline: Duration::from_secs(3),
-        };
-        emqx_operator_runtime::run(client, settings, stop).await.expect("the operator runs");
-    });
+async fn run(watch_namespaces: Vec<String>, stop: CancellationToken, witness: Option<Arc<dyn Witness>>) {
+    let client = operator_user().await.expect("the operator's kubeconfig works");
+    let settings = Settings {
+        watch_namespaces,
+        health_address: None,
+        metrics_address: None,
+        leader_election: None,
+        concurrency: 16,
+        emqx_deadline: Duration::from_secs(3),
+        witness,
+    };
+    emqx_operator_runtime::run(client, settings, stop).await.expect("the operator runs");
 }

@@ -38,6 +38,8 @@ enum Command {
     Image(image::Arguments),
     /// Runs the tests with real pods, all or those whose name contains a word.
     E2e { filter: Option<String> },
+    /// Kills the operator before and after every single write of a scenario, or of all, and compares the ends.
+    CrashPoints { scenario: Option<String> },
     /// Runs random histories of a simulated cluster against the operator's decisions.
     Simulate(simulate::Simulate),
     /// Plants bugs in the operator's decisions and sees that the simulation catches each.
@@ -58,6 +60,7 @@ fn main() {
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
+        Command::CrashPoints { scenario } => test::run(&test::Arguments::crash_points(scenario)),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Mutants(arguments) => simulate::mutants(&arguments),
         Command::Generate => generate::run(),

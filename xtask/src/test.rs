@@ -26,6 +26,11 @@ impl Arguments {
     pub(crate) fn end_to_end(filter: Option<String>) -> Self {
         Self { only: vec![Step::E2e], filter }
     }
+
+    /// Only the operator that is killed at every write.
+    pub(crate) fn crash_points(filter: Option<String>) -> Self {
+        Self { only: vec![Step::CrashPoints], filter }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,11 +49,13 @@ enum Step {
     Mutants,
     /// Tests on a real API server with fake pods.
     Integration,
+    /// The operator killed before and after every single write. Takes some minutes.
+    CrashPoints,
     /// Tests with real pods.
     E2e,
 }
 
-const STEPS: [(Step, &str); 8] = [
+const STEPS: [(Step, &str); 9] = [
     (Step::Format, "format"),
     (Step::Lint, "lint"),
     (Step::Tidy, "tidy"),
@@ -56,6 +63,7 @@ const STEPS: [(Step, &str); 8] = [
     (Step::Simulation, "simulation"),
     (Step::Mutants, "planted bugs"),
     (Step::Integration, "integration tests"),
+    (Step::CrashPoints, "crash points"),
     (Step::E2e, "end-to-end tests"),
 ];
 
@@ -117,6 +125,7 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
         Step::Simulation => simulate::simulate(&simulate::Simulate::default()),
         Step::Mutants => simulate::mutants(&simulate::Mutants::default()),
         Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
+        Step::CrashPoints => on_cluster("test-crash-points", Profile::ControlPlane, "crash_points", filter, totals),
         Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),
     }
 }
@@ -143,7 +152,8 @@ fn on_cluster(
     }
     let mut command = state.inside(&program);
     // Tests wait more than they work.
-    command.args(filter).env("RUST_BACKTRACE", "0").env("RUST_TEST_THREADS", "5");
+    // The figures that tests print are for people.
+    command.args(["--nocapture"]).args(filter).env("RUST_BACKTRACE", "0").env("RUST_TEST_THREADS", "5");
     command.env("EMQX_TEST_KUBECONFIG", state.file("kubeconfig"));
     command.env("EMQX_TEST_OPERATOR_KUBECONFIG", state.file("kubeconfig-operator"));
     command.env("EMQX_TEST_AUDIT_LOG", state.file("logs/audit.log"));

@@ -73,6 +73,7 @@ impl Arguments {
             leader_election: self.leader_elect.then_some(election),
             concurrency: self.max_concurrent_reconciles,
             emqx_deadline: Duration::from_secs(5),
+            witness: None,
         })
     }
 }

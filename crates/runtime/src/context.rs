@@ -7,6 +7,7 @@ use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
 use crate::settings::Settings;
 use crate::watch::Pending;
+use crate::witness::Moment;
 use emqx_operator_core::world::KubernetesView;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
@@ -14,6 +15,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
+use std::fmt::Display;
 use tokio::sync::watch;
 
 /// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world.
@@ -67,6 +69,13 @@ impl Objects {
 impl Context {
     pub fn is_leader(&self) -> bool {
         *self.leading.borrow()
+    }
+
+    /// Tells whoever watches us write.
+    pub async fn witness(&self, moment: Moment, write: impl Display) {
+        if let Some(witness) = &self.settings.witness {
+            witness.sees(moment, &write.to_string()).await;
+        }
     }
 
     /// The generation of the spec, as far as we have been told.

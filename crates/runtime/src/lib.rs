@@ -18,6 +18,7 @@ mod resource;
 mod serve;
 mod settings;
 mod watch;
+pub mod witness;
 
 pub use settings::{LEASE, LeaderElection, Settings};
 

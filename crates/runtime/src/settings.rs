@@ -1,6 +1,8 @@
 //! What the person who installs the operator may choose.
 
+use crate::witness::Witness;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings of one operator process.
@@ -18,6 +20,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long one pass may wait for EMQX.
     pub emqx_deadline: Duration,
+    /// Told of every write; for tests.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// Where the lease is, and under which name this process asks for it.

@@ -10,6 +10,7 @@ pub use outcome::{Failure, FailureKind, Outcome};
 
 use crate::context::Context;
 use crate::index::Key;
+use crate::witness::Moment;
 use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Stage};
 use emqx_operator_core::desired::Desired;
@@ -38,6 +39,19 @@ pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World,
 }
 
 async fn one(ctx: &Context, key: &Key, desired: &Desired, world: &World, action: &Action) -> Result<(), FailureKind> {
+    ctx.witness(Moment::Before, action).await;
+    let result = carry_out(ctx, key, desired, world, action).await;
+    ctx.witness(Moment::After, action).await;
+    result
+}
+
+async fn carry_out(
+    ctx: &Context,
+    key: &Key,
+    desired: &Desired,
+    world: &World,
+    action: &Action,
+) -> Result<(), FailureKind> {
     match action {
         Action::Create(manifest) => kubernetes::create(ctx, key, manifest).await,
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,

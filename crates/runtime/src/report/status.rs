@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::execute::FIELD_MANAGER;
 use crate::index::Key;
 use crate::resource::StoredEmqx;
+use crate::witness::Moment;
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::status::Due;
 use kube::Api;
@@ -78,7 +79,10 @@ pub async fn write(
     ]))
     .expect("a JSON patch is written correctly");
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch_status(&key.name, &params, &Patch::Json::<()>(patch)).await {
+    ctx.witness(Moment::Before, "status").await;
+    let written = api.patch_status(&key.name, &params, &Patch::Json::<()>(patch)).await;
+    ctx.witness(Moment::After, "status").await;
+    match written {
         Ok(_) => {
             ctx.written.remember(key, resource, status);
             Ok(None)

@@ -15,7 +15,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     }
     let fleet = case.fleet;
     let role = case.candidate.role;
-    let Some(me) = case.candidate.node.filter(|node| !node.is_down()) else { return Verdict::Pass };
+    // A replicant that is closed serves nobody. A core that is closed still keeps data.
+    let serving = |node: &&Node| !node.is_down() && (role == Role::Core || node.evacuation.is_none());
+    let Some(me) = case.candidate.node.filter(serving) else { return Verdict::Pass };
     let serves = |node: &&Node| node.available && !node.marked && node.pod != me.pod;
     let serving = fleet.present(role).filter(serves).count();
     let needed = match role {

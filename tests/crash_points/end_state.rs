@@ -1,0 +1,80 @@
+//! What is left at the end, without what differs from run to run.
+
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_tests::audit;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Debug;
+
+/// One line per thing that is there.
+pub(crate) async fn of(client: &Client, namespace: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    objects::<StatefulSet>(client, namespace, &mut lines).await;
+    objects::<ReplicaSet>(client, namespace, &mut lines).await;
+    objects::<Service>(client, namespace, &mut lines).await;
+    objects::<ConfigMap>(client, namespace, &mut lines).await;
+    objects::<Secret>(client, namespace, &mut lines).await;
+    objects::<PodDisruptionBudget>(client, namespace, &mut lines).await;
+    objects::<PersistentVolumeClaim>(client, namespace, &mut lines).await;
+    pods(client, namespace, &mut lines).await;
+    status(client, namespace, &mut lines).await;
+    lines.sort();
+    lines
+}
+
+/// How many pods of cores were deleted by the operator.
+pub(crate) fn restarts(namespace: &str) -> usize {
+    let deleted =
+        |write: &&audit::Write| write.verb == "delete" && write.object.starts_with("pods/") && write.code == 200;
+    audit::writes(namespace).iter().filter(deleted).count()
+}
+
+async fn objects<K>(client: &Client, namespace: &str, lines: &mut Vec<String>)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
+{
+    for object in Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap() {
+        // What Kubernetes puts into every namespace is not ours.
+        if object.labels().get("apps.emqx.io/instance").is_none() {
+            continue;
+        }
+        let marks = object.annotations().keys().filter(|key| key.starts_with("apps.emqx.io/"));
+        let marks = marks.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let replicas = serde_json::to_value(&object).unwrap()["spec"]["replicas"].clone();
+        // The hash at the end of a replicant set's name knows the namespace.
+        let name = object.name_any();
+        let name = if K::kind(&()) == "ReplicaSet" { "iot-replicant" } else { name.as_str() };
+        lines.push(format!("{} {name}, {replicas} replicas, {marks}", K::kind(&())));
+    }
+}
+
+async fn pods(client: &Client, namespace: &str, lines: &mut Vec<String>) {
+    for pod in Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap() {
+        let spec = pod.spec.as_ref().unwrap();
+        let role = pod.labels().get("apps.emqx.io/db-role").cloned().unwrap_or_default();
+        // Replicants have random names.
+        let name = if role == "core" { pod.name_any() } else { role };
+        let marked = pod.annotations().contains_key("apps.emqx.io/evacuating");
+        lines.push(format!("Pod {name} {} marked {marked}", spec.containers[0].image.as_deref().unwrap_or_default()));
+    }
+}
+
+async fn status(client: &Client, namespace: &str, lines: &mut Vec<String>) {
+    let Some(object) = Api::<EMQX>::namespaced(client.clone(), namespace).get_opt("iot").await.unwrap() else { return };
+    let status = object.status.unwrap_or_default();
+    let running = |nodes: &[emqx_operator_api::hub::EmqxNode]| {
+        nodes.iter().filter(|node| node.status.as_deref() == Some("running")).count()
+    };
+    let value: Value = serde_json::to_value(&status.node_evacuations).unwrap();
+    lines.push(format!("EMQX {} cores, {} replicants", running(&status.core_nodes), running(&status.replicant_nodes)));
+    lines.push(format!("EMQX evacuations {value}"));
+    let readiness = status.conditions.iter().map(|c| format!("EMQX {} {} {}", c.type_, c.status, c.reason));
+    lines.extend(readiness);
+}

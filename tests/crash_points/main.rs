@@ -1,0 +1,41 @@
+//! The operator is killed before and after every single write to Kubernetes or EMQX, and started again: the end is always
+//! the same as without, and nobody is removed who would not have been.
+
+// A test that cannot go on panics; helpers of tests count as code otherwise.
+#![allow(clippy::unwrap_used)]
+
+mod end_state;
+mod points;
+mod scenario;
+
+use scenario::Scenario;
+use serde_json::json;
+
+#[test]
+fn create() {
+    points::all(&Scenario { name: "create", before: None, after: scenario::spec("6.0.0", 2, 1) });
+}
+
+#[test]
+fn image_change() {
+    let before = Some(scenario::spec("6.0.0", 2, 1));
+    points::all(&Scenario { name: "image-change", before, after: scenario::spec("6.0.1", 2, 1) });
+}
+
+#[test]
+fn scale_in() {
+    let before = Some(scenario::spec("6.0.0", 3, 2));
+    points::all(&Scenario { name: "scale-in", before, after: scenario::spec("6.0.0", 2, 1) });
+}
+
+#[test]
+fn scale_out() {
+    let before = Some(scenario::spec("6.0.0", 2, 1));
+    points::all(&Scenario { name: "scale-out", before, after: scenario::spec("6.0.0", 3, 2) });
+}
+
+#[test]
+fn deletion() {
+    let before = Some(scenario::spec("6.0.0", 2, 1));
+    points::all(&Scenario { name: "deletion", before, after: json!(null) });
+}

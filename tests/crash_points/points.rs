@@ -1,0 +1,137 @@
+//! Kills the operator at one point after the other, until the change is over before the point is reached.
+
+use crate::end_state;
+use crate::scenario::Scenario;
+use emqx_operator_runtime::witness::{Moment, Witness};
+use emqx_operator_tests::fleet::Fleet;
+use emqx_operator_tests::operator::Operator;
+use emqx_operator_tests::{cluster, crd, operator};
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{self, StreamExt as _};
+use kube::Client;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// Clusters at the same time: they wait more than they work.
+const AT_ONCE: usize = 4;
+
+/// Counts writes, and kills the operator at one of them.
+#[derive(Debug)]
+struct Killer {
+    moment: Moment,
+    number: usize,
+    seen: AtomicUsize,
+    killed: CancellationToken,
+}
+
+impl Witness for Killer {
+    fn sees<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
+        async move {
+            if moment != self.moment || self.seen.fetch_add(1, Ordering::AcqRel) + 1 != self.number {
+                return;
+            }
+            if std::env::var_os("CRASH_POINTS_VERBOSE").is_some() {
+                println!("killed {moment:?} write {}: {write}", self.number);
+            }
+            self.killed.cancel();
+            // Nothing that the dead do comes to an end.
+            std::future::pending::<()>().await;
+        }
+        .boxed()
+    }
+}
+
+/// Every point of one scenario; prints how many there are.
+pub(crate) fn all(scenario: &Scenario) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = environment().await;
+        let (expected, restarts, writes) = undisturbed(scenario, &client).await;
+        let points = (1..=writes).flat_map(|number| [(Moment::Before, number), (Moment::After, number)]);
+        let reached: usize = stream::iter(points)
+            .map(|(moment, number)| disturbed(scenario, &client, moment, number, &expected, restarts))
+            .buffer_unordered(AT_ONCE)
+            .map(usize::from)
+            .fold(0, |sum, reached| async move { sum + reached })
+            .await;
+        println!("crash-points: {}: {reached} points around {writes} writes, every end the same", scenario.name);
+    });
+}
+
+async fn environment() -> Client {
+    static FLEET: OnceLock<Fleet> = OnceLock::new();
+    static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let client = cluster::admin().await.expect("the cluster can be reached");
+    READY
+        .get_or_init(|| async {
+            operator::grant(&client).await.expect("roles can be granted");
+            crd::install(&client).await.expect("the CRD is accepted");
+            FLEET.get_or_init(Fleet::start);
+        })
+        .await;
+    client
+}
+
+/// The end without a crash, how often cores restarted, and how many writes there were.
+async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usize, usize) {
+    let namespace = scenario.prepare(client).await;
+    let before = end_state::restarts(&namespace);
+    let killer = killer(Moment::Before, usize::MAX);
+    let operator = Operator::mortal(&namespace, killer.clone(), killer.killed.clone());
+    scenario.begin(client, &namespace).await;
+    scenario.end(client, &namespace).await;
+    let expected = end_state::of(client, &namespace).await;
+    let restarts = end_state::restarts(&namespace) - before;
+    killer.killed.cancel();
+    tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
+    (expected, restarts, killer.seen.load(Ordering::Acquire))
+}
+
+/// Whether the point was reached. A crash may save writes, so the last points may not exist.
+async fn disturbed(
+    scenario: &Scenario,
+    client: &Client,
+    moment: Moment,
+    number: usize,
+    expected: &[String],
+    restarts: usize,
+) -> bool {
+    let namespace = scenario.prepare(client).await;
+    let before = end_state::restarts(&namespace);
+    let killer = killer(moment, number);
+    let operator = Operator::mortal(&namespace, killer.clone(), killer.killed.clone());
+    scenario.begin(client, &namespace).await;
+    let reached = tokio::select! {
+        () = killer.killed.cancelled() => true,
+        () = scenario.end(client, &namespace) => false,
+    };
+    killer.killed.cancel();
+    tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
+    let successor = Operator::start(&[&namespace]);
+    scenario.end(client, &namespace).await;
+    let point = format!("{} killed {moment:?} write {number}", scenario.name);
+    let end = settled(client, &namespace, expected).await;
+    assert_eq!(end, expected, "{point}: the end differs");
+    let restarted = end_state::restarts(&namespace) - before;
+    assert_eq!(restarted, restarts, "{point}: cores were restarted {restarted} times instead of {restarts}");
+    tokio::task::spawn_blocking(move || drop(successor)).await.unwrap();
+    emqx_operator_tests::cluster::delete_namespace(client, &namespace).await;
+    reached
+}
+
+/// What only follows the end, such as marks that are cleared, gets a moment.
+async fn settled(client: &Client, namespace: &str, expected: &[String]) -> Vec<String> {
+    for _ in 0..50 {
+        let end = end_state::of(client, namespace).await;
+        if end == expected {
+            return end;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    end_state::of(client, namespace).await
+}
+
+fn killer(moment: Moment, number: usize) -> Arc<Killer> {
+    Arc::new(Killer { moment, number, seen: AtomicUsize::new(0), killed: CancellationToken::new() })
+}

@@ -1,0 +1,88 @@
+//! A change of the spec, from a cluster that is Ready to one that is Ready again.
+
+use emqx_operator_api::hub::EMQX;
+use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::operator::Operator;
+use emqx_operator_tests::{emqx, wait};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// The cluster that is there before; none if it is made.
+    pub(crate) before: Option<Value>,
+    /// What it is to become; `null` if it is deleted.
+    pub(crate) after: Value,
+}
+
+pub(crate) fn spec(version: &str, cores: i32, replicants: i32) -> Value {
+    json!({
+        "image": format!("emqx/emqx:{version}"),
+        "config": {"roots": {"license": {"key": "evaluation"}}},
+        "coreTemplate": {"spec": {"replicas": cores}},
+        "replicantTemplate": {"spec": {"replicas": replicants}},
+        "updateStrategy": {"evacuationStrategy": {"waitHealthCheck": 0, "waitTakeover": 0}},
+    })
+}
+
+impl Scenario {
+    /// A namespace with the cluster as it is before, and no operator.
+    pub(crate) async fn prepare(&self, client: &Client) -> String {
+        let namespace = namespace(client, self.name).await.unwrap();
+        if let Some(before) = &self.before {
+            apply(client, Some(&namespace), &emqx::resource("iot", before.clone())).await.unwrap();
+            let operator = Operator::start(&[&namespace]);
+            ended(client, &namespace).await;
+            // Stopping waits for passes that are under way.
+            tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
+        }
+        namespace
+    }
+
+    /// The user asks for the change.
+    pub(crate) async fn begin(&self, client: &Client, namespace: &str) {
+        if self.after.is_null() {
+            emqx::delete(client, namespace, "iot").await;
+        } else {
+            apply(client, Some(namespace), &emqx::resource("iot", self.after.clone())).await.unwrap();
+        }
+    }
+
+    /// Waits until the change is carried out.
+    pub(crate) async fn end(&self, client: &Client, namespace: &str) {
+        if self.after.is_null() {
+            gone(client, namespace).await;
+        } else {
+            ended(client, namespace).await;
+        }
+    }
+}
+
+/// Ready, and the status speaks of this spec.
+async fn ended(client: &Client, namespace: &str) {
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    wait::until(&format!("{namespace} to be Ready"), LIMIT, || async {
+        let object = api.get("iot").await.map_err(|error| error.to_string())?;
+        let status = object.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        match ready {
+            Some(ready) if ready.status == "True" && status.observed_generation == object.metadata.generation => Ok(()),
+            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
+        }
+    })
+    .await;
+}
+
+async fn gone(client: &Client, namespace: &str) {
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+    wait::until(&format!("the pods of {namespace} to go"), LIMIT, || async {
+        let left = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+    })
+    .await;
+}
