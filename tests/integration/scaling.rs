@@ -103,3 +103,57 @@ async fn a_deleted_cluster_leaves_its_volumes() {
     apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 1))).await.unwrap();
     ready_nodes(&client, &namespace, "3/3").await;
 }
+
+/// The real controller: without metrics it keeps to its bounds, and that is enough to see who moves what.
+#[tokio::test]
+async fn a_horizontal_pod_autoscaler_scales_the_replicants() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "autoscaled").await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 1))).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
+    let autoscaler = |least: i32, most: i32| {
+        json!({
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "iot"},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "name": "iot"},
+                "minReplicas": least,
+                "maxReplicas": most,
+                "metrics": [{"type": "Resource", "resource": {"name": "cpu",
+                    "target": {"type": "Utilization", "averageUtilization": 50}}}],
+            },
+        })
+    };
+    apply(&client, Some(&namespace), &autoscaler(3, 5)).await.unwrap();
+    ready_nodes(&client, &namespace, "5/5").await;
+    apply(&client, Some(&namespace), &autoscaler(1, 2)).await.unwrap();
+    ready_nodes(&client, &namespace, "4/4").await;
+}
+
+#[tokio::test]
+async fn volumes_grow_and_never_shrink() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "volumes").await.unwrap();
+    let sized = |size: &str| {
+        let mut spec = spec(2, 0);
+        spec["coreTemplate"]["spec"]["persistentVolumeClaimSpec"] = json!({
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
+        });
+        emqx::resource("iot", spec)
+    };
+    apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
+    ready_nodes(&client, &namespace, "2/2").await;
+    apply(&client, Some(&namespace), &sized("2Gi")).await.unwrap();
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    wait::until("every claim to ask for 2Gi", LIMIT, || async {
+        let claims = claims.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let asked: Vec<_> = claims.items.iter().map(|claim| serde_json::to_value(&claim.spec).unwrap()).collect();
+        let all = asked.iter().all(|spec| spec["resources"]["requests"]["storage"] == "2Gi");
+        if all && asked.len() == 2 { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
+    apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
+    let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeImmutable").await;
+    assert!(held.message.contains("asks for 1Gi") && held.message.contains("has 2Gi"), "{}", held.message);
+}

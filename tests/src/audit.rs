@@ -45,7 +45,8 @@ pub fn counts(writes: &[Write]) -> BTreeMap<&str, usize> {
     counts
 }
 
-fn requests() -> Vec<Value> {
+/// Every request of the operator.
+pub(crate) fn requests() -> Vec<Value> {
     let path = setting("EMQX_TEST_AUDIT_LOG").expect("the audit log is known");
     let text = std::fs::read_to_string(path).expect("the audit log can be read");
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -1,6 +1,7 @@
 //! What tests on a cluster have in common: the cluster, namespaces, resources, waiting, and counting requests.
 
 pub mod audit;
+pub mod bench;
 pub mod clients;
 pub mod cluster;
 pub mod crd;

@@ -1,5 +1,6 @@
 //! The project's commands. `cargo xtask demo` and `cargo xtask test` are the two that everybody needs.
 
+mod bench;
 mod cluster;
 mod demo;
 mod generate;
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs everything that CI checks.
     Test(test::Arguments),
+    /// Measures the operator and writes the figures to target/bench.
+    Bench(bench::Arguments),
     /// Starts, stops and uses local Kubernetes clusters.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -57,6 +60,7 @@ fn main() {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),

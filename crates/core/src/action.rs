@@ -29,6 +29,8 @@ pub enum Action {
     Delete { id: ObjectId, on: Version, because: Reason },
     /// Set or remove annotations, if the object still is the one that was seen.
     Annotate { id: ObjectId, on: Version, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
+    /// Ask for a larger volume.
+    GrowVolume { claim: ObjectId, on: Version, to: String },
     /// A request to EMQX.
     Call(Call),
     /// Restart a node or take it away for good. Only admission can permit it.
@@ -113,7 +115,7 @@ impl Action {
         match self {
             Action::Create(_) => Stage::Identity,
             Action::Apply { stage, .. } => *stage,
-            Action::Scale { .. } => Stage::Workload,
+            Action::Scale { .. } | Action::GrowVolume { .. } => Stage::Workload,
             Action::Annotate { stage, .. } => *stage,
             Action::Call(_) => Stage::Broker,
             Action::Delete { .. } | Action::Remove(_) => Stage::Removal,
@@ -140,6 +142,7 @@ impl fmt::Display for Action {
                     .collect();
                 write!(f, "annotate {id} with {}", texts.join(", "))
             }
+            Action::GrowVolume { claim, to, .. } => write!(f, "grow {claim} to {to}"),
             Action::Call(call) => write!(f, "{call}"),
             Action::Remove(permit) => write!(f, "{permit}"),
         }

@@ -108,6 +108,8 @@ reasons! {
     NodeUnknown Progress,
     /// Durable storage is moving shards to where they should be, or their copies are catching up.
     DSReplicationProgressing Progress,
+    /// The spec asks for larger volumes than there are; Kubernetes and the storage make them so, without a restart.
+    GrowingVolume Progress,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
     /// `updateStrategy.type: BlueGreen` is accepted and not available yet: nodes are replaced one after the other, as
@@ -147,7 +149,8 @@ reasons! {
     ApplyRejected Trouble,
     /// An object has a name that the operator needs and belongs to somebody else. It is left alone; rename one of them.
     NameTaken Trouble,
-    /// The volume of an existing core cannot be changed in this way; the one that exists stays.
+    /// The volume of an existing core cannot be changed in this way; the one that exists stays. Volumes can grow, if their
+    /// storage class allows it.
     VolumeImmutable Trouble,
 }
 

@@ -11,7 +11,9 @@ use emqx_operator_api::label;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Container, PersistentVolumeClaim, Pod, PodSpec, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod, PodSpec, Secret, Service,
+};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -62,7 +64,7 @@ pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>
         children.watch::<ConfigMap>(|ctx| &ctx.objects.config_maps, forget_nothing);
         children.watch::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
         children.watch::<PodDisruptionBudget>(|ctx| &ctx.objects.budgets, forget_nothing);
-        children.watch::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, |claim| claim.spec = None);
+        children.watch::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, slim_claim);
         children.watch::<Pod>(|ctx| &ctx.objects.pods, slim_pod);
         children.watch_names::<Secret>("Secret");
         children.watch_names::<ConfigMap>("ConfigMap");
@@ -79,6 +81,12 @@ pub(crate) fn slim_pod(pod: &mut Pod) {
         ..Container::default()
     });
     pod.spec = Some(PodSpec { containers: named.collect(), ..PodSpec::default() });
+}
+
+/// Of a claim only the size matters.
+fn slim_claim(claim: &mut PersistentVolumeClaim) {
+    let resources = claim.spec.take().and_then(|spec| spec.resources);
+    claim.spec = Some(PersistentVolumeClaimSpec { resources, ..PersistentVolumeClaimSpec::default() });
 }
 
 fn forget_nothing<K>(_: &mut K) {}

@@ -71,6 +71,8 @@ impl Sim {
             }
             Action::Scale { set, from, to } => self.scale(set, *from, *to),
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
+            // Storage is not part of these histories.
+            Action::GrowVolume { .. } => Ok(()),
             Action::Delete { id, on, .. } => self.delete(id, on),
             Action::Call(call) => self.call(call),
             Action::Remove(permit) => self.remove(permit),

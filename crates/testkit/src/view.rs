@@ -188,6 +188,7 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         set: "iot-core".to_owned(),
         ordinal: claim.ordinal,
         terminating: claim.terminating,
+        storage: None,
     });
     all.collect()
 }

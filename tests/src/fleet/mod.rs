@@ -17,6 +17,7 @@ use emqx_sim::timings::Timings;
 use kube::Client;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -94,6 +95,11 @@ impl Fleet {
         let nodes = self.nodes();
         let member = nodes.values().find(|member| member.pod == pod);
         member.unwrap_or_else(|| panic!("pod {pod} has no node")).running.node.set_faults(faults);
+    }
+
+    /// Calls of the API of all nodes that run.
+    pub fn requests(&self) -> u64 {
+        self.nodes().values().map(|member| member.running.node.requests.load(Ordering::Relaxed)).sum()
     }
 
     async fn accept(self, listener: TcpListener) {

@@ -242,6 +242,7 @@ metadata:
   name: fake
   annotations: {storageclass.kubernetes.io/is-default-class: "true"}
 provisioner: kubernetes.io/host-path
+allowVolumeExpansion: true
 reclaimPolicy: Delete
 "#;
 

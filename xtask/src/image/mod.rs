@@ -61,8 +61,13 @@ pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
+/// The program in the operator's image.
+pub(crate) fn operator_binary() -> anyhow::Result<PathBuf> {
+    binaries::build_static("emqx-operator")
+}
+
 fn operator() -> anyhow::Result<PathBuf> {
-    let binary = binaries::build_static("emqx-operator")?;
+    let binary = operator_binary()?;
     let mut layer = Layer::default();
     layer.file("emqx-operator", 0o755, 0, std::fs::read(binary)?);
     let image = Image {

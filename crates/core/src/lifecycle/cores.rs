@@ -40,7 +40,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 
 fn check_volume(part: &mut Part, existing: Option<&Value>, wanted: &Value) {
     let Some(existing) = existing else { return };
-    for field in ["accessModes", "resources", "storageClassName"] {
+    for field in ["accessModes", "storageClassName"] {
         let pointer = format!("/0/spec/{field}");
         let (existing, wanted) = (existing.pointer(&pointer), wanted.pointer(&pointer));
         if wanted.is_some() && existing != wanted {

@@ -18,6 +18,7 @@ mod replicants;
 mod retirement;
 mod rolling;
 mod serving;
+mod volumes;
 
 pub use admission::Permit;
 pub use candidate::How;
@@ -64,8 +65,15 @@ pub enum Wake {
 const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, config::plan, objects::plan];
 
 /// Rules about nodes, which share what is known about the sets.
-const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] =
-    &[cores::plan, replicants::plan, removal::plan, reopening::plan, durable_storage::plan, retirement::plan];
+const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
+    cores::plan,
+    replicants::plan,
+    removal::plan,
+    reopening::plan,
+    durable_storage::plan,
+    retirement::plan,
+    volumes::plan,
+];
 
 /// The revisions of the wanted templates.
 pub(crate) struct Revisions {

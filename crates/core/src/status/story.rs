@@ -26,6 +26,7 @@ pub fn story(action: &Action) -> Option<(Reason, String)> {
         Action::Delete { id, because, .. } if id.kind == Kind::PersistentVolumeClaim => {
             Some((*because, format!("deleting {id}, the volume of a core that was scaled away")))
         }
+        Action::GrowVolume { claim, to, .. } => Some((Reason::GrowingVolume, format!("asking for {to} for {claim}"))),
         Action::Call(call) => told(call),
         Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } | Action::Delete { .. } => None,
     }

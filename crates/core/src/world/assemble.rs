@@ -122,6 +122,11 @@ fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
             set: set.to_owned(),
             ordinal: ordinal.parse().ok()?,
             terminating: metadata.deletion_timestamp.is_some(),
+            storage: claim
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"))
+                .cloned(),
         })
     });
     parsed.collect()

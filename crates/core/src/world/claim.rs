@@ -1,9 +1,10 @@
 //! The volumes of the cores, as the claims on them.
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
 /// The claim on the volume of one core.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Claim {
     pub name: String,
     pub uid: String,
@@ -12,4 +13,6 @@ pub struct Claim {
     pub set: String,
     pub ordinal: i32,
     pub terminating: bool,
+    /// What it asks for.
+    pub storage: Option<Quantity>,
 }

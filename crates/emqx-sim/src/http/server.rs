@@ -15,6 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -99,6 +100,7 @@ pub async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(node: Arc
 }
 
 async fn respond(node: &Arc<Node>, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+    node.requests.fetch_add(1, Ordering::Relaxed);
     answer(node, &read(request).await).await.map(into_response)
 }
 

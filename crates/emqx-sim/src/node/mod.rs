@@ -28,6 +28,7 @@ use crate::volume::Volume;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -53,6 +54,8 @@ pub struct Node {
     pub clients: Arc<dyn Clients>,
     pub timings: Timings,
     pub started: Instant,
+    /// Calls of the API that were answered, for counting.
+    pub requests: AtomicU64,
     peers: Arc<dyn Peers>,
     layers: Layers,
     config: Mutex<Config>,
@@ -93,6 +96,7 @@ impl Node {
             clients,
             timings,
             started: now,
+            requests: AtomicU64::new(0),
             peers,
             layers,
             config: Mutex::new(config),

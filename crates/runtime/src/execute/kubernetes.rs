@@ -8,7 +8,7 @@ use emqx_operator_core::build::Manifest;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{Kind, ObjectId};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -199,6 +199,32 @@ async fn annotate_as<K: Child>(
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("{id} is gone"))),
+        Err(error) => Err(failure(error, false)),
+    }
+}
+
+/// Asks for a larger volume. A storage class that does not allow it is named by the API server.
+pub(super) async fn grow(
+    ctx: &Context,
+    key: &Key,
+    claim: &ObjectId,
+    on: &Version,
+    to: &str,
+) -> Result<(), FailureKind> {
+    let api = Api::<PersistentVolumeClaim>::namespaced(ctx.client.clone(), &key.namespace);
+    let patch = json!({
+        "metadata": {"uid": on.uid, "resourceVersion": on.resource_version},
+        "spec": {"resources": {"requests": {"storage": to}}},
+    });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&claim.name, &params, &Patch::Merge(&patch)).await {
+        Ok(grown) => {
+            learn(&ctx.objects.claims, grown);
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
+            Err(FailureKind::Refused { reason: Reason::VolumeImmutable, text: status.message })
+        }
         Err(error) => Err(failure(error, false)),
     }
 }

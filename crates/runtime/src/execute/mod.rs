@@ -58,6 +58,7 @@ async fn carry_out(
         Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,
         Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
         Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
+        Action::GrowVolume { claim, on, to } => kubernetes::grow(ctx, key, claim, on, to).await,
         Action::Call(call) => broker::call(ctx, key, desired, world, call).await,
         Action::Remove(permit) => remove(ctx, key, permit).await,
     }

@@ -1,0 +1,46 @@
+//! Volumes of cores grow in place when the spec asks for more. They never shrink: data may be on any part of them.
+
+use super::fleet::Fleet;
+use super::{Part, Wake};
+use crate::action::{Action, Version};
+use crate::reason::Reason;
+use crate::world::{Claim, Kind, ObjectId};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube_quantity::ParsedQuantity;
+use std::cmp::Ordering;
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let requests = fleet.desired.volume.claim.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+    let Some(wanted) = requests.and_then(|requests| requests.get("storage")) else { return part };
+    let mut smaller = Vec::new();
+    for claim in fleet.world.claims.iter().filter(|claim| stays(fleet, claim)) {
+        match claim.storage.as_ref().and_then(|has| compare(wanted, has)) {
+            Some(Ordering::Greater) => part.actions.push(Action::GrowVolume {
+                claim: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
+                on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
+                to: wanted.0.clone(),
+            }),
+            Some(Ordering::Less) => smaller.push(claim),
+            Some(Ordering::Equal) | None => {}
+        }
+    }
+    if let Some(claim) = smaller.first() {
+        let has = claim.storage.as_ref().map_or("", |quantity| quantity.0.as_str());
+        let subject = "spec.coreTemplate.spec.persistentVolumeClaimSpec.resources";
+        let text = format!("asks for {}, and {} has {has}; volumes are never made smaller", wanted.0, claim.name);
+        part.hold(Reason::VolumeImmutable, subject, text, Wake::Watch);
+    }
+    part
+}
+
+/// A volume of a core that there is or should be.
+fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
+    let used = fleet.world.cores.sets.iter().any(|set| set.name == claim.set && claim.ordinal < set.wanted);
+    used && !claim.terminating
+}
+
+fn compare(a: &Quantity, b: &Quantity) -> Option<Ordering> {
+    let parse = |quantity| ParsedQuantity::try_from(quantity).ok();
+    Some(parse(a)?.cmp(&parse(b)?))
+}

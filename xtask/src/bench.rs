@@ -1,0 +1,36 @@
+//! Figures about the operator, written to files.
+
+use crate::cluster::{self, Profile};
+use crate::{image, paths, progress, shell};
+use anyhow::Context as _;
+use std::process::Command;
+
+/// Measures the operator on a control-plane cluster and writes the figures to target/bench.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Numbers of clusters, one run for each.
+    #[arg(long, default_value = "10,100")]
+    clusters: String,
+}
+
+const NAME: &str = "bench";
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let operator = progress::step("building the operator as it is shipped", image::operator_binary)?;
+    progress::step("building the bench", || {
+        let mut build = Command::new("cargo");
+        build.args(["build", "--quiet", "--locked", "--profile", "simulation", "--package", "emqx-operator-tests"]);
+        shell::loudly(build.args(["--bin", "emqx-bench"]).current_dir(paths::root()))
+    })?;
+    cluster::down(NAME)?;
+    let state = cluster::up(NAME, Profile::ControlPlane)?;
+    let mut bench = state.inside(&paths::root().join("target/simulation/emqx-bench"));
+    bench.arg("--operator").arg(operator).args(["--clusters", &arguments.clusters]);
+    bench.arg("--out").arg(paths::root().join("target/bench"));
+    bench.env("EMQX_TEST_KUBECONFIG", state.file("kubeconfig"));
+    bench.env("EMQX_TEST_OPERATOR_KUBECONFIG", state.file("kubeconfig-operator"));
+    bench.env("EMQX_TEST_AUDIT_LOG", state.file("logs/audit.log"));
+    let measured = shell::loudly(&mut bench).context("the bench failed");
+    cluster::down(NAME)?;
+    measured
+}
