@@ -1,6 +1,5 @@
 //! A change of the spec, from a cluster that is Ready to one that is Ready again.
 
-use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::operator::Operator;
 use emqx_operator_tests::{emqx, wait};
@@ -37,7 +36,7 @@ impl Scenario {
         if let Some(before) = &self.before {
             apply(client, Some(&namespace), &emqx::resource("iot", before.clone())).await.unwrap();
             let operator = Operator::start(&[&namespace]);
-            ended(client, &namespace).await;
+            emqx::settled(client, &namespace, "iot", LIMIT).await;
             // Stopping waits for passes that are under way.
             tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
         }
@@ -58,24 +57,9 @@ impl Scenario {
         if self.after.is_null() {
             gone(client, namespace).await;
         } else {
-            ended(client, namespace).await;
+            emqx::settled(client, namespace, "iot", LIMIT).await;
         }
     }
-}
-
-/// Ready, and the status speaks of this spec.
-async fn ended(client: &Client, namespace: &str) {
-    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
-    wait::until(&format!("{namespace} to be Ready"), LIMIT, || async {
-        let object = api.get("iot").await.map_err(|error| error.to_string())?;
-        let status = object.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-        match ready {
-            Some(ready) if ready.status == "True" && status.observed_generation == object.metadata.generation => Ok(()),
-            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
-        }
-    })
-    .await;
 }
 
 async fn gone(client: &Client, namespace: &str) {

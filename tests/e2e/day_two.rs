@@ -3,13 +3,13 @@
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::clients::{Clients, Plan, Report};
 use emqx_operator_tests::cluster::apply;
+use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
-use emqx_operator_tests::{emqx, wait};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROLLOUT: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,23 +31,6 @@ fn spec(image: &str, cores: i32, replicants: i32) -> Value {
 async fn change(client: &Client, namespace: &str, spec: Value) {
     let api = Api::<EMQX>::namespaced(client.clone(), namespace);
     api.patch("iot", &PatchParams::default(), &Patch::Merge(&json!({ "spec": spec }))).await.unwrap();
-}
-
-/// Waits until the status speaks of this generation and says Ready; tells how long it took.
-async fn settled(client: &Client, namespace: &str) -> Duration {
-    let started = Instant::now();
-    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
-    wait::until("the cluster to be as the spec says", ROLLOUT, || async {
-        let object = api.get("iot").await.map_err(|error| error.to_string())?;
-        let status = object.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-        match ready {
-            Some(ready) if ready.status == "True" && status.observed_generation == object.metadata.generation => Ok(()),
-            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
-        }
-    })
-    .await;
-    started.elapsed()
 }
 
 async fn devices(client: &Client, namespace: &str) -> Clients {
@@ -76,7 +59,7 @@ async fn an_image_change_under_devices() {
     emqx::ready(&client, &namespace, "iot", crate::READY).await;
     let devices = devices(&client, &namespace).await;
     change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
-    let took = settled(&client, &namespace).await;
+    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
     let report = devices.finish(PATIENCE).await;
     // Two old replicants, and perhaps the new one that it is sent to first.
     unharmed("image change of 2 cores and 2 replicants", took, &report, 2);
@@ -96,7 +79,7 @@ async fn cores_that_carry_the_devices_are_rolled_in_place() {
     let before = pods(&client, &namespace).await;
     let devices = devices(&client, &namespace).await;
     change(&client, &namespace, json!({"coreTemplate": {"spec": {"env": [{"name": "ROLLED", "value": "yes"}]}}})).await;
-    let took = settled(&client, &namespace).await;
+    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
     let report = devices.finish(PATIENCE).await;
     unharmed("in-place roll of 3 cores", took, &report, 3);
     for pod in pods(&client, &namespace).await {
@@ -114,7 +97,7 @@ async fn scaling_in_under_devices() {
     emqx::ready(&client, &namespace, "iot", crate::READY).await;
     let devices = devices(&client, &namespace).await;
     change(&client, &namespace, json!({"coreTemplate": {"spec": {"replicas": 2}}})).await;
-    let took = settled(&client, &namespace).await;
+    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
     let report = devices.finish(PATIENCE).await;
     unharmed("scale-in from 3 cores to 2", took, &report, 1);
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
@@ -140,6 +123,6 @@ async fn a_bad_image_is_held_and_a_corrected_spec_goes_on() {
     let now = pods(&client, &namespace).await;
     assert!(untouched("iot-core-0", &now) && untouched("iot-replicant", &now));
     change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
-    settled(&client, &namespace).await;
+    emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
     emqx::delete(&client, &namespace, "iot").await;
 }

@@ -2,7 +2,7 @@
 
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
-use emqx_operator_tests::{emqx, wait};
+use emqx_operator_tests::emqx;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -40,22 +40,6 @@ async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, Str
     seen.collect()
 }
 
-/// Waits until the status speaks of this generation and says Ready.
-async fn rolled(client: &Client, namespace: &str) {
-    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
-    wait::until("the rollout to end", LIMIT, || async {
-        let object = api.get("iot").await.map_err(|error| error.to_string())?;
-        let status = object.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-        let seen = status.observed_generation == object.metadata.generation;
-        match ready {
-            Some(ready) if ready.status == "True" && seen => Ok(()),
-            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
-        }
-    })
-    .await;
-}
-
 async fn patch(client: &Client, namespace: &str, patch: Value) {
     let api = Api::<EMQX>::namespaced(client.clone(), namespace);
     api.patch("iot", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
@@ -66,7 +50,7 @@ async fn an_image_change_replaces_every_node_in_place() {
     let (client, namespace) = cluster("rolling", 3, 2).await;
     let before = pods(&client, &namespace).await;
     patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
-    rolled(&client, &namespace).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
     let after = pods(&client, &namespace).await;
     assert_eq!(after.len(), 5, "{after:?}");
     assert!(after.values().all(|(_, image)| image == "emqx/emqx:5.10.5"), "{after:?}");
@@ -96,7 +80,7 @@ async fn a_change_that_kubernetes_does_not_see_rolls_too() {
     let change =
         json!({"spec": {"coreTemplate": {"spec": {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}}}});
     patch(&client, &namespace, change).await;
-    rolled(&client, &namespace).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
     let after = pods(&client, &namespace).await;
     assert!(before.iter().all(|(name, (uid, _))| after[name].0 != *uid), "{after:?}");
 }
@@ -127,7 +111,7 @@ async fn a_change_that_concerns_no_pod_restarts_nobody() {
         "revisionHistoryLimit": 1,
     }});
     patch(&client, &namespace, change).await;
-    rolled(&client, &namespace).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(pods(&client, &namespace).await, before);
 }

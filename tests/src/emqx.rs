@@ -5,7 +5,7 @@ use emqx_operator_api::hub::EMQX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A resource with a spec.
 pub fn resource(name: &str, spec: Value) -> Value {
@@ -43,6 +43,23 @@ pub async fn condition(
 /// Waits until the cluster is Ready.
 pub async fn ready(client: &Client, namespace: &str, name: &str, limit: Duration) -> Condition {
     condition(client, namespace, name, "Ready", limit, |condition| condition.status == "True").await
+}
+
+/// Waits until the status speaks of the spec as it is now and says Ready; tells how long it took.
+pub async fn settled(client: &Client, namespace: &str, name: &str, limit: Duration) -> Duration {
+    let started = Instant::now();
+    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
+    until(&format!("{namespace}/{name} to be as the spec says"), limit, || async {
+        let object = api.get(name).await.map_err(|error| error.to_string())?;
+        let status = object.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        match ready {
+            Some(ready) if ready.status == "True" && status.observed_generation == object.metadata.generation => Ok(()),
+            other => Err(format!("{:?}", other.map(|c| (&c.reason, &c.message)))),
+        }
+    })
+    .await;
+    started.elapsed()
 }
 
 /// Deletes a cluster, so that it leaves room for others.
