@@ -3,7 +3,9 @@
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::emqx;
+use emqx_sim::faults::{Faults, HttpFault};
 use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -114,4 +116,34 @@ async fn a_change_that_concerns_no_pod_restarts_nobody() {
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(pods(&client, &namespace).await, before);
+}
+
+/// Whatever is wrong with the API: nobody is removed on a guess, and the rollout goes on when it answers again.
+#[tokio::test]
+async fn a_rollout_waits_while_no_api_answers() {
+    for (prefix, http) in [
+        ("hangs", HttpFault::Hang),
+        ("unauthorized", HttpFault::Unauthorized),
+        ("fails", HttpFault::ServerError),
+        ("empty", HttpFault::EmptyBody),
+    ] {
+        let (client, namespace) = cluster(prefix, 2, 1).await;
+        let fleet = crate::prepared().await.1;
+        let set = |http| {
+            for core in ["iot-core-0", "iot-core-1"] {
+                fleet.set_faults(&namespace, core, Faults { http, ..Faults::default() });
+            }
+        };
+        let before = pods(&client, &namespace).await;
+        set(http);
+        patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
+        let unknown = |c: &Condition| c.status == "False";
+        emqx::condition(&client, &namespace, "iot", "EMQXAPIAvailable", LIMIT, unknown).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(pods(&client, &namespace).await, before, "{prefix}: nobody was removed");
+        set(HttpFault::None);
+        emqx::settled(&client, &namespace, "iot", LIMIT).await;
+        let after = pods(&client, &namespace).await;
+        assert!(after.values().all(|(_, image)| image == "emqx/emqx:5.10.5"), "{prefix}: {after:?}");
+    }
 }
