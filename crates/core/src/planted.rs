@@ -60,8 +60,6 @@ bugs! {
     StopForeign,
     /// The mark of a closed core is dropped while it restarts.
     ForgetMarkEarly,
-    /// An evacuation to nodes that are gone is never started again.
-    DeadRecipients,
     /// The number of a core is used again while its traces are still there.
     ReuseNumberEarly,
     /// The volume of a retired core is deleted while its site is known.

@@ -12,6 +12,8 @@ pub(crate) struct Emqx {
     pub(crate) deaf: bool,
     /// Evacuations cannot be read, although nodes can.
     pub(crate) half_deaf: bool,
+    /// A node that runs and that the others cannot reach: it is silently missing in every list.
+    pub(crate) unlisted: Option<NodeName>,
 }
 
 #[derive(Default)]

@@ -131,6 +131,10 @@ fn event(sim: &mut Sim) {
         }
         95 => sim.emqx.deaf = sim.rng.random_bool(0.3),
         96 => sim.emqx.half_deaf = sim.rng.random_bool(0.3),
+        97 if sim.rng.random_bool(0.5) => {
+            let unlisted = sim.random_member().filter(|node| sim.emqx.members[node].running);
+            sim.emqx.unlisted = unlisted.filter(|_| sim.rng.random_bool(0.6));
+        }
         97 => somebody_evacuates(sim),
         // The operator is killed.
         98 => sim.pass = None,
@@ -159,7 +163,7 @@ fn connect(sim: &mut Sim) {
 }
 
 fn client_leaves(sim: &mut Sim) {
-    let expires = sim.rng.random_bool(0.5);
+    let expires = sim.rng.random_bool(0.2);
     let Some(node) = sim.random_member() else { return };
     let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.connected > 0) else { return };
     member.connected -= 1;
@@ -211,7 +215,7 @@ fn somebody_evacuates(sim: &mut Sim) {
 
 /// Nothing goes wrong any more, and people have put right what they did.
 fn calm(sim: &mut Sim) {
-    (sim.emqx.deaf, sim.emqx.half_deaf) = (false, false);
+    (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
     let mut spec = sim.spec.clone();
     spec.broken = false;
     sim.edit(spec);

@@ -1,6 +1,6 @@
 //! What must never happen, checked where it would.
 
-use crate::kubernetes::{State, ordinal};
+use crate::kubernetes::State;
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
@@ -57,8 +57,7 @@ impl Sim {
         }
         let tag = pod.tag.clone();
         let cores = || self.kubernetes.pods.iter().filter(|(other, pod)| pod.role == Role::Core && *other != name);
-        let serving =
-            cores().filter(|(other, pod)| pod.ready && !pod.terminating && ordinal(other) < self.spec.cores).count();
+        let serving = cores().filter(|(_, pod)| pod.ready && !pod.terminating).count();
         let needed = usize::try_from(self.spec.cores - 1).unwrap_or(0);
         // One may have broken since the plan was made; two are a plan that did not look.
         let broken = self.broken_since_observation;

@@ -1,6 +1,6 @@
 //! The snapshot that the operator sees.
 
-use crate::emqx::Phase;
+use crate::emqx::{Member, Phase};
 use crate::kubernetes::{State, replicas};
 use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
@@ -124,7 +124,7 @@ fn broker(sim: &Sim) -> Reading<Broker> {
     if sim.emqx.deaf {
         return Reading::Unavailable(Why::NoAnswer("deaf".to_owned()));
     }
-    let nodes = sim.emqx.members.iter().map(|(name, member)| {
+    let nodes = listed(sim).map(|(name, member)| {
         let seen = BrokerNode {
             running: member.running,
             role: Some(member.role.as_str().to_owned()),
@@ -139,11 +139,15 @@ fn broker(sim: &Sim) -> Reading<Broker> {
     Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: evacuations(sim), storage: storage(sim) })
 }
 
+fn listed(sim: &Sim) -> impl Iterator<Item = (&NodeName, &Member)> {
+    sim.emqx.members.iter().filter(|(name, _)| sim.emqx.unlisted.as_ref() != Some(name))
+}
+
 fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
     if sim.emqx.half_deaf {
         return Reading::Unavailable(Why::NoAnswer("half deaf".to_owned()));
     }
-    let all = sim.emqx.members.iter().filter(|(_, member)| member.running).filter_map(|(name, member)| {
+    let all = listed(sim).filter(|(_, member)| member.running).filter_map(|(name, member)| {
         let phase = match member.evacuation.as_ref()?.phase {
             Phase::Waiting => EvacuationPhase::WaitingForLoadBalancers,
             Phase::Connections => EvacuationPhase::EvictingConnections,

@@ -78,7 +78,9 @@ fn next(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32, pod: &s
         part.actions.push(Action::Call(Call::ForceLeave { node: node.clone() }));
         return awaited("it is being taken out of the EMQX cluster");
     }
-    if let Some(awaited) = site(part, broker, node).filter(|_| !planted(Bug::VolumeBeforeSite)) {
+    if !planted(Bug::VolumeBeforeSite)
+        && let Some(awaited) = site(part, broker, node)
+    {
         return Some(awaited);
     }
     let claim = fleet.world.claims.iter().find(|claim| claim.set == set.name && claim.ordinal == ordinal)?;

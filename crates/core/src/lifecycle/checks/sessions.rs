@@ -78,9 +78,6 @@ fn leads_nowhere(case: &Case<'_, '_>, node: &Node, evacuation: &Evacuation) -> b
         let named = other.name.as_ref().is_some_and(|name| recipients.contains(&name.0));
         named && other.is_member() && other.evacuation.is_none() && !other.terminating
     };
-    if planted(Bug::DeadRecipients) {
-        return false;
-    }
     !recipients.is_empty() && !case.fleet.world.nodes().any(takes) && !case.fleet.targets(node, case.going).is_empty()
 }
 

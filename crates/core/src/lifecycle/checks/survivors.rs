@@ -18,7 +18,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     // A replicant that is closed serves nobody. A core that is closed still keeps data.
     let serving = |node: &&Node| !node.is_down() && (role == Role::Core || node.evacuation.is_none());
     let Some(me) = case.candidate.node.filter(serving) else { return Verdict::Pass };
-    let serves = |node: &&Node| node.available && !node.marked && node.pod != me.pod;
+    // One that is being emptied, by whomever, is about to stop serving.
+    let stays = |node: &&Node| !node.marked && node.evacuation.is_none() && node.pod != me.pod;
+    let serves = |node: &&Node| node.available && stays(node);
     let serving = fleet.present(role).filter(serves).count();
     let needed = match role {
         Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
