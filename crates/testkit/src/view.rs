@@ -139,8 +139,9 @@ fn broker(sim: &Sim) -> Reading<Broker> {
     Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: evacuations(sim), storage: storage(sim) })
 }
 
+/// A node that stopped is known to be stopped; only one that runs can be missing.
 fn listed(sim: &Sim) -> impl Iterator<Item = (&NodeName, &Member)> {
-    sim.emqx.members.iter().filter(|(name, _)| sim.emqx.unlisted.as_ref() != Some(name))
+    sim.emqx.members.iter().filter(|(name, member)| !member.running || sim.emqx.unlisted.as_ref() != Some(name))
 }
 
 fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {

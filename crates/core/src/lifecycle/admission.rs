@@ -129,11 +129,11 @@ fn terminating(case: &Case<'_, '_>) -> Option<Hold> {
 
 /// One place says what happens when EMQX does not answer: nothing.
 fn blind(case: &Case<'_, '_>) -> Hold {
-    let why = match &case.fleet.world.broker {
-        Reading::Unavailable(Why::NoAnswer(text)) => text.as_str(),
-        _ => "no core pod is ready to be asked",
+    let (reason, why) = match &case.fleet.world.broker {
+        Reading::Unavailable(Why::NoAnswer(text)) => (Reason::RequestFailed, text.as_str()),
+        _ => (Reason::NoRequester, "no core pod is ready to be asked"),
     };
-    case.hold(Reason::RequestFailed, format!("stays, because EMQX cannot be asked about its sessions: {why}"))
+    case.hold(reason, format!("stays, because EMQX cannot be asked about its sessions: {why}"))
 }
 
 fn permit(case: &Case<'_, '_>) -> Permit {
@@ -164,6 +164,7 @@ impl Case<'_, '_> {
     }
 }
 
-/// What the broker says of the whole cluster is needed, not just of the node.
+/// Looks at what Kubernetes tells.
 pub(super) type LocalCheck = fn(&Case<'_, '_>) -> Verdict;
+/// Looks at what EMQX tells; it is not asked while EMQX does not answer, so none has to say what that means.
 pub(super) type BrokerCheck = fn(&Case<'_, '_>, &Broker) -> Verdict;
