@@ -41,6 +41,31 @@ const PROVISIONER: Family = Family {
 };
 const KWOK: Family = Family { module: "kwok", programs: &[("sigs.k8s.io/kwok/cmd/kwok", "kwok")], flags: "-s -w" };
 
+const HELM: Family = Family {
+    module: "helm",
+    programs: &[("helm.sh/helm/v3/cmd/helm", "helm")],
+    flags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0",
+};
+const KUBE_RBAC_PROXY: Family = Family {
+    module: "kube-rbac-proxy",
+    programs: &[("github.com/brancz/kube-rbac-proxy/cmd/kube-rbac-proxy", "kube-rbac-proxy")],
+    flags: "-s -w",
+};
+
+/// kubectl, for what it does without a cluster: kustomize.
+pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
+    Ok(build_family(&KUBERNETES)?.join("kubectl"))
+}
+
+pub(crate) fn helm() -> anyhow::Result<PathBuf> {
+    Ok(build_family(&HELM)?.join("helm"))
+}
+
+/// The side-car of the variant `metrics-proxy`, for local clusters, which reach no registry.
+pub(crate) fn kube_rbac_proxy() -> anyhow::Result<PathBuf> {
+    Ok(build_family(&KUBE_RBAC_PROXY)?.join("kube-rbac-proxy"))
+}
+
 /// Builds what a profile needs and has not been built yet; returns the folders that hold the programs.
 pub(super) fn build(profile: Profile) -> anyhow::Result<Vec<PathBuf>> {
     let families: &[&Family] = match profile {

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the programs that are built from this module, so that `go mod tidy` keeps what they need.
+package tools
+
+import _ "github.com/brancz/kube-rbac-proxy/cmd/kube-rbac-proxy"
