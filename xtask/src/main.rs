@@ -5,6 +5,7 @@ mod cluster;
 mod demo;
 mod generate;
 mod image;
+mod manifests;
 mod mqtt;
 mod paths;
 mod progress;
@@ -39,6 +40,9 @@ enum Command {
     Cluster(cluster::Command),
     /// Builds the container images, without a Docker engine.
     Image(image::Arguments),
+    /// Renders and checks the manifests that users install.
+    #[command(subcommand)]
+    Manifests(manifests::Command),
     /// Runs the tests with real pods, all or those whose name contains a word.
     E2e { filter: Option<String> },
     /// Kills the operator before and after every single write of a scenario, or of all, and compares the ends.
@@ -63,6 +67,7 @@ fn main() {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
+        Command::Manifests(command) => manifests::run(&command),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
         Command::CrashPoints { scenario } => test::run(&test::Arguments::crash_points(scenario)),
         Command::Simulate(arguments) => simulate::simulate(&arguments),

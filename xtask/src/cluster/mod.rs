@@ -8,7 +8,7 @@ mod node;
 mod packages;
 mod processes;
 mod state;
-mod tools;
+pub(crate) mod tools;
 
 pub(crate) use state::{Profile, State};
 
