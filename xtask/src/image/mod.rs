@@ -3,6 +3,7 @@
 mod archive;
 mod binaries;
 
+use crate::cluster::tools;
 use crate::{paths, progress};
 use archive::{Image, Layer};
 use clap::ValueEnum;
@@ -21,7 +22,11 @@ pub(crate) enum Which {
     Operator,
     /// The stand-in for EMQX, under the names of EMQX's images. For tests and the demo only.
     Sim,
+    /// kube-rbac-proxy, under the name of its image: local clusters reach no registry.
+    KubeRbacProxy,
 }
+
+const KUBE_RBAC_PROXY: &str = "quay.io/brancz/kube-rbac-proxy:v0.19.1";
 
 /// References of the stand-in, with the version and edition that it plays under each.
 const SIMULATED: [(&str, &str, &str); 6] = [
@@ -38,7 +43,7 @@ const APPLETS: [&str; 12] =
     ["sh", "sleep", "ls", "cat", "mkdir", "rm", "kill", "ps", "hostname", "env", "test", "nslookup"];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let all = [Which::Operator, Which::Sim];
+    let all = [Which::Operator, Which::Sim, Which::KubeRbacProxy];
     let wanted = if arguments.images.is_empty() { &all[..] } else { &arguments.images };
     for which in wanted {
         for file in build(*which)? {
@@ -58,6 +63,7 @@ pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
     match which {
         Which::Operator => Ok(vec![operator()?]),
         Which::Sim => simulated(),
+        Which::KubeRbacProxy => Ok(vec![kube_rbac_proxy()?]),
     }
 }
 
@@ -78,6 +84,19 @@ fn operator() -> anyhow::Result<PathBuf> {
         ..Image::default()
     };
     image.write(&folder().join("emqx-operator.tar"))
+}
+
+fn kube_rbac_proxy() -> anyhow::Result<PathBuf> {
+    let mut layer = Layer::default();
+    layer.file("usr/local/bin/kube-rbac-proxy", 0o755, 0, std::fs::read(tools::kube_rbac_proxy()?)?);
+    let image = Image {
+        references: vec![KUBE_RBAC_PROXY.to_owned()],
+        layer,
+        user: "65532:65532",
+        entrypoint: vec!["/usr/local/bin/kube-rbac-proxy".to_owned()],
+        ..Image::default()
+    };
+    image.write(&folder().join("kube-rbac-proxy.tar"))
 }
 
 /// One archive per version: the binary plays what the environment of the image says.
