@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Gives the user `emqx-operator` what the shipped role gives the operator's ServiceAccount.
 pub async fn grant(admin: &Client) -> anyhow::Result<()> {
-    for role in documents("config/rbac/role.yaml")? {
+    for role in documents("config/rbac/manager/role.yaml")? {
         apply(admin, None, &role).await?;
     }
     let binding = json!({

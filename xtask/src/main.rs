@@ -7,6 +7,7 @@ mod generate;
 mod image;
 mod manifests;
 mod mqtt;
+mod packaging;
 mod paths;
 mod progress;
 mod shell;

@@ -3,7 +3,7 @@
 
 use crate::cluster::{self, Profile, State};
 use crate::image::{self, Which};
-use crate::{paths, progress, shell, simulate, tidy};
+use crate::{manifests, packaging, paths, progress, shell, simulate, tidy};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use std::io::{BufRead as _, BufReader};
@@ -53,9 +53,15 @@ enum Step {
     CrashPoints,
     /// Tests with real pods.
     E2e,
+    /// Ports, selectors, references, images and rights of everything that users install, and the alerts.
+    Manifests,
+    /// Every variant installed as users do, on real pods, and scraped by a real Prometheus.
+    Packaging,
+    /// The verbs that roles grant are those that the tests before have used.
+    Verbs,
 }
 
-const STEPS: [(Step, &str); 9] = [
+const STEPS: [(Step, &str); 12] = [
     (Step::Format, "format"),
     (Step::Lint, "lint"),
     (Step::Tidy, "tidy"),
@@ -65,6 +71,9 @@ const STEPS: [(Step, &str); 9] = [
     (Step::Integration, "integration tests"),
     (Step::CrashPoints, "crash points"),
     (Step::E2e, "end-to-end tests"),
+    (Step::Manifests, "manifests"),
+    (Step::Packaging, "packaging tests"),
+    (Step::Verbs, "verbs"),
 ];
 
 /// What a step has counted.
@@ -127,6 +136,9 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
         Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
         Step::CrashPoints => on_cluster("test-crash-points", Profile::ControlPlane, "crash_points", filter, totals),
         Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),
+        Step::Manifests => manifests::check_all(),
+        Step::Packaging => on_cluster("test-packaging", Profile::Node, "packaging", filter, totals),
+        Step::Verbs => verbs(),
     }
 }
 
@@ -151,6 +163,9 @@ fn on_cluster(
         load_images(&state)?;
     }
     let mut command = state.inside(&program);
+    if test == "packaging" {
+        packaging::prepare(&state, &mut command)?;
+    }
     // Tests wait more than they work.
     // The figures that tests print are for people.
     command.args(["--nocapture"]).args(filter).env("RUST_BACKTRACE", "0").env("RUST_TEST_THREADS", "5");
@@ -161,7 +176,21 @@ fn on_cluster(
     counted(&mut command, totals).with_context(|| {
         format!("cluster {name} is left for a look; remove it with: cargo xtask cluster down --name {name}")
     })?;
+    // What was asked of the API server is compared with what roles grant.
+    let audit = audit_logs();
+    std::fs::create_dir_all(&audit)?;
+    std::fs::copy(state.file("logs/audit.log"), audit.join(format!("{test}.log")))?;
     cluster::down(name).map(drop)
+}
+
+fn audit_logs() -> PathBuf {
+    paths::root().join("target/audit")
+}
+
+/// Only after complete runs of all tests on clusters: a test that was left out has used nothing.
+fn verbs() -> anyhow::Result<()> {
+    let logs = ["integration", "e2e", "packaging"].map(|test| audit_logs().join(format!("{test}.log")));
+    manifests::verbs::compare(&manifests::verbs::UsedVerbs::load()?, &manifests::verbs::observe(&logs)?)
 }
 
 fn load_images(state: &State) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ mod control_plane;
 mod kubeconfig;
 mod namespace;
 mod node;
-mod packages;
+pub(crate) mod packages;
 mod processes;
 mod state;
 pub(crate) mod tools;

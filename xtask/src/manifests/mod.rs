@@ -1,7 +1,9 @@
 //! Manifests as users install them: rendered, and checked for what nobody notices before users do.
 
+mod alerts;
 mod check;
 mod compare;
+mod images;
 mod objects;
 pub(crate) mod render;
 pub(crate) mod verbs;
@@ -9,7 +11,7 @@ pub(crate) mod verbs;
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use objects::Variant;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use verbs::UsedVerbs;
 
 #[derive(Subcommand)]
@@ -41,16 +43,19 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     }
 }
 
-/// Checks every variant of this tree, and that the chart installs what kustomize installs.
+/// Checks every variant of this tree, that the chart installs what kustomize installs, and the alerts.
 pub(crate) fn check_all() -> anyhow::Result<()> {
     let variants = render::parsed()?;
     report(&variants)?;
     compare::check(&variants)?;
+    images::check(&variants)?;
+    alerts::check()?;
     println!("the chart and the kustomize tree install the same, in {} variants", compare::PAIRS.len());
     Ok(())
 }
 
-fn render(out: &PathBuf) -> anyhow::Result<()> {
+/// Writes every variant, a file each.
+pub(crate) fn render(out: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("failed to make {}", out.display()))?;
     for (name, text) in render::all()? {
         let file = out.join(format!("{name}.yaml"));

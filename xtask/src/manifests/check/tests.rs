@@ -35,7 +35,10 @@ fn broken(from: &str, to: &str) -> Vec<(&'static str, String)> {
 
 #[track_caller]
 fn caught(faults: &[(&str, String)], rule: &str, says: &str) {
-    assert!(faults.iter().any(|(by, text)| *by == rule && text.contains(says)), "{rule} does not say {says:?}: {faults:#?}");
+    assert!(
+        faults.iter().any(|(by, text)| *by == rule && text.contains(says)),
+        "{rule} does not say {says:?}: {faults:#?}"
+    );
 }
 
 #[track_caller]
@@ -52,9 +55,13 @@ fn a_sound_installation_has_no_faults() {
 #[test]
 fn the_metrics_service_of_release_1_1_5_is_caught() {
     let faults = faults(RELEASE_1_1_5);
-    caught(&faults, "service-ports", "Service emqx-operator-system/emqx-operator-controller-manager-metrics-service: \
+    caught(
+        &faults,
+        "service-ports",
+        "Service emqx-operator-system/emqx-operator-controller-manager-metrics-service: \
         spec.ports[0].targetPort: no container of Deployment emqx-operator-system/emqx-operator-controller-manager has \
-        port https; name one that is declared: health (8081)");
+        port https; name one that is declared: health (8081)",
+    );
     caught(&faults, "listeners", "the container listens on 8080, which is not declared");
 }
 
@@ -65,7 +72,11 @@ fn a_target_port_by_a_wrong_number_is_caught() {
 
 #[test]
 fn a_service_port_without_a_target_is_its_own_target() {
-    caught_by_one(&broken("    port: 8080\n    targetPort: metrics", "    port: 80"), "service-ports", "spec.ports[0].port: no container");
+    caught_by_one(
+        &broken("    port: 8080\n    targetPort: metrics", "    port: 80"),
+        "service-ports",
+        "spec.ports[0].port: no container",
+    );
 }
 
 #[test]
@@ -97,7 +108,11 @@ fn a_monitor_that_speaks_tls_to_plain_http_is_caught() {
 
 #[test]
 fn a_monitor_that_selects_no_service_is_caught() {
-    caught_by_one(&broken("matchLabels: {service: metrics}", "matchLabels: {service: other}"), "selectors", "selects no Service");
+    caught_by_one(
+        &broken("matchLabels: {service: metrics}", "matchLabels: {service: other}"),
+        "selectors",
+        "selects no Service",
+    );
 }
 
 #[test]
@@ -147,7 +162,11 @@ fn an_operator_of_another_version_is_caught() {
 
 #[test]
 fn a_verb_that_is_missing_is_caught() {
-    caught_by_one(&broken("verbs: [get] # configmaps", "verbs: []"), "rbac", "may not get core/configmaps in all namespaces");
+    caught_by_one(
+        &broken("verbs: [get] # configmaps", "verbs: []"),
+        "rbac",
+        "may not get core/configmaps in all namespaces",
+    );
 }
 
 #[test]
@@ -177,7 +196,8 @@ fn rights_everywhere_are_too_many_for_an_operator_of_one_namespace() {
 
 #[test]
 fn two_ports_of_one_name_are_caught() {
-    let faults = broken("        - {name: health, containerPort: 8081}", "        - {name: metrics, containerPort: 8081}");
+    let faults =
+        broken("        - {name: health, containerPort: 8081}", "        - {name: metrics, containerPort: 8081}");
     caught(&faults, "port-names", "another port is called metrics, too");
 }
 
@@ -200,6 +220,7 @@ fn a_certificate_for_another_service_is_caught() {
 
 #[test]
 fn an_object_that_is_there_twice_is_caught() {
-    let twice = "kind: ServiceAccount\napiVersion: v1\nmetadata: {name: controller-manager, namespace: emqx-operator-system}\n";
+    let twice =
+        "kind: ServiceAccount\napiVersion: v1\nmetadata: {name: controller-manager, namespace: emqx-operator-system}\n";
     caught_by_one(&faults(&format!("{SOUND}---\n{twice}")), "unique", "the object is there twice");
 }

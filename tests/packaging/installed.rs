@@ -1,0 +1,91 @@
+//! What every installation must do once it is there, and how it goes away again.
+
+use crate::programs::kubectl;
+use crate::{READY, SYSTEM};
+use emqx_operator_tests::cluster::{apply, documents};
+use emqx_operator_tests::emqx;
+use emqx_operator_tests::wait::until;
+use kube::Client;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The operator becomes Ready.
+pub fn becomes_ready() {
+    let deployment = "deployment/emqx-operator-controller-manager";
+    kubectl(&["--namespace", SYSTEM, "rollout", "status", deployment, "--timeout=120s"]);
+}
+
+/// The operator brings a cluster to life in the namespace `default`, which every variant watches.
+pub async fn manages_a_cluster(client: &Client) {
+    for document in documents("config/samples/apps_v3beta1_emqx.yaml").unwrap() {
+        // A schema that was just applied takes a moment to be served.
+        until("the sample to be accepted", Duration::from_secs(20), || async {
+            apply(client, Some("default"), &document).await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+    emqx::ready(client, "default", "emqx", READY).await;
+}
+
+/// Removes everything but the CRDs, whoever installed it.
+pub async fn clear(client: &Client) {
+    kubectl(&["delete", "emqx", "--all", "--all-namespaces", "--ignore-not-found", "--wait=true"]);
+    let kinds = "clusterroles,clusterrolebindings";
+    for name in names(&kubectl(&["get", kinds, "--output", "name"])) {
+        kubectl(&["delete", &name, "--ignore-not-found"]);
+    }
+    for name in names(&kubectl(&["--namespace", "default", "get", "roles,rolebindings", "--output", "name"])) {
+        kubectl(&["--namespace", "default", "delete", &name, "--ignore-not-found"]);
+    }
+    kubectl(&["delete", "namespace", SYSTEM, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
+    until("the pods of the cluster to be gone", READY, || async {
+        let pods = kubectl(&["--namespace", "default", "get", "pods", "--output", "name"]);
+        if pods.trim().is_empty() { Ok(()) } else { Err(pods) }
+    })
+    .await;
+    kubectl(&["--namespace", "default", "delete", "pvc,secrets", "--all", "--wait=true"]);
+    let _ = client;
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.lines().filter(|name| name.contains("/emqx-operator-")).map(str::to_owned).collect()
+}
+
+/// CRDs that variants with monitoring and with cert-manager need. Their operators are not here: the tests play their parts.
+pub async fn monitoring_crds(client: &Client) {
+    let kinds = [
+        ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+        ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+        ("cert-manager.io", "Certificate", "certificates"),
+        ("cert-manager.io", "Issuer", "issuers"),
+    ];
+    for (group, kind, plural) in kinds {
+        apply(client, None, &any_crd(group, kind, plural, "v1")).await.unwrap();
+    }
+    kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/servicemonitors.monitoring.coreos.com",
+        "crd/issuers.cert-manager.io",
+    ]);
+}
+
+/// A CRD that accepts everything.
+pub fn any_crd(group: &str, kind: &str, plural: &str, version: &str) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+            "versions": [{
+                "name": version,
+                "served": true,
+                "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    })
+}

@@ -1,0 +1,160 @@
+//! A real Prometheus, which finds the operator by the Kubernetes API as the Prometheus operator would tell it to.
+
+use crate::programs::{self, kubectl};
+use crate::{SERVICE, SYSTEM};
+use emqx_operator_tests::cluster::setting;
+use emqx_operator_tests::wait::until;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Whom a scrape shows itself as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scraper {
+    /// Nobody.
+    Anonymous,
+    /// A ServiceAccount without the role.
+    Stranger,
+    /// A ServiceAccount that ClusterRole metrics-reader is bound to.
+    Reader,
+}
+
+/// A Prometheus that runs until it is dropped.
+pub struct Prometheus {
+    child: Child,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How the metrics Service that is installed is scraped: by its ServiceMonitor when there is one, else by its port.
+pub fn endpoint() -> Value {
+    let monitors = kubectl(&["--namespace", SYSTEM, "get", "servicemonitors", "--output", "json"]);
+    let monitors: Value = serde_json::from_str(&monitors).unwrap();
+    if let Some(endpoint) = monitors.pointer("/items/0/spec/endpoints/0") {
+        return endpoint.clone();
+    }
+    let service = kubectl(&["--namespace", SYSTEM, "get", "service", SERVICE, "--output", "json"]);
+    let service: Value = serde_json::from_str(&service).unwrap();
+    let port = &service["spec"]["ports"][0]["name"];
+    let scheme = if port == "https" { "https" } else { "http" };
+    json!({"port": port, "path": "/metrics", "scheme": scheme, "tlsConfig": {"insecureSkipVerify": true}})
+}
+
+impl Prometheus {
+    pub fn start(endpoint: &Value, scraper: Scraper) -> Prometheus {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("prometheus.yml"), configuration(endpoint, scraper, &folder).to_string()).unwrap();
+        // Inside the cluster's network a port that is free now is free in a moment, too.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(programs::prometheus().join("prometheus"));
+        command.arg(format!("--config.file={}", file("prometheus.yml").display()));
+        command.arg(format!("--storage.tsdb.path={}", file("data").display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(file("log")).unwrap());
+        Prometheus { child: command.spawn().unwrap(), folder, port }
+    }
+
+    /// Waits for a scrape and gives its error, empty when it went well.
+    pub async fn scraped(&self) -> String {
+        until("Prometheus to scrape the operator", Duration::from_secs(60), || async {
+            let answer = self.get("/api/v1/targets?state=active").await?;
+            let target = answer.pointer("/data/activeTargets/0").ok_or_else(|| format!("no target: {answer}"))?;
+            match target["health"].as_str() {
+                Some("up" | "down") => Ok(target["lastError"].as_str().unwrap_or_default().to_owned()),
+                other => Err(format!("its health is {other:?}; the log: {}", self.log())),
+            }
+        })
+        .await
+    }
+
+    /// The results of a query.
+    pub async fn query(&self, query: &str) -> Result<Vec<Value>, String> {
+        let pairs = [("query", query)];
+        let url = reqwest::Url::parse_with_params("http://x/api/v1/query", pairs).unwrap();
+        let answer = self.get(&format!("{}?{}", url.path(), url.query().unwrap_or_default())).await?;
+        answer.pointer("/data/result").and_then(Value::as_array).cloned().ok_or_else(|| answer.to_string())
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, String> {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.port)).await.map_err(|e| e.to_string())?;
+        answer.json().await.map_err(|error| error.to_string())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// What the Prometheus operator makes of a ServiceMonitor's endpoint: JSON is YAML.
+fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value {
+    let keep = |source: &str, regex: &str| json!({"source_labels": [source], "regex": regex, "action": "keep"});
+    let mut scrape = json!({
+        "job_name": SERVICE,
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",
+        "scheme": endpoint["scheme"],
+        "metrics_path": endpoint["path"],
+        "kubernetes_sd_configs": [{
+            "role": "endpoints",
+            "namespaces": {"names": [SYSTEM]},
+            "kubeconfig_file": setting("EMQX_TEST_KUBECONFIG").unwrap(),
+        }],
+        "relabel_configs": [
+            keep("__meta_kubernetes_service_label_control_plane", "controller-manager"),
+            keep("__meta_kubernetes_endpoint_port_name", endpoint["port"].as_str().unwrap()),
+            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "operator_namespace"},
+        ],
+    });
+    if endpoint["scheme"] == "https" {
+        scrape["tls_config"] = tls(&endpoint["tlsConfig"], folder);
+    }
+    if let Some(token) = token(scraper) {
+        let file = folder.path().join("token");
+        std::fs::write(&file, token).unwrap();
+        scrape["authorization"] = json!({"credentials_file": file});
+    }
+    json!({"scrape_configs": [scrape]})
+}
+
+fn tls(config: &Value, folder: &TempDir) -> Value {
+    if config["insecureSkipVerify"] == true {
+        return json!({"insecure_skip_verify": true});
+    }
+    let file: PathBuf = folder.path().join("ca.crt");
+    let name = config["ca"]["secret"]["name"].as_str().unwrap();
+    let secret = kubectl(&["--namespace", SYSTEM, "get", "secret", name, "--output", "json"]);
+    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_str(&secret).unwrap();
+    let key = config["ca"]["secret"]["key"].as_str().unwrap();
+    std::fs::write(&file, &secret.data.unwrap()[key].0).unwrap();
+    json!({"ca_file": file, "server_name": config["serverName"]})
+}
+
+/// A token of a ServiceAccount that is made for it.
+fn token(scraper: Scraper) -> Option<String> {
+    let account = match scraper {
+        Scraper::Anonymous => return None,
+        Scraper::Stranger => "stranger",
+        Scraper::Reader => "reader",
+    };
+    let existing = kubectl(&["--namespace", SYSTEM, "get", "serviceaccounts", "--output", "name"]);
+    if !existing.contains(&format!("serviceaccount/{account}\n")) {
+        kubectl(&["--namespace", SYSTEM, "create", "serviceaccount", account]);
+        if scraper == Scraper::Reader {
+            let subject = format!("--serviceaccount={SYSTEM}:{account}");
+            let role = "--clusterrole=emqx-operator-metrics-reader";
+            kubectl(&["create", "clusterrolebinding", "emqx-operator-test-reader", role, &subject]);
+        }
+    }
+    Some(kubectl(&["--namespace", SYSTEM, "create", "token", account]).trim().to_owned())
+}

@@ -1,0 +1,94 @@
+//! Every variant of the kustomize tree, installed from its rendered file by `kubectl apply`: the operator becomes Ready,
+//! manages a cluster, and a real Prometheus scrapes it. Over HTTPS, others are refused.
+
+use crate::programs::{kubectl, manifest};
+use crate::prometheus::{Prometheus, Scraper, endpoint};
+use crate::{SERVICE, SYSTEM, alone, installed};
+use emqx_operator_tests::wait::until;
+use serde_json::json;
+use std::time::Duration;
+
+async fn works(variant: &str) {
+    let (client, _alone) = alone().await;
+    installed::clear(&client).await;
+    kubectl(&["apply", "--server-side", "--filename", &manifest(variant)]);
+    if variant.ends_with("cert-manager") {
+        issue_certificate();
+    }
+    installed::becomes_ready();
+    installed::manages_a_cluster(&client).await;
+    is_scraped().await;
+    installed::clear(&client).await;
+}
+
+/// What cert-manager does when it sees the Certificate.
+fn issue_certificate() {
+    let made = rcgen::generate_simple_self_signed([format!("{SERVICE}.{SYSTEM}.svc")]).unwrap();
+    let certificate = made.cert.pem();
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "metrics-server-cert", "namespace": SYSTEM},
+        "type": "kubernetes.io/tls",
+        "stringData": {"ca.crt": certificate, "tls.crt": certificate, "tls.key": made.signing_key.serialize_pem()},
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), secret.to_string()).unwrap();
+    kubectl(&["apply", "--filename", &file.path().display().to_string()]);
+}
+
+async fn is_scraped() {
+    let endpoint = endpoint();
+    let secure = endpoint["scheme"] == "https";
+    let scraper = if secure { Scraper::Reader } else { Scraper::Anonymous };
+    let prometheus = Prometheus::start(&endpoint, scraper);
+    assert_eq!(prometheus.scraped().await, "", "{endpoint}");
+    until("the operator's metrics to be in Prometheus", Duration::from_secs(30), || async {
+        let leading = prometheus.query("emqx_operator_leading == 1").await?;
+        if leading.len() == 1 { Ok(()) } else { Err(format!("{leading:?}")) }
+    })
+    .await;
+    if secure {
+        refuses(Scraper::Anonymous, "401").await;
+        refuses(Scraper::Stranger, "403").await;
+    }
+}
+
+async fn refuses(scraper: Scraper, code: &str) {
+    let error = Prometheus::start(&endpoint(), scraper).scraped().await;
+    assert!(error.contains(&format!("HTTP status {code}")), "{scraper:?} got {error:?}, not {code}");
+}
+
+macro_rules! variants {
+    ($($test:ident $variant:literal,)+) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                works(concat!("kustomize-", $variant)).await;
+            }
+        )+
+
+        #[test]
+        fn no_variant_is_left_out() {
+            let overlays = std::fs::read_dir(emqx_operator_tests::cluster::root().join("config/overlays")).unwrap();
+            let mut found: Vec<_> =
+                overlays.map(|overlay| overlay.unwrap().file_name().into_string().unwrap()).collect();
+            found.push("default".to_owned());
+            found.sort();
+            assert_eq!(found, [$($variant),+]);
+        }
+    };
+}
+
+variants! {
+    the_default_works "default",
+    metrics_behind_kube_rbac_proxy_work "metrics-proxy",
+    metrics_over_tls_work "metrics-tls",
+    metrics_over_tls_with_cert_manager_work "metrics-tls-cert-manager",
+    chosen_namespaces_work "namespaced",
+    a_network_policy_works "network-policy",
+    monitoring_works "prometheus",
+    monitoring_behind_kube_rbac_proxy_works "prometheus-metrics-proxy",
+    monitoring_over_tls_works "prometheus-metrics-tls",
+    pod_security_restricted_works "restricted",
+}
