@@ -28,8 +28,10 @@ pub async fn manages_a_cluster(client: &Client) {
 }
 
 /// Removes everything but the CRDs, whoever installed it.
-pub async fn clear(client: &Client) {
-    kubectl(&["delete", "emqx", "--all", "--all-namespaces", "--ignore-not-found", "--wait=true"]);
+pub async fn clear() {
+    if kubectl(&["get", "crds", "--output", "name"]).contains("/emqxes.apps.emqx.io") {
+        kubectl(&["delete", "emqx", "--all", "--all-namespaces", "--ignore-not-found", "--wait=true"]);
+    }
     let kinds = "clusterroles,clusterrolebindings";
     for name in names(&kubectl(&["get", kinds, "--output", "name"])) {
         kubectl(&["delete", &name, "--ignore-not-found"]);
@@ -44,7 +46,6 @@ pub async fn clear(client: &Client) {
     })
     .await;
     kubectl(&["--namespace", "default", "delete", "pvc,secrets", "--all", "--wait=true"]);
-    let _ = client;
 }
 
 fn names(list: &str) -> Vec<String> {

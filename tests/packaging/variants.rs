@@ -10,7 +10,7 @@ use std::time::Duration;
 
 async fn works(variant: &str) {
     let (client, _alone) = alone().await;
-    installed::clear(&client).await;
+    installed::clear().await;
     kubectl(&["apply", "--server-side", "--filename", &manifest(variant)]);
     if variant.ends_with("cert-manager") {
         issue_certificate();
@@ -18,7 +18,7 @@ async fn works(variant: &str) {
     installed::becomes_ready();
     installed::manages_a_cluster(&client).await;
     is_scraped().await;
-    installed::clear(&client).await;
+    installed::clear().await;
 }
 
 /// What cert-manager does when it sees the Certificate.

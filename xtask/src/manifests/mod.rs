@@ -36,7 +36,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Render { out } => render(out),
         Command::Check { files } if files.is_empty() => check_all(),
         Command::Check { files } => {
-            let variants: anyhow::Result<Vec<_>> = files.iter().map(|file| read(file)).collect();
+            let variants: anyhow::Result<Vec<_>> = files.iter().map(read).collect();
             report(&variants?)
         }
         Command::Verbs(arguments) => verbs::run(arguments),
