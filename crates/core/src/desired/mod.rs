@@ -122,6 +122,14 @@ impl Desired {
         self.cores.replicas + self.replicants_wanted()
     }
 
+    /// How many nodes of a role there should be.
+    pub fn wanted(&self, role: Role) -> i32 {
+        match role {
+            Role::Core => self.cores.replicas,
+            Role::Replicant => self.replicants_wanted(),
+        }
+    }
+
     /// How many replicants there should be.
     pub fn replicants_wanted(&self) -> i32 {
         self.replicants.as_ref().map_or(0, |pool| pool.replicas)

@@ -6,7 +6,7 @@ use crate::desired::{Desired, Role};
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::Node;
+use crate::world::{Node, Reading};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
@@ -18,9 +18,16 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     // A replicant that is closed serves nobody. A core that is closed still keeps data.
     let serving = |node: &&Node| !node.is_down() && (role == Role::Core || node.evacuation.is_none());
     let Some(me) = case.candidate.node.filter(serving) else { return Verdict::Pass };
+    let evacuations = fleet.world.broker.fresh().map(|broker| &broker.evacuations);
+    if matches!(evacuations, Some(Reading::Unavailable(_))) && !planted(Bug::UnknownIsOff) {
+        let text = "stays, because EMQX cannot be asked which other nodes are being emptied";
+        return Verdict::Hold(case.hold(Reason::RequestFailed, text));
+    }
     // One that is being emptied, by whomever, is about to stop serving.
     let stays = |node: &&Node| !node.marked && node.evacuation.is_none() && node.pod != me.pod;
-    let serves = |node: &&Node| node.available && stays(node);
+    // One that the cluster does not see may be cut off from it; where EMQX cannot be asked, nothing goes anyway.
+    let seen = |node: &&Node| node.is_member() || fleet.world.broker.fresh().is_none();
+    let serves = |node: &&Node| node.available && seen(node) && stays(node);
     let serving = fleet.present(role).filter(serves).count();
     let needed = match role {
         Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
