@@ -2,6 +2,7 @@
 
 use crate::end_state;
 use crate::scenario::Scenario;
+use emqx_operator_runtime::Settings;
 use emqx_operator_runtime::witness::{Moment, Witness};
 use emqx_operator_tests::fleet::Fleet;
 use emqx_operator_tests::operator::Operator;
@@ -73,12 +74,17 @@ async fn environment() -> Client {
     client
 }
 
+fn mortal(namespace: &str, killer: &Arc<Killer>) -> Operator {
+    let settings = Settings { witness: Some(killer.clone()), ..operator::settings(&[namespace]) };
+    Operator::mortal(settings, killer.killed.clone())
+}
+
 /// The end without a crash, how often cores restarted, and how many writes there were.
 async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usize, usize) {
     let namespace = scenario.prepare(client).await;
     let before = end_state::restarts(&namespace);
     let killer = killer(Moment::Before, usize::MAX);
-    let operator = Operator::mortal(&namespace, killer.clone(), killer.killed.clone());
+    let operator = mortal(&namespace, &killer);
     scenario.begin(client, &namespace).await;
     scenario.end(client, &namespace).await;
     let expected = end_state::of(client, &namespace).await;
@@ -100,7 +106,7 @@ async fn disturbed(
     let namespace = scenario.prepare(client).await;
     let before = end_state::restarts(&namespace);
     let killer = killer(moment, number);
-    let operator = Operator::mortal(&namespace, killer.clone(), killer.killed.clone());
+    let operator = mortal(&namespace, &killer);
     scenario.begin(client, &namespace).await;
     let reached = tokio::select! {
         () = killer.killed.cancelled() => true,

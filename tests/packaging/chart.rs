@@ -43,7 +43,7 @@ async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
 
 #[tokio::test]
 async fn crds_go_with_the_release_when_the_user_says_so() {
-    let (client, _alone) = alone().await;
+    let (_, _alone) = alone().await;
     installed::clear().await;
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     install(&chart(), &["--set", "crds.keep=false"]);

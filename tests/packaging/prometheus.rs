@@ -113,8 +113,10 @@ fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value 
             keep("__meta_kubernetes_service_label_control_plane", "controller-manager"),
             keep("__meta_kubernetes_endpoint_port_name", endpoint["port"].as_str().unwrap()),
             {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "operator_namespace"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+            {"source_labels": ["__meta_kubernetes_service_name"], "target_label": "job"},
         ],
+        "honor_labels": endpoint["honorLabels"] == true,
     });
     if endpoint["scheme"] == "https" {
         scrape["tls_config"] = tls(&endpoint["tlsConfig"], folder);

@@ -26,20 +26,23 @@ pub async fn admin() -> anyhow::Result<Client> {
     client(&setting("EMQX_TEST_KUBECONFIG")?).await
 }
 
-/// A client with the rights of the operator and no others.
-pub async fn operator_user() -> anyhow::Result<Client> {
-    client(&setting("EMQX_TEST_OPERATOR_KUBECONFIG")?).await
+/// How to reach the API server with the rights of the operator and no others.
+pub async fn operator_user() -> anyhow::Result<Config> {
+    config(&setting("EMQX_TEST_OPERATOR_KUBECONFIG")?).await
 }
 
 /// A client as a kubeconfig file says.
 pub async fn client(path: &str) -> anyhow::Result<Client> {
+    Ok(Client::try_from(config(path).await?)?)
+}
+
+async fn config(path: &str) -> anyhow::Result<Config> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         rustls::crypto::ring::default_provider().install_default().ok();
     });
     let kubeconfig = Kubeconfig::read_from(path)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 /// A namespace of its own for a test; what an earlier run left of it is a fault of that run.

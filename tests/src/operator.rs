@@ -2,28 +2,67 @@
 
 use crate::cluster::{apply, documents, operator_user};
 use emqx_operator_runtime::Settings;
-use emqx_operator_runtime::witness::Witness;
 use kube::Client;
-use serde_json::json;
-use std::sync::Arc;
+use serde_json::{Value, json};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Gives the user `emqx-operator` in one namespace what the shipped roles give the operator's ServiceAccount in its own: the
+/// lease, and certificates.
+pub async fn grant_own_namespace(admin: &Client, namespace: &str) -> anyhow::Result<()> {
+    let files = ["leader_election_role.yaml", "metrics-certificates/metrics_certificates_role.yaml"];
+    for file in files {
+        for mut role in documents(&format!("config/rbac/{file}"))? {
+            let name = role["metadata"]["name"].clone();
+            role["metadata"]["namespace"] = namespace.into();
+            apply(admin, Some(namespace), &role).await?;
+            apply(admin, Some(namespace), &binding("RoleBinding", "Role", &name)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the user `emqx-operator` ask who somebody is and what they may.
+pub async fn grant_reviews(admin: &Client) -> anyhow::Result<()> {
+    for role in documents("config/rbac/metrics-auth/metrics_auth_role.yaml")? {
+        apply(admin, None, &role).await?;
+        apply(admin, None, &binding("ClusterRoleBinding", "ClusterRole", &role["metadata"]["name"])).await?;
+    }
+    Ok(())
+}
+
+fn binding(kind: &str, role_kind: &str, role: &Value) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": format!("{}-under-test", role.as_str().unwrap_or_default())},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "emqx-operator"}],
+    })
+}
 
 /// Gives the user `emqx-operator` what the shipped role gives the operator's ServiceAccount.
 pub async fn grant(admin: &Client) -> anyhow::Result<()> {
     for role in documents("config/rbac/manager/role.yaml")? {
         apply(admin, None, &role).await?;
+        apply(admin, None, &binding("ClusterRoleBinding", "ClusterRole", &role["metadata"]["name"])).await?;
     }
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "operator-under-test"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "manager-role"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "emqx-operator"}],
-    });
-    apply(admin, None, &binding).await?;
     Ok(())
+}
+
+/// Settings of an operator for these namespaces; for all when none is named.
+pub fn settings(namespaces: &[&str]) -> Settings {
+    Settings {
+        watch_namespaces: namespaces.iter().map(ToString::to_string).collect(),
+        health_address: None,
+        metrics_address: None,
+        metrics_certificate: None,
+        leader_election: None,
+        concurrency: 16,
+        emqx_deadline: Duration::from_secs(3),
+        witness: None,
+    }
 }
 
 /// An operator that runs on a thread of its own until it is stopped or dropped.
@@ -35,20 +74,26 @@ pub struct Operator {
 impl Operator {
     /// Starts one for these namespaces; for all when none is named.
     pub fn start(namespaces: &[&str]) -> Operator {
+        Operator::with(settings(namespaces))
+    }
+
+    /// Starts one that, when it is dropped, is asked to stop.
+    pub fn with(settings: Settings) -> Operator {
         let stop = CancellationToken::new();
-        let (token, namespaces) = (stop.clone(), namespaces.iter().map(ToString::to_string).collect());
-        let thread = std::thread::spawn(move || runtime().block_on(run(namespaces, token, None)));
+        let token = stop.clone();
+        let thread = std::thread::spawn(move || runtime().block_on(run(settings, token)));
         Operator { stop, thread: Some(thread) }
     }
 
-    /// Starts one that is killed, as the kernel kills, when `killed` is cancelled: nothing that it does comes to an end.
-    pub fn mortal(namespace: &str, witness: Arc<dyn Witness>, killed: CancellationToken) -> Operator {
-        let (stop, namespaces) = (killed.clone(), vec![namespace.to_owned()]);
+    /// Starts one that is killed, as the kernel kills, when `killed` is cancelled or it is dropped: nothing that it does
+    /// comes to an end.
+    pub fn mortal(settings: Settings, killed: CancellationToken) -> Operator {
+        let stop = killed.clone();
         let thread = std::thread::spawn(move || {
             let runtime = runtime();
             runtime.block_on(async {
                 tokio::select! {
-                    () = run(namespaces, CancellationToken::new(), Some(witness)) => {}
+                    () = run(settings, CancellationToken::new()) => {}
                     () = killed.cancelled() => {}
                 }
             });
@@ -77,16 +122,7 @@ impl Drop for Operator {
     }
 }
 
-async fn run(watch_namespaces: Vec<String>, stop: CancellationToken, witness: Option<Arc<dyn Witness>>) {
-    let client = operator_user().await.expect("the operator's kubeconfig works");
-    let settings = Settings {
-        watch_namespaces,
-        health_address: None,
-        metrics_address: None,
-        leader_election: None,
-        concurrency: 16,
-        emqx_deadline: Duration::from_secs(3),
-        witness,
-    };
-    emqx_operator_runtime::run(client, settings, stop).await.expect("the operator runs");
+async fn run(settings: Settings, stop: CancellationToken) {
+    let config = operator_user().await.expect("the operator's kubeconfig works");
+    emqx_operator_runtime::run(config, settings, stop).await.expect("the operator runs");
 }

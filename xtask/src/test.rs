@@ -49,6 +49,8 @@ enum Step {
     Mutants,
     /// Tests on a real API server with fake pods.
     Integration,
+    /// Several operators at once: hand-over, and metrics over HTTPS.
+    Replicas,
     /// The operator killed before and after every single write. Takes some minutes.
     CrashPoints,
     /// Tests with real pods.
@@ -61,7 +63,7 @@ enum Step {
     Verbs,
 }
 
-const STEPS: [(Step, &str); 12] = [
+const STEPS: [(Step, &str); 13] = [
     (Step::Format, "format"),
     (Step::Lint, "lint"),
     (Step::Tidy, "tidy"),
@@ -69,6 +71,7 @@ const STEPS: [(Step, &str); 12] = [
     (Step::Simulation, "simulation"),
     (Step::Mutants, "planted bugs"),
     (Step::Integration, "integration tests"),
+    (Step::Replicas, "replicas"),
     (Step::CrashPoints, "crash points"),
     (Step::E2e, "end-to-end tests"),
     (Step::Manifests, "manifests"),
@@ -134,6 +137,7 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
         Step::Simulation => simulate::simulate(&simulate::Simulate::default()),
         Step::Mutants => simulate::mutants(&simulate::Mutants::default()),
         Step::Integration => on_cluster("test-integration", Profile::ControlPlane, "integration", filter, totals),
+        Step::Replicas => on_cluster("test-replicas", Profile::ControlPlane, "replicas", filter, totals),
         Step::CrashPoints => on_cluster("test-crash-points", Profile::ControlPlane, "crash_points", filter, totals),
         Step::E2e => on_cluster("test-e2e", Profile::Node, "e2e", filter, totals),
         Step::Manifests => manifests::check_all(),

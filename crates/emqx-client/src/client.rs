@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::tls::{self, Trust};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Larger answers are not read: a node list of a thousand nodes has half a megabyte.
@@ -16,10 +17,16 @@ const LARGEST_ANSWER: usize = 8 << 20;
 /// Packets to the address of a pod that is gone are dropped without a word. A node that lives accepts at once.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
+/// Told of every request when it has ended: its method, and the code of the answer, if there was one in time.
+pub trait Observer: std::fmt::Debug + Send + Sync {
+    fn ended(&self, method: &str, answer: Option<u16>);
+}
+
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Client {
@@ -39,7 +46,12 @@ impl Client {
             .tls_backend_preconfigured(tls::config(trust)?)
             .build()
             .map_err(Error::Setup)?;
-        Ok(Client { http })
+        Ok(Client { http, observer: None })
+    }
+
+    /// The same client, with somebody who counts.
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Client {
+        Client { observer: Some(observer), ..self }
     }
 
     /// Sends one request to one node. The deadline covers everything, the body included.
@@ -50,10 +62,16 @@ impl Client {
         request: &R,
         deadline: Duration,
     ) -> Result<R::Answer, Error> {
-        let call = credentials.authorize(self.call(endpoint, request.parts()));
+        let parts = request.parts();
+        let method = parts.method.clone();
+        let call = credentials.authorize(self.call(endpoint, parts));
         let timed_out = Error::TimedOut { operation: R::OPERATION, seconds: deadline.as_secs_f32() };
         let answer = tokio::time::timeout(deadline, exchange(call, R::OPERATION)).await;
-        let (status, body) = answer.map_err(|_| timed_out)??;
+        let answer = answer.unwrap_or(Err(timed_out));
+        if let Some(observer) = &self.observer {
+            observer.ended(method.as_str(), answer.as_ref().ok().map(|(status, _)| *status));
+        }
+        let (status, body) = answer?;
         if (200..300).contains(&status) {
             return request.read(&body).map_err(|problem| unreadable(R::OPERATION, problem));
         }

@@ -28,7 +28,7 @@ mod redact;
 mod tls;
 
 pub use candidates::{Answered, NoAnswer};
-pub use client::Client;
+pub use client::{Client, Observer};
 pub use credentials::{Authorize, Credentials, Nobody, Secret, Token};
 pub use endpoint::Endpoint;
 pub use error::{Error, Missing};

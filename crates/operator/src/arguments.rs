@@ -2,9 +2,14 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use emqx_operator_runtime::{LEASE, LeaderElection, Settings};
+use emqx_operator_runtime::{CertificateSource, LEASE, LeaderElection, OwnCertificate, Settings};
+use jiff::SignedDuration;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Replaced after two thirds of it.
+const CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Runs EMQX clusters on Kubernetes: watches EMQX resources and keeps their pods, Services and configuration as they
 /// say.
@@ -29,6 +34,19 @@ pub(crate) struct Arguments {
     /// Where /metrics is served; 0 turns it off.
     #[arg(long, value_name = "[ADDRESS]:PORT", default_value = ":8080")]
     metrics_bind_address: String,
+
+    /// Serve /metrics over HTTPS, to those whose token says that they may get it. Without --metrics-cert-dir the
+    /// certificate is made in process; what scrapers trust is ca.crt of Secret emqx-operator-metrics-ca.
+    #[arg(long)]
+    metrics_secure: bool,
+
+    /// Take the certificate for /metrics from tls.crt and tls.key in this folder, anew when they change.
+    #[arg(long, value_name = "DIR", requires = "metrics_secure")]
+    metrics_cert_dir: Option<PathBuf>,
+
+    /// The Service through which /metrics is reached: the certificate that is made in process is for its names.
+    #[arg(long, value_name = "NAME", default_value = "emqx-operator-controller-manager-metrics-service")]
+    metrics_service: String,
 
     /// Where /healthz and /readyz are served; 0 turns them off.
     #[arg(long, value_name = "[ADDRESS]:PORT", default_value = ":8081")]
@@ -70,10 +88,31 @@ impl Arguments {
             watch_namespaces: namespaces.filter(|namespace| !namespace.is_empty()).collect(),
             health_address: address("--health-probe-bind-address", &self.health_probe_bind_address)?,
             metrics_address: address("--metrics-bind-address", &self.metrics_bind_address)?,
+            metrics_certificate: self.metrics_secure.then(|| self.certificate(own_namespace)),
             leader_election: self.leader_elect.then_some(election),
             concurrency: self.max_concurrent_reconciles,
             emqx_deadline: Duration::from_secs(5),
             witness: None,
+        })
+    }
+}
+
+impl Arguments {
+    fn certificate(&self, own_namespace: &str) -> CertificateSource {
+        if let Some(folder) = &self.metrics_cert_dir {
+            return CertificateSource::Files(folder.clone());
+        }
+        let service = &self.metrics_service;
+        CertificateSource::Own(OwnCertificate {
+            namespace: own_namespace.to_owned(),
+            names: vec![
+                service.clone(),
+                format!("{service}.{own_namespace}"),
+                format!("{service}.{own_namespace}.svc"),
+                format!("{service}.{own_namespace}.svc.cluster.local"),
+                "localhost".to_owned(),
+            ],
+            lifetime: CERTIFICATE_LIFETIME,
         })
     }
 }
@@ -102,6 +141,7 @@ fn address(flag: &str, text: &str) -> anyhow::Result<Option<SocketAddr>> {
 mod tests {
     use super::{Arguments, address};
     use clap::{CommandFactory as _, Parser as _};
+    use emqx_operator_runtime::CertificateSource;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -114,6 +154,18 @@ mod tests {
         assert_eq!(address("--x", ":8080").unwrap().unwrap().to_string(), "[::]:8080");
         assert_eq!(address("--x", "127.0.0.1:8443").unwrap().unwrap().to_string(), "127.0.0.1:8443");
         assert!(address("--x", "8080").unwrap_err().to_string().contains("--x 8080"));
+    }
+
+    #[test]
+    fn metrics_are_secured_only_on_request() {
+        let settings = |arguments: &[&str]| Arguments::parse_from(arguments).settings("own").unwrap();
+        assert!(settings(&["emqx-operator"]).metrics_certificate.is_none());
+        let own = settings(&["emqx-operator", "--metrics-secure"]).metrics_certificate;
+        let Some(CertificateSource::Own(own)) = own else { panic!("{own:?}") };
+        assert!(own.names.contains(&"emqx-operator-controller-manager-metrics-service.own.svc".to_owned()));
+        let files = settings(&["emqx-operator", "--metrics-secure", "--metrics-cert-dir=/c"]).metrics_certificate;
+        assert!(matches!(files, Some(CertificateSource::Files(folder)) if folder.as_os_str() == "/c"));
+        assert!(Arguments::try_parse_from(["emqx-operator", "--metrics-cert-dir=/c"]).is_err());
     }
 
     #[test]

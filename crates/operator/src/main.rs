@@ -23,7 +23,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let config = kube::Config::infer().await.context("failed to find a Kubernetes API server")?;
     let settings = arguments.settings(&config.default_namespace)?;
-    let client = kube::Client::try_from(config).context("failed to set up the Kubernetes client")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         namespaces =
@@ -33,7 +32,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     );
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    emqx_operator_runtime::run(client, settings, stop).await?;
+    emqx_operator_runtime::run(config, settings, stop).await?;
     Ok(())
 }
 

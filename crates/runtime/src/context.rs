@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoffs;
 use crate::index::{Index, Key};
+use crate::leader::Leading;
 use crate::observe::{ReferenceCache, SetEvents};
 use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
@@ -16,7 +17,7 @@ use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use std::fmt::Display;
-use tokio::sync::watch;
+use std::sync::Arc;
 
 /// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world.
 pub struct Context {
@@ -32,8 +33,8 @@ pub struct Context {
     pub backoffs: Backoffs,
     pub written: Written,
     pub recorder: Recorder,
-    pub metrics: Metrics,
-    pub leading: watch::Receiver<bool>,
+    pub metrics: Arc<Metrics>,
+    pub leading: Leading,
 }
 
 /// The labelled objects of all clusters.
@@ -68,7 +69,7 @@ impl Objects {
 
 impl Context {
     pub fn is_leader(&self) -> bool {
-        *self.leading.borrow()
+        self.leading.now()
     }
 
     /// Tells whoever watches us write.

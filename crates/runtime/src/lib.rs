@@ -7,7 +7,9 @@
 //! [`run`] wires it up. Enter at `pass.rs`, which is the loop on one screen.
 
 mod backoff;
+mod certificates;
 mod context;
+mod counted;
 mod execute;
 mod index;
 mod leader;
@@ -17,18 +19,21 @@ mod report;
 mod resource;
 mod serve;
 mod settings;
+mod wake;
 mod watch;
 pub mod witness;
 
-pub use settings::{LEASE, LeaderElection, Settings};
+pub use settings::{CertificateSource, LEASE, LeaderElection, OwnCertificate, Settings};
 
 use context::{Context, Objects};
+use counted::Counting;
 use futures::StreamExt as _;
 use index::Key;
-use kube::Client;
+use kube::client::ClientBuilder;
 use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
 use pass::{PassError, pass};
@@ -36,26 +41,29 @@ use report::Metrics;
 use resource::StoredEmqx;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wake::Waker;
 
 /// Why the operator cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("failed to take part in the election of a leader")]
-    Election(#[source] kube_lease_manager::LeaseManagerError),
+    #[error("failed to set up the client for Kubernetes")]
+    KubernetesClient(#[source] kube::Error),
     #[error("failed to set up the client for EMQX")]
     EmqxClient(#[source] emqx_client::Error),
 }
 
 /// Runs until `stop` is cancelled: finishes the passes that are under way, gives the lease back, and returns.
-pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let leadership =
-        leader::elect(client.clone(), settings.leader_election.as_ref()).await.map_err(RunError::Election)?;
+pub async fn run(config: kube::Config, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+    let metrics = Arc::new(Metrics::new(settings.concurrency));
+    let client = ClientBuilder::try_from(config).map_err(RunError::KubernetesClient)?;
+    let client = client.with_layer(&Counting(metrics.kubernetes.clone())).build();
+    let emqx = emqx_client::Client::new().map_err(RunError::EmqxClient)?;
+    let leadership = leader::elect(client.clone(), settings.leader_election.as_ref());
     let (resources, writer) = store::<StoredEmqx>();
     let ctx = Arc::new(Context {
-        emqx: emqx_client::Client::new().map_err(RunError::EmqxClient)?,
+        emqx: emqx.observed_by(Arc::new(metrics.emqx.clone())),
         recorder: Recorder::new(client.clone(), reporter(&settings)),
         client,
         objects: Objects::default(),
@@ -65,12 +73,12 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
         pending: Default::default(),
         backoffs: Default::default(),
         written: Default::default(),
-        metrics: Metrics::default(),
+        metrics,
         leading: leadership.leading.clone(),
         settings,
     });
     let tasks = TaskTracker::new();
-    endpoints(&ctx, &tasks, &stop);
+    serve::start(&ctx, &tasks, &stop);
     reconcile(&ctx, writer, &stop).await;
     tasks.close();
     leadership.resign().await;
@@ -83,29 +91,11 @@ fn reporter(settings: &Settings) -> Reporter {
     Reporter { controller: "emqx-operator".to_owned(), instance }
 }
 
-fn endpoints(ctx: &Arc<Context>, tasks: &TaskTracker, stop: &CancellationToken) {
-    let routers = [
-        (ctx.settings.health_address, serve::health(ctx.clone())),
-        (ctx.settings.metrics_address, serve::metrics(ctx.clone())),
-    ];
-    for (address, router) in routers {
-        let Some(address) = address else { continue };
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            if let Err(error) = serve::serve(address, router, stop.clone()).await {
-                // Without probes the kubelet would end us anyway, with less to read.
-                tracing::error!(%error, %address, "failed to serve; stopping");
-                stop.cancel();
-            }
-        });
-    }
-}
-
 /// Works on clusters as they change, until `stop` is cancelled.
 async fn reconcile(ctx: &Arc<Context>, writer: Writer<StoredEmqx>, stop: &CancellationToken) {
     let watches = TaskTracker::new();
     let reader = ctx.resources.clone();
-    let (wake, woken) = mpsc::unbounded_channel();
+    let (wake, woken) = Waker::new(ctx.metrics.queue.clone());
     watch::start(ctx, &watches, writer, &wake);
     wait_for_watches(ctx, stop).await;
     let follower = watches.spawn(wake_all_when_leading(ctx.clone(), reader.clone(), wake));
@@ -148,25 +138,18 @@ async fn wait_for_watches(ctx: &Context, stop: &CancellationToken) {
     }
 }
 
-/// A new leader looks at every cluster once.
-async fn wake_all_when_leading(
-    ctx: Arc<Context>,
-    reader: kube::runtime::reflector::Store<StoredEmqx>,
-    wake: mpsc::UnboundedSender<Key>,
-) {
+/// A new leader looks at every cluster once. Who leads no more tells nothing of them.
+async fn wake_all_when_leading(ctx: Arc<Context>, reader: Store<StoredEmqx>, wake: Waker) {
     let mut leading = ctx.leading.clone();
+    let mut leads = leading.now();
     loop {
-        let leads = *leading.borrow_and_update();
-        ctx.metrics.leading(leads);
+        ctx.metrics.leading.set(leads);
         if leads {
-            for resource in reader.state() {
-                let _ = wake.send(watch::key(&resource));
-            }
+            reader.state().iter().for_each(|resource| wake.wake(watch::key(resource)));
+        } else {
+            ctx.metrics.clusters.forget_all();
         }
-        if leading.changed().await.is_err() {
-            // Without an election there is nothing more to wait for, but the queue must stay open.
-            std::future::pending::<()>().await;
-        }
+        leads = leading.changed().await;
     }
 }
 

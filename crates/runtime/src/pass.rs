@@ -1,16 +1,16 @@
 //! One pass over one cluster: observe, decide, act, report. Nothing here knows what a cluster needs.
 
 use crate::context::Context;
-use crate::execute::{FailureKind, Outcome, execute};
+use crate::execute::{self, FailureKind, execute};
 use crate::index::Key;
 use crate::observe;
-use crate::report::{self, ReconcileResult};
+use crate::report::{self, Outcome};
 use crate::resource::StoredEmqx;
 use crate::watch::key;
 use emqx_operator_api::hub::EMQXStatus;
 use emqx_operator_core::desired::{Desired, Mistakes};
 use emqx_operator_core::lifecycle::Wake;
-use emqx_operator_core::status::{self, Due, Truth};
+use emqx_operator_core::status::{self, Due};
 use emqx_operator_core::world::{FreshSecrets, World};
 use emqx_operator_core::{Plan, plan};
 use jiff::Timestamp;
@@ -40,66 +40,73 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// One pass, measured.
 pub async fn pass(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Result<Action, PassError> {
-    let started = Instant::now();
-    let result = one_pass(&resource, &ctx).await;
-    let label = match &result {
-        Ok(Passed { refused: false, .. }) => ReconcileResult::Success,
-        Ok(Passed { refused: true, .. }) => ReconcileResult::Refused,
-        Err(_) => ReconcileResult::Error,
-    };
-    ctx.metrics.pass(label, started.elapsed());
+    let (key, started) = (key(&resource), Instant::now());
+    ctx.metrics.queue.begin(&key);
+    ctx.metrics.passes.begin();
+    let result = one_pass(&key, &resource, &ctx).await;
+    let outcome = result.as_ref().map_or(Outcome::Error, |passed| passed.outcome);
+    ctx.metrics.passes.end(outcome, started.elapsed());
+    ctx.metrics.queue.end(&key, result.is_err());
     let passed = result?;
-    ctx.backoffs.reset(&key(&resource));
+    ctx.backoffs.reset(&key);
     Ok(passed.next)
 }
 
 struct Passed {
     next: Action,
-    refused: bool,
+    outcome: Outcome,
 }
 
-async fn one_pass(resource: &StoredEmqx, ctx: &Context) -> Result<Passed, PassError> {
-    let key = key(resource);
+impl Passed {
+    /// The watch tells when there is something to do again.
+    fn until_changed(outcome: Outcome) -> Self {
+        Self { next: Action::await_change(), outcome }
+    }
+}
+
+async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Passed, PassError> {
     if resource.metadata.deletion_timestamp.is_some() {
-        return Ok(Passed { next: Action::await_change(), refused: false });
+        return Ok(Passed::until_changed(Outcome::Success));
     }
     let cr = match &resource.content {
         Ok(cr) => cr,
-        Err(error) => return refuse(ctx, &key, resource, &Mistakes::unreadable(error)).await,
+        Err(error) => return refuse(ctx, key, resource, &Mistakes::unreadable(error)).await,
     };
-    let references = observe::references(ctx, &key, cr).await.map_err(PassError::References)?;
+    let references = observe::references(ctx, key, cr).await.map_err(PassError::References)?;
     let desired = match Desired::resolve(cr, &references) {
         Ok(desired) => desired,
-        Err(mistakes) => return refuse(ctx, &key, resource, &mistakes).await,
+        Err(mistakes) => return refuse(ctx, key, resource, &mistakes).await,
     };
-    let mut view = ctx.objects.view(&key);
-    view.events = observe::set_events(ctx, &key, &view).await.map_err(PassError::Events)?;
+    let mut view = ctx.objects.view(key);
+    view.events = observe::set_events(ctx, key, &view).await.map_err(PassError::Events)?;
     let broker = observe::broker(ctx, &desired, &view).await;
     let world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
-        return Ok(Passed { next: Action::await_change(), refused: false });
+        return Ok(Passed::until_changed(Outcome::Followed));
     }
-    log(&key, &plan);
-    let outcome = execute(ctx, &key, &desired, &world, &plan).await;
+    log(key, &plan);
+    let outcome = execute(ctx, key, &desired, &world, &plan).await;
+    if !ctx.is_leader() {
+        return Ok(Passed::until_changed(Outcome::Followed));
+    }
     if let Some((reason, text)) = outcome.refusal() {
         plan.report.after_failure(reason, text);
     }
-    let status_wait = report(ctx, &key, resource, &desired, &plan, &outcome).await?;
+    let status_wait = report(ctx, key, resource, &desired, &world, &plan, &outcome).await?;
     next(&plan, outcome, status_wait)
 }
 
 /// A spec that cannot be carried out changes nothing but the status.
 async fn refuse(ctx: &Context, key: &Key, resource: &StoredEmqx, mistakes: &Mistakes) -> Result<Passed, PassError> {
-    let passed = Passed { next: Action::requeue(AFTER_REFUSAL), refused: true };
     if !ctx.is_leader() {
-        return Ok(passed);
+        return Ok(Passed::until_changed(Outcome::Followed));
     }
     let prior = ctx.written.prior(key, resource);
     let (status, due) = status::refused(mistakes, prior.as_ref(), resource.metadata.generation, Timestamp::now());
     tracing::info!(cluster = %key, reason = mistakes.reason().as_str(), %mistakes, "the spec is refused");
     write_status(ctx, key, resource, prior, status, due, &[]).await?;
-    Ok(passed)
+    Ok(Passed { next: Action::requeue(AFTER_REFUSAL), outcome: Outcome::Refused })
 }
 
 async fn report(
@@ -107,13 +114,11 @@ async fn report(
     key: &Key,
     resource: &StoredEmqx,
     desired: &Desired,
+    world: &World,
     plan: &Plan,
-    outcome: &Outcome,
+    outcome: &execute::Outcome,
 ) -> Result<Option<Duration>, PassError> {
-    ctx.metrics.nodes_wanted(key, desired.nodes_wanted());
-    for fact in &plan.report.facts {
-        ctx.metrics.condition(key, fact.kind.as_str(), fact.truth == Truth::True);
-    }
+    ctx.metrics.clusters.saw(key, desired, world, plan);
     let prior = ctx.written.prior(key, resource);
     let (status, due) = status::merge(&plan.report, prior.as_ref(), Timestamp::now());
     write_status(ctx, key, resource, prior, status, due, &outcome.done).await
@@ -128,13 +133,14 @@ async fn write_status(
     due: Due,
     done: &[emqx_operator_core::action::Action],
 ) -> Result<Option<Duration>, PassError> {
+    ctx.metrics.clusters.told(key, &status.conditions);
     let wait = report::write(ctx, key, resource, status.clone(), due).await.map_err(PassError::Status)?;
     report::announce(ctx, key, resource, prior.as_ref(), &status, done).await;
     Ok(wait)
 }
 
 /// When to come back: after what failed, for what is awaited, or for a status that was put off; whatever is first.
-fn next(plan: &Plan, outcome: Outcome, status_wait: Option<Duration>) -> Result<Passed, PassError> {
+fn next(plan: &Plan, outcome: execute::Outcome, status_wait: Option<Duration>) -> Result<Passed, PassError> {
     let refused = outcome.refusal().is_some();
     let awaited = match plan.wake {
         Wake::Watch => None,
@@ -152,7 +158,8 @@ fn next(plan: &Plan, outcome: Outcome, status_wait: Option<Duration>) -> Result<
         }
     };
     let soonest = [awaited, after_failure, status_wait].into_iter().flatten().min();
-    Ok(Passed { next: soonest.map_or_else(Action::await_change, Action::requeue), refused })
+    let outcome = if refused { Outcome::Refused } else { Outcome::Success };
+    Ok(Passed { next: soonest.map_or_else(Action::await_change, Action::requeue), outcome })
 }
 
 /// One line per plan that is not empty.

@@ -1,7 +1,9 @@
 //! What the person who installs the operator may choose.
 
 use crate::witness::Witness;
+use jiff::SignedDuration;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ pub struct Settings {
     pub health_address: Option<SocketAddr>,
     /// Where `/metrics` is served.
     pub metrics_address: Option<SocketAddr>,
+    /// Over which certificate `/metrics` is served, to those who may `get` it; over plain HTTP to everybody without one.
+    pub metrics_certificate: Option<CertificateSource>,
     /// Whether only the holder of the lease acts.
     pub leader_election: Option<LeaderElection>,
     /// How many clusters are worked on at the same time.
@@ -22,6 +26,26 @@ pub struct Settings {
     pub emqx_deadline: Duration,
     /// Told of every write; for tests.
     pub witness: Option<Arc<dyn Witness>>,
+}
+
+/// Where the certificate of the metrics endpoint comes from.
+#[derive(Clone, Debug)]
+pub enum CertificateSource {
+    /// `tls.crt` and `tls.key` in this folder. They are taken anew when they change.
+    Files(PathBuf),
+    /// Made in process.
+    Own(OwnCertificate),
+}
+
+/// A certificate that is made in process. Its authority is in Secret `emqx-operator-metrics-ca`.
+#[derive(Clone, Debug)]
+pub struct OwnCertificate {
+    /// The namespace of the Secret.
+    pub namespace: String,
+    /// DNS names and addresses under which the endpoint is reached.
+    pub names: Vec<String>,
+    /// For how long a certificate is valid. It is replaced after two thirds of that.
+    pub lifetime: SignedDuration,
 }
 
 /// Where the lease is, and under which name this process asks for it.

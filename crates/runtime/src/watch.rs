@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::index::{Index, Key, Listing};
 use crate::observe::ReferenceKey;
 use crate::resource::StoredEmqx;
+use crate::wake::Waker;
 use emqx_operator_api::label;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
@@ -27,7 +28,6 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::TaskTracker;
 
 /// How many watches have not listed everything yet.
@@ -49,7 +49,7 @@ impl Pending {
 }
 
 /// Starts every watch. Keys of clusters to look at go to `wake`.
-pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>, wake: &UnboundedSender<Key>) {
+pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>, wake: &Waker) {
     let scopes: Vec<Option<String>> = match ctx.settings.watch_namespaces.as_slice() {
         [] => vec![None],
         namespaces => namespaces.iter().cloned().map(Some).collect(),
@@ -96,7 +96,7 @@ fn resources(
     ctx: &Arc<Context>,
     tasks: &TaskTracker,
     mut writer: Writer<StoredEmqx>,
-    wake: &UnboundedSender<Key>,
+    wake: &Waker,
     scopes: &[Option<String>],
 ) {
     let streams: Vec<_> = scopes
@@ -130,7 +130,7 @@ fn resources(
                     Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
                 }
                 if let Some(key) = touched {
-                    let _ = wake.send(key);
+                    wake.wake(key);
                 }
             }
         }
@@ -201,7 +201,7 @@ impl Merged {
 struct Children<'a> {
     ctx: &'a Arc<Context>,
     tasks: &'a TaskTracker,
-    wake: &'a UnboundedSender<Key>,
+    wake: &'a Waker,
     scope: &'a Option<String>,
 }
 
@@ -233,7 +233,7 @@ impl Children<'_> {
             while let Some(event) = next(&mut stream, K::kind(&()).as_ref()).await {
                 let done = matches!(event, Event::InitDone);
                 for key in index(&ctx).apply(event, &mut listing) {
-                    let _ = wake.send(key);
+                    wake.wake(key);
                 }
                 if done && !std::mem::replace(&mut synced, true) {
                     ctx.pending.done();
@@ -253,11 +253,9 @@ impl Children<'_> {
             + Sync
             + 'static,
     {
-        let names = match self.scope {
-            Some(namespace) => Api::<PartialObjectMeta<K>>::namespaced(self.ctx.client.clone(), namespace),
-            None => Api::<PartialObjectMeta<K>>::all(self.ctx.client.clone()),
-        };
-        let stream = watch_objects(names, watcher::Config::default()).default_backoff();
+        let stream =
+            watch_objects(api::<PartialObjectMeta<K>>(&self.ctx.client, self.scope), watcher::Config::default())
+                .default_backoff();
         let (ctx, wake) = (self.ctx.clone(), self.wake.clone());
         self.tasks.spawn(async move {
             let mut stream = std::pin::pin!(stream);
@@ -267,7 +265,7 @@ impl Children<'_> {
                 let changed = ReferenceKey { kind, namespace, name: object.name_any() };
                 let version = object.resource_version().unwrap_or_default();
                 for key in ctx.references.invalidate(&changed, &version) {
-                    let _ = wake.send(key);
+                    wake.wake(key);
                 }
             }
         });

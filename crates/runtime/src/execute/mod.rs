@@ -39,6 +39,9 @@ pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World,
 }
 
 async fn one(ctx: &Context, key: &Key, desired: &Desired, world: &World, action: &Action) -> Result<(), FailureKind> {
+    if !ctx.is_leader() {
+        return Err(FailureKind::Stale("another process leads now".to_owned()));
+    }
     ctx.witness(Moment::Before, action).await;
     let result = carry_out(ctx, key, desired, world, action).await;
     ctx.witness(Moment::After, action).await;

@@ -1,71 +1,169 @@
 //! Who acts. Followers watch and plan as the leader does, and drop their plans, so that a hand-over is instant.
+//!
+//! Whoever leads stops acting some seconds before others may take the lease, whether or not it can still reach the API
+//! server; see [`ACTS_FOR`].
+
+mod lease;
 
 use crate::settings::{LEASE, LeaderElection};
-use kube::Client;
-use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use lease::{Sighting, Step};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Seconds that a lease is valid, and before its end when it is renewed. A clock that is off by less than the second
-/// number never makes two leaders.
-const DURATION: u64 = 15;
-const GRACE: u64 = 5;
+/// Others may take the lease when they have not seen it renewed for this long.
+const VALID: Duration = Duration::from_secs(15);
+/// For how long after the beginning of its last renewal a leader acts. The rest is for requests that are under way.
+const ACTS_FOR: Duration = Duration::from_secs(10);
+/// How often a leader renews, and a follower looks.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// One look at the lease.
+const ATTEMPT: Duration = Duration::from_secs(4);
 
-/// The lease of this process.
+/// Whether this process acts. Cheap to clone.
+#[derive(Clone)]
+pub struct Leading {
+    changes: watch::Receiver<bool>,
+    until: Arc<RwLock<Option<Instant>>>,
+    always: bool,
+}
+
+impl Leading {
+    /// Right now. Asked again before every write.
+    pub fn now(&self) -> bool {
+        let until = *self.until.read().expect("no holder of this lock panics");
+        self.always || until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Each time it begins or ends; pends for ever without an election.
+    pub async fn changed(&mut self) -> bool {
+        if self.changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        *self.changes.borrow_and_update()
+    }
+}
+
+/// The part of this process in the election.
 pub struct Leadership {
-    pub leading: watch::Receiver<bool>,
+    pub leading: Leading,
     task: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
-/// Asks for the lease, or leads at once where there is no election.
-pub async fn elect(client: Client, election: Option<&LeaderElection>) -> Result<Leadership, LeaseManagerError> {
-    let (stop, mut stopped) = watch::channel(false);
-    let Some(LeaderElection { namespace, identity }) = election else {
-        let (_, leading) = watch::channel(true);
-        return Ok(Leadership { leading, task: None, stop });
-    };
-    let manager = LeaseManagerBuilder::new(client, LEASE)
-        .with_namespace(namespace)
-        .with_identity(identity)
-        .with_duration(DURATION)
-        .with_grace(GRACE)
-        .build()
-        .await?;
-    let (mut state, lease) = manager.watch().await;
-    let (sender, leading) = watch::channel(false);
-    let task = tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = stopped.changed() => break,
-                changed = state.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                    let leads = *state.borrow_and_update();
-                    tracing::info!(leads, lease = LEASE, "leadership changed");
-                    let _ = sender.send(leads);
-                }
-            }
-        }
-        // Without a receiver the manager gives the lease back, so that the next leader need not wait for its end.
-        drop(state);
-        let _ = sender.send(false);
-        match lease.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "failed to give the lease back"),
-            Err(error) => tracing::warn!(%error, "the lease task ended"),
-        }
+/// Begins to ask for the lease, or leads at once where there is no election.
+pub fn elect(client: Client, election: Option<&LeaderElection>) -> Leadership {
+    let (stop, stopped) = watch::channel(false);
+    let (changes, told) = watch::channel(false);
+    let until = Arc::new(RwLock::new(None));
+    let leading = Leading { changes: told, until: until.clone(), always: election.is_none() };
+    let task = election.map(|LeaderElection { namespace, identity }| {
+        let leases = Api::namespaced(client, namespace);
+        let candidate = Candidate { leases, identity: identity.clone(), seen: Sighting::default(), until, changes };
+        tokio::spawn(candidate.run(stopped))
     });
-    Ok(Leadership { leading, task: Some(task), stop })
+    Leadership { leading, task, stop }
 }
 
 impl Leadership {
-    /// Gives the lease back.
+    /// Gives the lease back, if it is ours.
     pub async fn resign(self) {
         let _ = self.stop.send(true);
         if let Some(task) = self.task {
             let _ = task.await;
         }
+    }
+}
+
+struct Candidate {
+    leases: Api<Lease>,
+    identity: String,
+    seen: Sighting,
+    until: Arc<RwLock<Option<Instant>>>,
+    changes: watch::Sender<bool>,
+}
+
+impl Candidate {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        while !*stopped.borrow() {
+            let started = Instant::now();
+            match tokio::time::timeout(ATTEMPT, self.attempt()).await {
+                Ok(Ok(true)) => self.leads_until(Some(started + ACTS_FOR)),
+                Ok(Ok(false)) => self.leads_until(None),
+                Ok(Err(error)) => tracing::warn!(%error, lease = LEASE, "failed to ask for the lease; trying again"),
+                Err(_) => tracing::warn!(lease = LEASE, "the API server does not answer about the lease; trying again"),
+            }
+            self.tell();
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+        self.leads_until(None);
+        self.tell();
+        match tokio::time::timeout(ATTEMPT, self.release()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, lease = LEASE, "failed to give the lease back"),
+            Err(_) => tracing::warn!(lease = LEASE, "the API server does not answer; others wait for the lease to end"),
+        }
+    }
+
+    /// Whether the lease is ours afterwards.
+    async fn attempt(&mut self) -> Result<bool, kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(LEASE).await? else {
+            let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(self.held(None)) };
+            return ours(self.leases.create(&PostParams::default(), &lease).await);
+        };
+        match self.seen.next(&lease, &self.identity, Instant::now()) {
+            Step::Wait => Ok(false),
+            Step::Renew | Step::Take => {
+                lease.spec = Some(self.held(lease.spec.as_ref()));
+                // The version in it makes sure that nobody else did the same.
+                ours(self.leases.replace(LEASE, &PostParams::default(), &lease).await)
+            }
+        }
+    }
+
+    fn held(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        lease::held(before, &self.identity, VALID, Timestamp::now())
+    }
+
+    async fn release(&self) -> Result<(), kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(LEASE).await? else { return Ok(()) };
+        let spec = lease.spec.clone().unwrap_or_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            return Ok(());
+        }
+        lease.spec = Some(lease::released(&spec, Timestamp::now()));
+        tracing::info!(lease = lease.name_any(), "giving the lease back");
+        self.leases.replace(LEASE, &PostParams::default(), &lease).await.map(drop)
+    }
+
+    fn leads_until(&self, until: Option<Instant>) {
+        *self.until.write().expect("no holder of this lock panics") = until;
+    }
+
+    /// Tells of a beginning or an end, also of one by silence.
+    fn tell(&self) {
+        let leads = self.until.read().expect("no holder of this lock panics").is_some_and(|u| Instant::now() < u);
+        let changed = self.changes.send_if_modified(|told| std::mem::replace(told, leads) != leads);
+        if changed {
+            tracing::info!(leads, lease = LEASE, "leadership changed");
+        }
+    }
+}
+
+/// Somebody who was faster is no error.
+fn ours(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+    match written {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(false),
+        Err(error) => Err(error),
     }
 }

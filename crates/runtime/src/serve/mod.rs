@@ -1,46 +1,66 @@
-//! The HTTP endpoints of the operator itself: health and metrics.
+//! The HTTP endpoints of the operator itself. Followers serve them, too.
 
+mod access;
+mod health;
+mod metrics;
+mod tls;
+
+use crate::certificates::Certificates;
 use crate::context::Context;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::serve::Listener;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// `/healthz` and `/readyz`.
-pub fn health(ctx: Arc<Context>) -> Router {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(ctx)
-}
-
-/// `/metrics`.
-pub fn metrics(ctx: Arc<Context>) -> Router {
-    Router::new().route("/metrics", get(scrape)).with_state(ctx)
-}
-
-/// Serves until the token is cancelled.
-pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await
-}
-
-/// The process answers; nothing else is needed to be alive.
-async fn alive() -> &'static str {
-    "ok\n"
-}
-
-/// Ready once every watch has listed what exists. A follower is ready, too: it can take over at once.
-async fn ready(State(ctx): State<Arc<Context>>) -> (StatusCode, &'static str) {
-    if ctx.pending.is_synced() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the watches to list what exists\n")
+/// Starts what the settings ask for. An endpoint that cannot be served ends the operator: the kubelet would do so
+/// anyway, with less to read.
+pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, stop: &CancellationToken) {
+    if let Some(address) = ctx.settings.health_address {
+        let router = health::router(ctx.clone());
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let served = plain(address, router, &stop).await;
+            ended(address, served, &stop);
+        });
+    }
+    if let Some(address) = ctx.settings.metrics_address {
+        let (ctx, stop) = (ctx.clone(), stop.clone());
+        tasks.spawn(async move {
+            let served = metrics_endpoint(ctx, address, &stop).await;
+            ended(address, served, &stop);
+        });
     }
 }
 
-async fn scrape(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], ctx.metrics.encode())
+async fn metrics_endpoint(ctx: Arc<Context>, address: SocketAddr, stop: &CancellationToken) -> std::io::Result<()> {
+    let router = metrics::router(ctx.clone());
+    let Some(source) = &ctx.settings.metrics_certificate else { return plain(address, router, stop).await };
+    let listener = TcpListener::bind(address).await?;
+    // Until there is a certificate connections wait to be accepted.
+    let Some(certificates) = Certificates::keep(ctx.client.clone(), source, stop).await else { return Ok(()) };
+    let router = access::only_for_those_who_may_scrape(router, ctx.client.clone());
+    until_stopped(tls::TlsListener::new(listener, certificates), router, stop).await
+}
+
+async fn plain(address: SocketAddr, router: Router, stop: &CancellationToken) -> std::io::Result<()> {
+    until_stopped(TcpListener::bind(address).await?, router, stop).await
+}
+
+async fn until_stopped<L>(listener: L, router: Router, stop: &CancellationToken) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: fmt::Debug,
+{
+    axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await
+}
+
+fn ended(address: SocketAddr, served: std::io::Result<()>, stop: &CancellationToken) {
+    if let Err(error) = served {
+        tracing::error!(%error, %address, "failed to serve; stopping");
+        stop.cancel();
+    }
 }

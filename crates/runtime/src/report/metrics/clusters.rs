@@ -1,0 +1,188 @@
+//! Each cluster as the leader last saw it. The series of a deleted resource vanish, and a process that does not lead has
+//! none, so that one cluster is never told twice.
+
+use super::gauge;
+use crate::index::Key;
+use emqx_operator_core::Plan;
+use emqx_operator_core::desired::{Desired, Role};
+use emqx_operator_core::world::World;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+/// Each cluster as the leader last saw it.
+#[derive(Clone, Debug, Default)]
+pub struct Clusters(Arc<Mutex<BTreeMap<Key, Figures>>>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    /// Type and status.
+    conditions: Vec<(String, String)>,
+    roles: Vec<RoleFigures>,
+    evacuations: usize,
+    /// All sessions and those with a client; `None` while EMQX does not answer.
+    sessions: Option<(i64, i64)>,
+    /// Since when each reason has held something up, as far as this process has seen.
+    holds: BTreeMap<&'static str, Instant>,
+}
+
+#[derive(Debug)]
+struct RoleFigures {
+    role: Role,
+    wanted: i32,
+    ready: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClusterLabels {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    namespace: String,
+    name: String,
+    r#type: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoleLabels {
+    namespace: String,
+    name: String,
+    role: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HoldLabels {
+    namespace: String,
+    name: String,
+    reason: &'static str,
+}
+
+impl Clusters {
+    pub fn new(registry: &mut Registry) -> Self {
+        let clusters = Self::default();
+        super::own(registry).register_collector(Box::new(clusters.clone()));
+        clusters
+    }
+
+    /// What a pass has seen and planned.
+    pub fn saw(&self, key: &Key, desired: &Desired, world: &World, plan: &Plan) {
+        let ready = |role| world.pool(role).nodes.iter().filter(|node| node.ready && !node.terminating).count();
+        let broker = world.broker.fresh();
+        let total = |count: fn(&emqx_operator_core::world::BrokerNode) -> Option<i64>| {
+            broker.map(|broker| broker.nodes.values().filter_map(count).sum())
+        };
+        let now = Instant::now();
+        let mut clusters = self.lock();
+        let figures = clusters.entry(key.clone()).or_default();
+        let before = std::mem::take(&mut figures.holds);
+        let reasons = plan.holds.iter().map(|hold| hold.reason.as_str());
+        *figures = Figures {
+            conditions: std::mem::take(&mut figures.conditions),
+            roles: [Role::Core, Role::Replicant]
+                .map(|role| RoleFigures { role, wanted: desired.wanted(role), ready: ready(role) })
+                .into(),
+            evacuations: broker.and_then(|broker| broker.evacuations.fresh()).map_or(0, BTreeMap::len),
+            sessions: total(|node| node.sessions).zip(total(|node| node.connections)),
+            holds: reasons.map(|reason| (reason, before.get(reason).copied().unwrap_or(now))).collect(),
+        };
+    }
+
+    /// What the status says of it, even when its spec cannot be carried out.
+    pub fn told(&self, key: &Key, conditions: &[Condition]) {
+        let conditions = conditions.iter().map(|told| (told.type_.clone(), told.status.clone())).collect();
+        self.lock().entry(key.clone()).or_default().conditions = conditions;
+    }
+
+    /// One of everything.
+    #[cfg(test)]
+    pub fn example(&self, key: &Key) {
+        let figures = Figures {
+            conditions: vec![("Ready".to_owned(), "True".to_owned())],
+            roles: vec![RoleFigures { role: Role::Core, wanted: 3, ready: 3 }],
+            evacuations: 1,
+            sessions: Some((200, 150)),
+            holds: BTreeMap::from([("EvacuatingSessions", Instant::now())]),
+        };
+        self.lock().insert(key.clone(), figures);
+    }
+
+    pub fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    /// Another process leads now, and tells of them.
+    pub fn forget_all(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Figures>> {
+        self.0.lock().expect("no holder of this lock panics")
+    }
+}
+
+fn labels(key: &Key) -> ClusterLabels {
+    ClusterLabels { namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+fn count(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::MAX, f64::from)
+}
+
+fn conditions(clusters: &BTreeMap<Key, Figures>) -> impl Iterator<Item = (ConditionLabels, f64)> {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.conditions.iter().map(move |one| (key, one)));
+    all.flat_map(|(key, (kind, holds))| {
+        ["True", "False", "Unknown"].map(|status| {
+            let ClusterLabels { namespace, name } = labels(key);
+            let labels = ConditionLabels { namespace, name, r#type: kind.clone(), status };
+            (labels, f64::from(u8::from(status == holds)))
+        })
+    })
+}
+
+fn roles(clusters: &BTreeMap<Key, Figures>, value: fn(&RoleFigures) -> f64) -> impl Iterator<Item = (RoleLabels, f64)> {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.roles.iter().map(move |role| (key, role)));
+    all.map(move |(key, figures)| {
+        let ClusterLabels { namespace, name } = labels(key);
+        (RoleLabels { namespace, name, role: figures.role.as_str() }, value(figures))
+    })
+}
+
+fn holds(clusters: &BTreeMap<Key, Figures>) -> impl Iterator<Item = (HoldLabels, f64)> {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.holds.iter().map(move |hold| (key, hold)));
+    all.map(|(key, (reason, since))| {
+        let ClusterLabels { namespace, name } = labels(key);
+        (HoldLabels { namespace, name, reason }, since.elapsed().as_secs_f64())
+    })
+}
+
+impl Collector for Clusters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let clusters = &*self.lock();
+        let mut tell = |name, text, value: fn(&Figures) -> Option<f64>| {
+            let series = clusters.iter().filter_map(|(key, figures)| Some((labels(key), value(figures)?)));
+            gauge(&mut encoder, name, text, series)
+        };
+        tell("cluster_evacuations", "EMQX nodes that are being emptied or are closed", |f| Some(count(f.evacuations)))?;
+        let text = "MQTT sessions, connected or not, as EMQX last told; none while it does not answer";
+        tell("cluster_sessions", text, |figures| figures.sessions.map(|(all, _)| all as f64))?;
+        let text = "MQTT clients that are connected, as EMQX last told; none while it does not answer";
+        tell("cluster_connections", text, |figures| figures.sessions.map(|(_, connected)| connected as f64))?;
+        let text = "Conditions of the resource: 1 for the status that holds, 0 for the others";
+        gauge(&mut encoder, "cluster_condition", text, conditions(clusters))?;
+        let text = "EMQX nodes that the spec wants";
+        gauge(&mut encoder, "cluster_nodes_wanted", text, roles(clusters, |role| role.wanted.into()))?;
+        let text = "EMQX nodes whose pods are ready";
+        gauge(&mut encoder, "cluster_nodes_ready", text, roles(clusters, |role| count(role.ready)))?;
+        let text = "How long something has been held up for this reason, in seconds, since this process has led";
+        gauge(&mut encoder, "cluster_hold_seconds", text, holds(clusters))
+    }
+}
