@@ -8,6 +8,8 @@ use kube::{Api, ResourceExt};
 
 const INSTALL: [&str; 6] = ["--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "120s"];
 
+const TEST: [&str; 7] = ["test", "emqx-operator", "--namespace", SYSTEM, "--logs", "--timeout", "120s"];
+
 fn install(chart: &str, settings: &[&str]) {
     helm(&[&["install", "emqx-operator", chart], &INSTALL[..], settings].concat());
 }
@@ -19,7 +21,7 @@ async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     let chart = chart();
     install(&chart, &[]);
-    helm(&["test", "emqx-operator", "--namespace", SYSTEM, "--timeout", "120s"]);
+    helm(&TEST);
     installed::manages_a_cluster(&client).await;
     let api = Api::<EMQX>::namespaced(client.clone(), "default");
     let before = api.get("emqx").await.unwrap().uid().unwrap();
@@ -27,7 +29,7 @@ async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
     let upgrade = ["upgrade", "emqx-operator", &chart, "--set", "replicaCount=2,metrics.mode=proxy"];
     helm(&[&upgrade[..], &INSTALL[..]].concat());
     installed::becomes_ready();
-    helm(&["test", "emqx-operator", "--namespace", SYSTEM, "--timeout", "120s"]);
+    helm(&TEST);
 
     helm(&["uninstall", "emqx-operator", "--namespace", SYSTEM, "--wait"]);
     assert_eq!(api.get("emqx").await.unwrap().uid().unwrap(), before, "the resource outlives the release");

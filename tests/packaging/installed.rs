@@ -17,9 +17,18 @@ pub fn becomes_ready() {
 
 /// The operator brings a cluster to life in the namespace `default`, which every variant watches.
 pub async fn manages_a_cluster(client: &Client) {
-    for document in documents("config/samples/apps_v3beta1_emqx.yaml").unwrap() {
+    manages(client, "config/samples/apps_v3beta1_emqx.yaml").await;
+}
+
+/// The same with a single node, which is there sooner.
+pub async fn manages_a_node(client: &Client) {
+    manages(client, "examples/single-core.yaml").await;
+}
+
+async fn manages(client: &Client, file: &str) {
+    for document in documents(file).unwrap() {
         // A schema that was just applied takes a moment to be served.
-        until("the sample to be accepted", Duration::from_secs(20), || async {
+        until("the resource to be accepted", Duration::from_secs(20), || async {
             apply(client, Some("default"), &document).await.map_err(|error| error.to_string())
         })
         .await;

@@ -1,8 +1,7 @@
-//! A real Prometheus, which finds the operator by the Kubernetes API as the Prometheus operator would tell it to.
+//! A real Prometheus, which scrapes the operator as the Prometheus operator would tell it to.
 
 use crate::programs::{self, kubectl};
 use crate::{SERVICE, SYSTEM};
-use emqx_operator_tests::cluster::setting;
 use emqx_operator_tests::wait::until;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -95,28 +94,17 @@ impl Prometheus {
     }
 }
 
-/// What the Prometheus operator makes of a ServiceMonitor's endpoint: JSON is YAML.
+/// What the Prometheus operator makes of a ServiceMonitor's endpoint: JSON is YAML. The targets are looked up here, because
+/// not every build of Prometheus can ask Kubernetes.
 fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value {
-    let keep = |source: &str, regex: &str| json!({"source_labels": [source], "regex": regex, "action": "keep"});
     let mut scrape = json!({
         "job_name": SERVICE,
         "scrape_interval": "1s",
         "scrape_timeout": "1s",
         "scheme": endpoint["scheme"],
         "metrics_path": endpoint["path"],
-        "kubernetes_sd_configs": [{
-            "role": "endpoints",
-            "namespaces": {"names": [SYSTEM]},
-            "kubeconfig_file": setting("EMQX_TEST_KUBECONFIG").unwrap(),
-        }],
-        "relabel_configs": [
-            keep("__meta_kubernetes_service_label_control_plane", "controller-manager"),
-            keep("__meta_kubernetes_endpoint_port_name", endpoint["port"].as_str().unwrap()),
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-            {"source_labels": ["__meta_kubernetes_service_name"], "target_label": "job"},
-        ],
         "honor_labels": endpoint["honorLabels"] == true,
+        "static_configs": targets(endpoint["port"].as_str().unwrap()),
     });
     if endpoint["scheme"] == "https" {
         scrape["tls_config"] = tls(&endpoint["tlsConfig"], folder);
@@ -127,6 +115,24 @@ fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value 
         scrape["authorization"] = json!({"credentials_file": file});
     }
     json!({"scrape_configs": [scrape]})
+}
+
+/// The pods behind the Services that the ServiceMonitors select, at the port of this name.
+fn targets(port: &str) -> Vec<Value> {
+    let selected = ["--selector", "control-plane=controller-manager", "--output", "json"];
+    let slices = kubectl(&[&["--namespace", SYSTEM, "get", "endpointslices"], &selected[..]].concat());
+    let slices: Value = serde_json::from_str(&slices).unwrap();
+    let mut targets = Vec::new();
+    for slice in slices["items"].as_array().unwrap() {
+        let number = slice["ports"].as_array().into_iter().flatten().find(|found| found["name"] == port);
+        let Some(number) = number.map(|found| &found["port"]) else { continue };
+        for pod in slice["endpoints"].as_array().into_iter().flatten() {
+            let address = pod["addresses"][0].as_str().unwrap();
+            let labels = json!({"namespace": SYSTEM, "job": SERVICE, "pod": pod["targetRef"]["name"]});
+            targets.push(json!({"targets": [format!("{address}:{number}")], "labels": labels}));
+        }
+    }
+    targets
 }
 
 fn tls(config: &Value, folder: &TempDir) -> Value {

@@ -16,7 +16,7 @@ async fn works(variant: &str) {
         issue_certificate();
     }
     installed::becomes_ready();
-    installed::manages_a_cluster(&client).await;
+    installed::manages_a_node(&client).await;
     is_scraped().await;
     installed::clear().await;
 }

@@ -10,6 +10,7 @@ mod mqtt;
 mod packaging;
 mod paths;
 mod progress;
+mod release;
 mod shell;
 mod simulate;
 mod test;
@@ -44,6 +45,8 @@ enum Command {
     /// Renders and checks the manifests that users install.
     #[command(subcommand)]
     Manifests(manifests::Command),
+    /// Writes everything that a release consists of to dist/: manifests, chart, image, bill of materials, checksums.
+    Release(release::Arguments),
     /// Runs the tests with real pods, all or those whose name contains a word.
     E2e { filter: Option<String> },
     /// Kills the operator before and after every single write of a scenario, or of all, and compares the ends.
@@ -52,7 +55,7 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Plants bugs in the operator's decisions and sees that the simulation catches each.
     Mutants(simulate::Mutants),
-    /// Writes generated files anew: the CRDs and the page of reasons.
+    /// Writes generated files anew: the CRDs and the reference pages.
     Generate,
     /// Sends one MQTT message through a broker; run by the demo inside the cluster's network.
     #[command(hide = true)]
@@ -69,6 +72,7 @@ fn main() {
         Command::Cluster(command) => cluster::run(command),
         Command::Image(arguments) => image::run(&arguments),
         Command::Manifests(command) => manifests::run(&command),
+        Command::Release(arguments) => release::run(&arguments),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
         Command::CrashPoints { scenario } => test::run(&test::Arguments::crash_points(scenario)),
         Command::Simulate(arguments) => simulate::simulate(&arguments),

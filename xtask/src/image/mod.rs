@@ -2,10 +2,12 @@
 
 mod archive;
 mod binaries;
+mod start;
 
 use crate::cluster::tools;
 use crate::{paths, progress};
 use archive::{Image, Layer};
+pub(crate) use binaries::Profile;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -52,6 +54,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for file in build(*which)? {
             println!("{} ({:.1} MB)", file.display(), std::fs::metadata(&file)?.len() as f64 / 1e6);
         }
+        if *which == Which::Operator {
+            let took = start::time(&operator_binary()?)?;
+            println!("the operator answers probes {:.0} ms after its start", took.as_secs_f64() * 1e3);
+        }
     }
     Ok(())
 }
@@ -64,7 +70,7 @@ pub(crate) fn operator_reference() -> String {
 /// Builds images and returns their archives.
 pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
     match which {
-        Which::Operator => Ok(vec![operator()?]),
+        Which::Operator => Ok(vec![operator(Profile::Image)?]),
         Which::Sim => simulated(),
         Which::Busybox => Ok(vec![busybox()?]),
         Which::KubeRbacProxy => Ok(vec![kube_rbac_proxy()?]),
@@ -73,11 +79,12 @@ pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The program in the operator's image.
 pub(crate) fn operator_binary() -> anyhow::Result<PathBuf> {
-    binaries::build_static("emqx-operator")
+    binaries::build_static("emqx-operator", Profile::Image)
 }
 
-fn operator() -> anyhow::Result<PathBuf> {
-    let binary = operator_binary()?;
+/// The image of the operator.
+pub(crate) fn operator(profile: Profile) -> anyhow::Result<PathBuf> {
+    let binary = binaries::build_static("emqx-operator", profile)?;
     let mut layer = Layer::default();
     layer.file("emqx-operator", 0o755, 0, std::fs::read(binary)?);
     let image = Image {
@@ -119,7 +126,7 @@ fn busybox() -> anyhow::Result<PathBuf> {
 
 /// One archive per version: the binary plays what the environment of the image says.
 fn simulated() -> anyhow::Result<Vec<PathBuf>> {
-    let binary = std::fs::read(binaries::build_static("emqx-sim")?)?;
+    let binary = std::fs::read(binaries::build_static("emqx-sim", Profile::Image)?)?;
     let busybox = binaries::busybox()?;
     SIMULATED
         .iter()

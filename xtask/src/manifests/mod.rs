@@ -3,7 +3,7 @@
 mod alerts;
 mod check;
 mod compare;
-mod images;
+pub(crate) mod images;
 mod objects;
 pub(crate) mod render;
 pub(crate) mod verbs;

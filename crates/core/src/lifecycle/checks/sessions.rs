@@ -127,10 +127,14 @@ fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     Verdict::Prepare(actions, case.hold(Reason::EvacuatingSessions, text))
 }
 
-/// A single node has nowhere to send its clients, and waiting would not change that.
+/// A single node has nowhere to send its clients, and waiting would not change that. While others are there that are to
+/// leave, it waits: they can still take its clients, or their going ends what keeps them from it.
 fn is_single(case: &Case<'_, '_>) -> bool {
     let fleet = case.fleet;
-    fleet.wanted(Role::Core) == 1 && fleet.wanted(Role::Replicant) == 0 && case.candidate.how == How::Restart
+    let me = case.candidate.node.map(|node| node.pod.as_str());
+    let alone = fleet.world.nodes().all(|other| Some(other.pod.as_str()) == me || other.is_down());
+    let single = fleet.wanted(Role::Core) == 1 && fleet.wanted(Role::Replicant) == 0;
+    single && alone && case.candidate.how == How::Restart
 }
 
 fn options(
