@@ -1,6 +1,6 @@
 //! The chart, with real Helm: install, test, upgrade, uninstall, install again.
 
-use crate::programs::{chart, helm, helm_fails, kubectl};
+use crate::programs::{chart, helm, helm_fails, helm_or, kubectl};
 use crate::{READY, SYSTEM, alone, installed};
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::emqx;
@@ -8,10 +8,14 @@ use kube::{Api, ResourceExt};
 
 const INSTALL: [&str; 6] = ["--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "120s"];
 
-const TEST: [&str; 7] = ["test", "emqx-operator", "--namespace", SYSTEM, "--logs", "--timeout", "120s"];
-
 fn install(chart: &str, settings: &[&str]) {
     helm(&[&["install", "emqx-operator", chart], &INSTALL[..], settings].concat());
+}
+
+fn passes_its_tests() {
+    let said = helm_or(&["test", "emqx-operator", "--namespace", SYSTEM, "--timeout", "120s"]);
+    let logs = |_: &String| kubectl(&["--namespace", SYSTEM, "logs", "emqx-operator-test", "--all-containers"]);
+    assert!(said.is_ok(), "{said:?}; the pod says {:?}", said.as_ref().err().map(logs));
 }
 
 #[tokio::test]
@@ -21,15 +25,18 @@ async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     let chart = chart();
     install(&chart, &[]);
-    helm(&TEST);
+    passes_its_tests();
     installed::manages_a_cluster(&client).await;
     let api = Api::<EMQX>::namespaced(client.clone(), "default");
     let before = api.get("emqx").await.unwrap().uid().unwrap();
 
-    let upgrade = ["upgrade", "emqx-operator", &chart, "--set", "replicaCount=2,metrics.mode=proxy"];
-    helm(&[&upgrade[..], &INSTALL[..]].concat());
-    installed::becomes_ready();
-    helm(&TEST);
+    for mode in ["proxy", "tls"] {
+        let settings = format!("replicaCount=2,metrics.mode={mode}");
+        let upgrade = ["upgrade", "emqx-operator", &chart, "--set", &settings];
+        helm(&[&upgrade[..], &INSTALL[..]].concat());
+        installed::becomes_ready();
+        passes_its_tests();
+    }
 
     helm(&["uninstall", "emqx-operator", "--namespace", SYSTEM, "--wait"]);
     assert_eq!(api.get("emqx").await.unwrap().uid().unwrap(), before, "the resource outlives the release");

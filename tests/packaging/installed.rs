@@ -36,29 +36,29 @@ async fn manages(client: &Client, file: &str) {
     emqx::ready(client, "default", "emqx", READY).await;
 }
 
+/// Removes the operator as docs/install.md says, and nothing else.
+pub fn uninstall() {
+    kubectl(&["delete", "namespace", SYSTEM, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
+    for namespace in ["default", SYSTEM] {
+        let kinds = "clusterroles,clusterrolebindings,roles,rolebindings";
+        let selector = "app.kubernetes.io/name=emqx-operator";
+        kubectl(&["--namespace", namespace, "delete", kinds, "--selector", selector]);
+    }
+}
+
 /// Removes everything but the CRDs, whoever installed it.
 pub async fn clear() {
+    uninstall();
     if kubectl(&["get", "crds", "--output", "name"]).contains("/emqxes.apps.emqx.io") {
         kubectl(&["delete", "emqx", "--all", "--all-namespaces", "--ignore-not-found", "--wait=true"]);
     }
-    let kinds = "clusterroles,clusterrolebindings";
-    for name in names(&kubectl(&["get", kinds, "--output", "name"])) {
-        kubectl(&["delete", &name, "--ignore-not-found"]);
-    }
-    for name in names(&kubectl(&["--namespace", "default", "get", "roles,rolebindings", "--output", "name"])) {
-        kubectl(&["--namespace", "default", "delete", &name, "--ignore-not-found"]);
-    }
-    kubectl(&["delete", "namespace", SYSTEM, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
+    kubectl(&["delete", "clusterrolebinding", "emqx-operator-test-reader", "--ignore-not-found"]);
     until("the pods of the cluster to be gone", READY, || async {
         let pods = kubectl(&["--namespace", "default", "get", "pods", "--output", "name"]);
         if pods.trim().is_empty() { Ok(()) } else { Err(pods) }
     })
     .await;
     kubectl(&["--namespace", "default", "delete", "pvc,secrets", "--all", "--wait=true"]);
-}
-
-fn names(list: &str) -> Vec<String> {
-    list.lines().filter(|name| name.contains("/emqx-operator-")).map(str::to_owned).collect()
 }
 
 /// CRDs that variants with monitoring and with cert-manager need. Their operators are not here: the tests play their parts.

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod chart;
+mod dashboards;
 mod installed;
 mod leftovers;
 mod programs;
 mod prometheus;
+mod two_replicas;
 mod variants;
 
 use emqx_operator_tests::cluster;

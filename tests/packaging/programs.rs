@@ -19,10 +19,14 @@ pub fn helm(arguments: &[&str]) -> String {
 /// A run that must fail; what it says.
 #[track_caller]
 pub fn helm_fails(arguments: &[&str]) -> String {
+    helm_or(arguments).expect_err(&format!("helm {arguments:?} must fail"))
+}
+
+/// A run that may fail; what it says in either case.
+pub fn helm_or(arguments: &[&str]) -> Result<String, String> {
     let output = run("EMQX_TEST_HELM", arguments);
     let text = text(&output);
-    assert!(!output.status.success(), "helm {arguments:?} did not fail: {text}");
-    text
+    if output.status.success() { Ok(text) } else { Err(text) }
 }
 
 /// The chart of the checkout.

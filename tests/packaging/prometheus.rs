@@ -126,7 +126,8 @@ fn targets(port: &str) -> Vec<Value> {
     for slice in slices["items"].as_array().unwrap() {
         let number = slice["ports"].as_array().into_iter().flatten().find(|found| found["name"] == port);
         let Some(number) = number.map(|found| &found["port"]) else { continue };
-        for pod in slice["endpoints"].as_array().into_iter().flatten() {
+        let pods = slice["endpoints"].as_array().into_iter().flatten();
+        for pod in pods.filter(|pod| pod["conditions"]["ready"] == true) {
             let address = pod["addresses"][0].as_str().unwrap();
             let labels = json!({"namespace": SYSTEM, "job": SERVICE, "pod": pod["targetRef"]["name"]});
             targets.push(json!({"targets": [format!("{address}:{number}")], "labels": labels}));

@@ -18,7 +18,28 @@ async fn works(variant: &str) {
     installed::becomes_ready();
     installed::manages_a_node(&client).await;
     is_scraped().await;
+    if variant == "kustomize-metrics-tls" {
+        break_authority().await;
+        is_scraped().await;
+    }
+    installed::uninstall();
+    let left = kubectl(&["--namespace", "default", "get", "emqx/emqx", "pod/emqx-core-0", "--output", "name"]);
+    assert_eq!(left.lines().count(), 2, "a cluster outlives the operator: {left}");
     installed::clear().await;
+}
+
+/// Somebody spoils the Secret of the authority; the next operator makes another one.
+async fn break_authority() {
+    let patch = r#"{"data": {"tls.key": "eA=="}}"#;
+    kubectl(&["--namespace", SYSTEM, "patch", "secret", "emqx-operator-metrics-ca", "--type=merge", "--patch", patch]);
+    kubectl(&["--namespace", SYSTEM, "rollout", "restart", "deployment/emqx-operator-controller-manager"]);
+    installed::becomes_ready();
+    until("a new authority", Duration::from_secs(30), || async {
+        let key = ["get", "secret", "emqx-operator-metrics-ca", "--output", "jsonpath={.data.tls\\.key}"];
+        let key = kubectl(&[&["--namespace", SYSTEM], &key[..]].concat());
+        if key == "eA==" { Err(key) } else { Ok(()) }
+    })
+    .await;
 }
 
 /// What cert-manager does when it sees the Certificate.
@@ -37,6 +58,7 @@ fn issue_certificate() {
     kubectl(&["apply", "--filename", &file.path().display().to_string()]);
 }
 
+/// By whom it should be, and by nobody else.
 async fn is_scraped() {
     let endpoint = endpoint();
     let secure = endpoint["scheme"] == "https";

@@ -7,8 +7,7 @@ use std::process::Command;
 
 /// Loads the images, renders the variants, and tells the test program where things are.
 pub(crate) fn prepare(state: &State, tests: &mut Command) -> anyhow::Result<()> {
-    let mut archives = image::build(Which::KubeRbacProxy)?;
-    archives.extend(image::build(Which::Busybox)?);
+    let archives = image::build(Which::KubeRbacProxy)?;
     progress::step("loading images of side-cars", || archives.iter().try_for_each(|a| cluster::load_image(state, a)))?;
     let rendered = paths::root().join("target/manifests");
     progress::step("rendering the manifests", || manifests::render(&rendered))?;

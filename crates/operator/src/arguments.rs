@@ -69,6 +69,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Print the CustomResourceDefinitions as YAML and exit.
     Crd,
+    Metrics(crate::metrics::Arguments),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod logs;
+mod metrics;
 
 use anyhow::Context as _;
 use arguments::{Arguments, Command};
@@ -11,16 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Crd) = arguments.command {
-        return print_crds();
-    }
-    logs::start(arguments.log_format, &arguments.log_level)?;
+    rustls::crypto::ring::default_provider().install_default().ok();
     // Two clusters' worth of work at a time needs no more threads, and each costs memory.
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(arguments))
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match &arguments.command {
+        Some(Command::Crd) => print_crds(),
+        Some(Command::Metrics(metrics)) => runtime.block_on(metrics::run(metrics)),
+        None => {
+            logs::start(arguments.log_format, &arguments.log_level)?;
+            runtime.block_on(run(arguments))
+        }
+    }
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    rustls::crypto::ring::default_provider().install_default().ok();
     let config = kube::Config::infer().await.context("failed to find a Kubernetes API server")?;
     let settings = arguments.settings(&config.default_namespace)?;
     tracing::info!(

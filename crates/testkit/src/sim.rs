@@ -9,7 +9,7 @@ use emqx_operator_core::desired::{Desired, NodeName, Role};
 use emqx_operator_core::world::{Kind, ObjectId};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Sim {
     pub(crate) rng: StdRng,
@@ -24,6 +24,8 @@ pub(crate) struct Sim {
     pub(crate) evacuates: bool,
     /// Nodes that broke after the snapshot that the current plan rests on.
     pub(crate) broken_since_observation: usize,
+    /// By role: how many nodes were closed when the spec last changed.
+    pub(crate) closed_at_edit: BTreeMap<&'static str, usize>,
     pub(crate) violation: Option<String>,
     pub(crate) writes: u64,
     log: Option<Vec<String>>,
@@ -42,6 +44,7 @@ impl Sim {
             emqx: Emqx::default(),
             pass: None,
             broken_since_observation: 0,
+            closed_at_edit: BTreeMap::new(),
             violation: None,
             writes: 0,
             log: verbose.then(Vec::new),
@@ -65,6 +68,7 @@ impl Sim {
             self.spec = spec;
             let text = format!("the spec becomes {:?}", self.spec);
             self.note(|| text);
+            self.edited();
         }
     }
 

@@ -26,12 +26,9 @@ pub(crate) enum Which {
     Sim,
     /// kube-rbac-proxy, under the name of its image: local clusters reach no registry.
     KubeRbacProxy,
-    /// busybox, under the name of the image that `helm test` runs.
-    Busybox,
 }
 
 const KUBE_RBAC_PROXY: &str = "quay.io/brancz/kube-rbac-proxy:v0.19.1";
-const BUSYBOX: &str = "docker.io/library/busybox:1.37.0";
 
 /// References of the stand-in, with the version and edition that it plays under each.
 const SIMULATED: [(&str, &str, &str); 6] = [
@@ -48,7 +45,7 @@ const APPLETS: [&str; 12] =
     ["sh", "sleep", "ls", "cat", "mkdir", "rm", "kill", "ps", "hostname", "env", "test", "nslookup"];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let all = [Which::Operator, Which::Sim, Which::KubeRbacProxy, Which::Busybox];
+    let all = [Which::Operator, Which::Sim, Which::KubeRbacProxy];
     let wanted = if arguments.images.is_empty() { &all[..] } else { &arguments.images };
     for which in wanted {
         for file in build(*which)? {
@@ -72,7 +69,6 @@ pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
     match which {
         Which::Operator => Ok(vec![operator(Profile::Image)?]),
         Which::Sim => simulated(),
-        Which::Busybox => Ok(vec![busybox()?]),
         Which::KubeRbacProxy => Ok(vec![kube_rbac_proxy()?]),
     }
 }
@@ -108,20 +104,6 @@ fn kube_rbac_proxy() -> anyhow::Result<PathBuf> {
         ..Image::default()
     };
     image.write(&folder().join("kube-rbac-proxy.tar"))
-}
-
-fn busybox() -> anyhow::Result<PathBuf> {
-    let mut layer = Layer::default();
-    layer.busybox(&binaries::busybox()?, &["sh", "cat", "grep", "wget"]);
-    let image = Image {
-        references: vec![BUSYBOX.to_owned()],
-        layer,
-        user: "0:0",
-        entrypoint: vec!["/bin/sh".to_owned()],
-        environment: vec!["PATH=/bin".to_owned()],
-        ..Image::default()
-    };
-    image.write(&folder().join("busybox.tar"))
 }
 
 /// One archive per version: the binary plays what the environment of the image says.

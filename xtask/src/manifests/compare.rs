@@ -18,9 +18,14 @@ pub(crate) const PAIRS: [(&str, &str); 9] = [
     ("helm-network-policy", "kustomize-network-policy"),
 ];
 
-/// Labels and annotations that only one of the two writes.
-const WRITTEN_BY_HELM: [&str; 4] =
-    ["app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "app.kubernetes.io/version", "helm.sh/"];
+/// Labels and annotations that only one of the two writes, or on more objects.
+const WRITTEN_BY_HELM: [&str; 5] = [
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "helm.sh/",
+];
 
 /// Fails with every difference of every pair.
 pub(crate) fn check(variants: &[Variant]) -> anyhow::Result<()> {

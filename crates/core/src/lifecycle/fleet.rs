@@ -52,6 +52,14 @@ impl<'a> Fleet<'a> {
         self.present(role).filter(|node| self.is_outdated(node))
     }
 
+    /// Its set was told to have fewer pods than it has, and it may be the one that goes any moment.
+    pub(super) fn may_be_on_its_way(&self, node: &Node) -> bool {
+        let Some(set) = self.world.pool(node.role).sets.iter().find(|set| set.name == node.set) else { return true };
+        let present = self.present(node.role).filter(|other| other.set == set.name).count();
+        let fewer = i32::try_from(present).is_ok_and(|present| present > set.wanted);
+        fewer && node.ordinal().is_none_or(|number| node.role == Role::Replicant || number >= set.wanted)
+    }
+
     /// Old replicants that would hang without this core: they run its version, and no other core does.
     pub(super) fn followers(&self, core: &Node) -> usize {
         let same = |other: &&Node| other.image == core.image && other.pod != core.pod;

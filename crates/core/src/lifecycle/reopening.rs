@@ -15,7 +15,9 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     }
     let candidates = rolling::candidates(fleet);
     let stays = |node: &&Node| {
-        !node.terminating && !candidates.iter().any(|one| one.node.is_some_and(|other| other.pod == node.pod))
+        !node.terminating
+            && !fleet.may_be_on_its_way(node)
+            && !candidates.iter().any(|one| one.node.is_some_and(|other| other.pod == node.pod))
     };
     for node in fleet.world.nodes().filter(stays) {
         match &node.evacuation {

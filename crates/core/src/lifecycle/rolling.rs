@@ -29,6 +29,11 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let goes = |node: &&Node| node.ordinal() < Some(wanted) && fleet.followers(node) == 0;
     let mut old: Vec<_> = fleet.outdated(Role::Core).filter(goes).collect();
     old.sort_by_key(|node| (!node.marked, !node.is_down(), std::cmp::Reverse(node.ordinal())));
+    // Changes of the spec can leave several closed, and then too few serve for any to go. One goes on, the others stay and
+    // are opened again.
+    let begun = old.iter().filter(|node| node.marked && !node.is_down()).map(|node| node.pod.as_str()).skip(1);
+    let too_many: Vec<_> = begun.collect();
+    old.retain(|node| !too_many.contains(&node.pod.as_str()));
     all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
     all
 }
