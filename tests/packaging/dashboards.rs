@@ -30,7 +30,7 @@ fn queries() -> Vec<(String, String)> {
 async fn every_panel_shows_data() {
     let (client, _alone) = alone().await;
     installed::clear().await;
-    kubectl(&["apply", "--server-side", "--filename", &manifest("kustomize-prometheus")]);
+    kubectl(&["apply", "--filename", &manifest("kustomize-prometheus")]);
     installed::becomes_ready();
     installed::manages_a_node(&client).await;
     // One that is held up, or the panel about that would be empty.

@@ -11,7 +11,7 @@ use std::time::Duration;
 async fn works(variant: &str) {
     let (client, _alone) = alone().await;
     installed::clear().await;
-    kubectl(&["apply", "--server-side", "--filename", &manifest(variant)]);
+    kubectl(&["apply", "--filename", &manifest(variant)]);
     if variant.ends_with("cert-manager") {
         issue_certificate();
     }

@@ -39,7 +39,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 /// The sites of the cores that stay, if all of them serve: a core that is just restarting keeps its shards.
 fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str>> {
     let wanted = fleet.wanted(Role::Core);
-    let stays = |node: &&Node| node.ordinal() < Some(wanted) || planted(Bug::PlaceOnLeaving);
+    let on_its_way = |node: &Node| fleet.may_be_on_its_way(node);
+    let stays = |node: &&Node| (node.ordinal() < Some(wanted) && !on_its_way(node)) || planted(Bug::PlaceOnLeaving);
     let staying: Vec<_> = fleet.present(Role::Core).filter(stays).collect();
     let hasty = planted(Bug::PlaceWithoutWaiting) || planted(Bug::PlaceOnLeaving);
     if !hasty && i32::try_from(staying.len()) != Ok(wanted) {

@@ -23,8 +23,10 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         let text = "stays, because EMQX cannot be asked which other nodes are being emptied";
         return Verdict::Hold(case.hold(Reason::RequestFailed, text));
     }
-    // One that is being emptied, by whomever, is about to stop serving.
-    let stays = |node: &&Node| !node.marked && node.evacuation.is_none() && node.pod != me.pod;
+    // It goes without replacement, or nothing ever goes.
+    let in_the_way = role == Role::Replicant && fleet.group_in_the_way() == Some(me.image.as_str());
+    // One that is being emptied, by whomever, is about to stop serving. One that is to be and is open may wait for us.
+    let stays = |node: &&Node| (!node.marked || in_the_way) && node.evacuation.is_none() && node.pod != me.pod;
     // One that the cluster does not see may be cut off from it; where EMQX cannot be asked, nothing goes anyway.
     let seen = |node: &&Node| node.is_member() || fleet.world.broker.fresh().is_none();
     let serves = |node: &&Node| node.available && seen(node) && stays(node);
@@ -34,8 +36,6 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         Role::Core => fleet.wanted(role) - 1,
         Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
     };
-    // It goes without replacement, or nothing ever goes.
-    let in_the_way = role == Role::Replicant && fleet.group_in_the_way() == Some(me.image.as_str());
     let needed = usize::try_from(if in_the_way { needed.min(1) } else { needed }).unwrap_or(0);
     if serving >= needed {
         return Verdict::Pass;
