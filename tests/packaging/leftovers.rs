@@ -4,8 +4,10 @@ use crate::installed::any_crd;
 use crate::programs::{chart, helm_fails, kubectl};
 use crate::{SYSTEM, alone, installed};
 use emqx_operator_tests::cluster::apply;
+use emqx_operator_tests::wait::until;
 use kube::Client;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Tries an installation beside some objects, and removes them again.
 async fn stopped_by(client: &Client, left: &[Value]) -> String {
@@ -13,7 +15,7 @@ async fn stopped_by(client: &Client, left: &[Value]) -> String {
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
         apply(client, namespace, object).await.unwrap();
     }
-    let before = everything();
+    let before = settled().await;
     let error = helm_fails(&["install", "emqx-operator", &chart(), "--namespace", SYSTEM, "--timeout", "60s"]);
     assert_eq!(everything(), before, "the installation changed something");
     assert!(error.contains("nothing was changed"), "{error}");
@@ -23,6 +25,21 @@ async fn stopped_by(client: &Client, left: &[Value]) -> String {
         kubectl(&["--namespace", SYSTEM, "delete", kind, name]);
     }
     error
+}
+
+/// Everything, once Kubernetes' own controllers have done with what was just made: the account of a new namespace,
+/// the conditions of a new CRD.
+async fn settled() -> String {
+    let mut before = everything();
+    until("nothing changing by itself", Duration::from_secs(30), || {
+        let now = everything();
+        let last = std::mem::replace(&mut before, now.clone());
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if now == last { Ok(now) } else { Err(format!("{last}\nbecame\n{now}")) }
+        }
+    })
+    .await
 }
 
 /// What an installation could change, with versions.
@@ -104,10 +121,13 @@ async fn roles() {
 #[tokio::test]
 async fn an_operator_that_works() {
     let (client, _alone) = prepared().await;
-    let now = kubectl(&["get", "--raw", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"]);
-    let leases: Value = serde_json::from_str(&now).unwrap();
     // The node's lease was renewed a moment ago: its time is the cluster's.
-    let renewed = leases.pointer("/items/0/spec/renewTime").unwrap();
+    let renewed = until("the lease of the node", Duration::from_secs(60), || async {
+        let now = kubectl(&["get", "--raw", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"]);
+        let leases: Value = serde_json::from_str(&now).unwrap();
+        leases.pointer("/items/0/spec/renewTime").filter(|time| time.is_string()).cloned().ok_or(now)
+    })
+    .await;
     let lease = |holder: &str| {
         json!({
             "apiVersion": "coordination.k8s.io/v1",

@@ -194,6 +194,9 @@ fn audit_logs() -> PathBuf {
 /// Only after complete runs of all tests on clusters: a test that was left out has used nothing.
 fn verbs() -> anyhow::Result<()> {
     let logs = ["integration", "e2e", "packaging"].map(|test| audit_logs().join(format!("{test}.log")));
+    if let Some(missing) = logs.iter().find(|log| !log.exists()) {
+        bail!("no {}: run the integration, e2e and packaging steps first, each without a filter", missing.display());
+    }
     manifests::verbs::compare(&manifests::verbs::UsedVerbs::load()?, &manifests::verbs::observe(&logs)?)
 }
 
