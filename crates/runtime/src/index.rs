@@ -1,7 +1,8 @@
 //! The objects of all clusters, found by the cluster they belong to.
 //!
 //! Watches fill it, and so do the answers to our own writes: without them a pass that runs before the watch has told of
-//! a write would write again.
+//! a write would write again. An answer may come late, though: what the watch has told since is newer, and an object that
+//! it has told is gone stays gone.
 
 use emqx_operator_api::label;
 use kube::ResourceExt;
@@ -25,11 +26,13 @@ impl std::fmt::Display for Key {
 /// All objects of one kind, by cluster and name.
 pub struct Index<K> {
     objects: RwLock<HashMap<Key, BTreeMap<String, Arc<K>>>>,
+    /// By namespace of the watch: up to which resource version it has told everything.
+    told: RwLock<BTreeMap<Option<String>, u64>>,
 }
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self { objects: RwLock::default() }
+        Self { objects: RwLock::default(), told: RwLock::default() }
     }
 }
 
@@ -54,6 +57,7 @@ impl<K: ResourceExt> Index<K> {
 
     /// Takes in what a watch tells, and says whose clusters it concerns.
     pub fn apply(&self, event: Event<K>, listing: &mut Listing<K>) -> Vec<Key> {
+        self.note(&event, listing);
         match event {
             Event::Apply(object) => self.put(Arc::new(object)).into_iter().collect(),
             Event::Delete(object) => self.remove(&object).into_iter().collect(),
@@ -69,8 +73,31 @@ impl<K: ResourceExt> Index<K> {
         }
     }
 
+    /// Watches tell in the order of resource versions.
+    fn note(&self, event: &Event<K>, listing: &Listing<K>) {
+        let seen = match event {
+            Event::Apply(object) | Event::Delete(object) => version(object),
+            Event::InitDone => listing.found.iter().filter_map(|object| version(object.as_ref())).max(),
+            Event::Init | Event::InitApply(_) => None,
+        };
+        let mut told = self.told.write().expect("no holder of this lock panics");
+        let told = told.entry(listing.scope.clone()).or_default();
+        *told = seen.unwrap_or_default().max(*told);
+    }
+
+    /// Takes in the answer to a write, unless the watch has told of it already, or of what became of the object since.
+    pub fn learn(&self, object: Arc<K>) {
+        let of_scope = |scope: Option<String>| {
+            self.told.read().expect("no holder of this lock panics").get(&scope).copied().unwrap_or_default()
+        };
+        let told = of_scope(None).max(of_scope(object.namespace()));
+        if version(object.as_ref()).is_none_or(|version| version > told) {
+            self.put(object);
+        }
+    }
+
     /// Takes in an object unless a newer one is there.
-    pub fn put(&self, object: Arc<K>) -> Option<Key> {
+    fn put(&self, object: Arc<K>) -> Option<Key> {
         let key = key_of(object.as_ref())?;
         let mut objects = self.write();
         let named = objects.entry(key.clone()).or_default();
@@ -155,6 +182,28 @@ mod tests {
         index.put(object("ns", "a", "x", "10").into());
         index.put(object("ns", "a", "x", "9").into());
         assert_eq!(versions(&index, &key("ns", "a")), ["10"]);
+    }
+
+    /// The answer to a deletion may come after the watch has told that the object is gone.
+    #[test]
+    fn a_late_answer_does_not_bring_back_what_is_gone() {
+        let index = Index::default();
+        let mut listing = Listing::new(None);
+        index.apply(Event::Apply(object("ns", "a", "x", "10")), &mut listing);
+        index.apply(Event::Delete(object("ns", "a", "x", "12")), &mut listing);
+        index.learn(object("ns", "a", "x", "11").into());
+        assert!(index.of(&key("ns", "a")).is_empty());
+        index.learn(object("ns", "a", "x", "13").into());
+        assert_eq!(versions(&index, &key("ns", "a")), ["13"], "a new one of the same name");
+    }
+
+    /// A watch of one namespace says nothing about another.
+    #[test]
+    fn an_answer_is_held_against_the_watch_of_its_namespace() {
+        let index = Index::default();
+        index.apply(Event::Apply(object("one", "a", "x", "20")), &mut Listing::new(Some("one".into())));
+        index.learn(object("two", "b", "y", "15").into());
+        assert_eq!(versions(&index, &key("two", "b")), ["15"]);
     }
 
     #[test]

@@ -254,7 +254,7 @@ pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) ->
     })
 }
 
-/// Deletes the very object that was seen.
+/// Deletes the very object that was seen; a core set only in the very state in which it was seen empty.
 pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version) -> Result<(), FailureKind> {
     for_kind!(id.kind, ctx, delete_as(key, id, on))
 }
@@ -267,10 +267,9 @@ async fn delete_as<K: Child>(
     on: &Version,
 ) -> Result<(), FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: Some(on.uid.clone()), resource_version: None }),
-        ..DeleteParams::background()
-    };
+    let resource_version = (id.kind == Kind::StatefulSet).then(|| on.resource_version.clone());
+    let preconditions = Preconditions { uid: Some(on.uid.clone()), resource_version };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
     match api.delete(&id.name, &params).await {
         Ok(answer) => {
             answer.left().into_iter().for_each(|ending| learn(index, ending));
@@ -283,7 +282,7 @@ async fn delete_as<K: Child>(
 
 fn learn<K: Child>(index: &Index<K>, mut object: K) {
     object.managed_fields_mut().clear();
-    index.put(Arc::new(object));
+    index.learn(Arc::new(object));
 }
 
 /// `creating` says that nothing was there, so that a conflict is one about fields.
