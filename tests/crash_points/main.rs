@@ -23,6 +23,16 @@ fn image_change() {
 }
 
 #[test]
+fn image_change_blue_green() {
+    let blue_green = |version| {
+        let mut spec = scenario::spec(version, 2, 1);
+        spec["updateStrategy"]["type"] = json!("BlueGreen");
+        spec
+    };
+    points::all(&Scenario { name: "blue-green", before: Some(blue_green("6.0.0")), after: blue_green("6.0.1") });
+}
+
+#[test]
 fn scale_in() {
     let before = Some(scenario::spec("6.0.0", 3, 2));
     points::all(&Scenario { name: "scale-in", before, after: scenario::spec("6.0.0", 2, 1) });

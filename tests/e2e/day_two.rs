@@ -7,7 +7,7 @@ use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -67,6 +67,45 @@ async fn an_image_change_under_devices() {
     assert!(
         images.iter().all(|pod| pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("emqx/emqx:6.0.0"))
     );
+    emqx::delete(&client, &namespace, "iot").await;
+}
+
+/// Each client is sent away once in all: to a new node, which stays.
+#[tokio::test]
+async fn an_image_change_by_blue_green_under_devices() {
+    let (client, namespace) = crate::environment("blue-green").await;
+    let _operator = Operator::start(&[&namespace]);
+    let mut spec = spec("emqx/emqx:5.10.4", 2, 2);
+    spec["updateStrategy"]["type"] = json!("BlueGreen");
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", crate::READY).await;
+    let devices = devices(&client, &namespace).await;
+    change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
+    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
+    let report = devices.finish(PATIENCE).await;
+    unharmed("blue-green image change of 2 cores and 2 replicants", took, &report, 1);
+    let names: Vec<_> = pods(&client, &namespace).await.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(!names.contains(&"iot-core-0".to_owned()), "the old cores are gone: {names:?}");
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2, "the old volumes are gone");
+    emqx::delete(&client, &namespace, "iot").await;
+}
+
+/// The same where the cores themselves carry the devices.
+#[tokio::test]
+async fn cores_that_carry_the_devices_are_replaced_by_blue_green() {
+    let (client, namespace) = crate::environment("blue-green-cores").await;
+    let _operator = Operator::start(&[&namespace]);
+    let mut spec = spec("emqx/emqx:5.10.4", 2, 0);
+    spec["updateStrategy"]["type"] = json!("BlueGreen");
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", crate::READY).await;
+    let devices = devices(&client, &namespace).await;
+    change(&client, &namespace, json!({"coreTemplate": {"spec": {"env": [{"name": "ROLLED", "value": "yes"}]}}})).await;
+    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
+    let report = devices.finish(PATIENCE).await;
+    unharmed("blue-green change of 2 cores", took, &report, 1);
     emqx::delete(&client, &namespace, "iot").await;
 }
 

@@ -3,6 +3,7 @@
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
 
+mod blue_green;
 mod hanging;
 mod healing;
 mod rolling;

@@ -2,9 +2,10 @@
 
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
-use emqx_operator_tests::emqx;
+use emqx_operator_tests::{emqx, wait};
 use emqx_sim::faults::{Faults, HttpFault};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -12,9 +13,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
-fn spec(cores: i32, replicants: i32) -> Value {
+pub(crate) fn spec(cores: i32, replicants: i32) -> Value {
     json!({
         "image": "emqx/emqx:5.10.4",
         "config": {"roots": {"license": {"key": "evaluation"}}},
@@ -24,16 +25,16 @@ fn spec(cores: i32, replicants: i32) -> Value {
     })
 }
 
-async fn cluster(prefix: &str, cores: i32, replicants: i32) -> (Client, String) {
+pub(crate) async fn cluster(prefix: &str, spec: Value) -> (Client, String) {
     let client = crate::environment().await;
     let namespace = namespace(&client, prefix).await.unwrap();
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(cores, replicants))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     (client, namespace)
 }
 
 /// Uid and image of every pod.
-async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, String)> {
+pub(crate) async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, String)> {
     let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap();
     let seen = list.items.into_iter().map(|pod| {
         let image = pod.spec.as_ref().and_then(|spec| spec.containers[0].image.clone()).unwrap_or_default();
@@ -42,14 +43,14 @@ async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, Str
     seen.collect()
 }
 
-async fn patch(client: &Client, namespace: &str, patch: Value) {
+pub(crate) async fn patch(client: &Client, namespace: &str, patch: Value) {
     let api = Api::<EMQX>::namespaced(client.clone(), namespace);
     api.patch("iot", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_image_change_replaces_every_node_in_place() {
-    let (client, namespace) = cluster("rolling", 3, 2).await;
+    let (client, namespace) = cluster("rolling", spec(3, 2)).await;
     let before = pods(&client, &namespace).await;
     patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
@@ -77,7 +78,7 @@ async fn restarts(client: &Client, namespace: &str) -> i32 {
 
 #[tokio::test]
 async fn a_change_that_kubernetes_does_not_see_rolls_too() {
-    let (client, namespace) = cluster("dns", 2, 0).await;
+    let (client, namespace) = cluster("dns", spec(2, 0)).await;
     let before = pods(&client, &namespace).await;
     let change =
         json!({"spec": {"coreTemplate": {"spec": {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}}}});
@@ -89,7 +90,7 @@ async fn a_change_that_kubernetes_does_not_see_rolls_too() {
 
 #[tokio::test]
 async fn a_restart_on_request_replaces_every_node_once() {
-    let (client, namespace) = cluster("restart", 2, 1).await;
+    let (client, namespace) = cluster("restart", spec(2, 1)).await;
     let before = pods(&client, &namespace).await;
     let wish = json!({"metadata": {"annotations": {"apps.emqx.io/restart-requested-at": "2026-01-01T00:00:00Z"}}});
     patch(&client, &namespace, wish).await;
@@ -105,11 +106,11 @@ async fn a_restart_on_request_replaces_every_node_once() {
 /// What is about Services, status or the operator's pace concerns no pod.
 #[tokio::test]
 async fn a_change_that_concerns_no_pod_restarts_nobody() {
-    let (client, namespace) = cluster("calm-change", 2, 1).await;
+    let (client, namespace) = cluster("calm-change", spec(2, 1)).await;
     let before = pods(&client, &namespace).await;
     let change = json!({"spec": {
         "listenersServiceTemplate": {"spec": {"type": "NodePort"}},
-        "updateStrategy": {"evacuationStrategy": {"connEvictRate": 10}, "replicants": {"maxSurge": 1}},
+        "updateStrategy": {"evacuationStrategy": {"connectionEvictionRate": 10}, "replicants": {"maxSurge": 1}},
         "revisionHistoryLimit": 1,
     }});
     patch(&client, &namespace, change).await;
@@ -127,7 +128,7 @@ async fn a_rollout_waits_while_no_api_answers() {
         ("fails", HttpFault::ServerError),
         ("empty", HttpFault::EmptyBody),
     ] {
-        let (client, namespace) = cluster(prefix, 2, 1).await;
+        let (client, namespace) = cluster(prefix, spec(2, 1)).await;
         let fleet = crate::prepared().await.1;
         let set = |http| {
             for core in ["iot-core-0", "iot-core-1"] {
@@ -146,4 +147,37 @@ async fn a_rollout_waits_while_no_api_answers() {
         let after = pods(&client, &namespace).await;
         assert!(after.values().all(|(_, image)| image == "emqx/emqx:5.10.5"), "{prefix}: {after:?}");
     }
+}
+
+/// Sets of old templates are kept for going back, as many as the spec says.
+#[tokio::test]
+async fn sets_of_old_templates_are_forgotten_beyond_the_limit() {
+    let mut one = spec(2, 1);
+    one["revisionHistoryLimit"] = json!(1);
+    let (client, namespace) = cluster("history", one).await;
+    for wish in ["first", "second", "third"] {
+        let change = json!({"spec": {"replicantTemplate": {"spec": {"env": [{"name": "WISH", "value": wish}]}}}});
+        patch(&client, &namespace, change).await;
+        emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    }
+    let sets = Api::<ReplicaSet>::namespaced(client.clone(), &namespace);
+    wait::until("one old set to be left", LIMIT, || async {
+        let sets = sets.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.len();
+        if sets == 2 { Ok(()) } else { Err(format!("there are {sets} sets")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_switched_off_goes() {
+    let (client, namespace) = cluster("switched-off", spec(1, 0)).await;
+    patch(&client, &namespace, json!({"spec": {"listenersServiceTemplate": {"enabled": false}}})).await;
+    let services = Api::<Service>::namespaced(client.clone(), &namespace);
+    wait::until("the Service to go", LIMIT, || async {
+        match services.get_opt("iot-listeners").await.map_err(|error| error.to_string())? {
+            Some(_) => Err("it is there".to_owned()),
+            None => Ok(()),
+        }
+    })
+    .await;
 }

@@ -357,6 +357,38 @@ async fn a_missing_secret_that_appears_is_noticed() {
     assert!(!text.contains("hidden-value"), "a secret is in the ConfigMap");
 }
 
+/// Pods would wait for what they refer to without a word; the status names it, and goes on when it is there.
+#[tokio::test]
+async fn objects_that_pods_refer_to_are_missed_by_name() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "referred").await.unwrap();
+    let spec = json!({
+        "image": "emqx/emqx:5.8.9",
+        "serviceAccountName": "brokers",
+        "coreTemplate": {"spec": {"replicas": 1, "extraVolumes": [
+            {"name": "certificates", "configMap": {"name": "trusted"}},
+            {"name": "plugins", "persistentVolumeClaim": {"claimName": "shared"}},
+        ]}},
+    });
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    let limit = Duration::from_secs(30);
+    let missed =
+        emqx::condition(&client, &namespace, "iot", "Degraded", limit, |c| c.reason == "MissingReference").await;
+    for field in ["extraVolumes[0]: ConfigMap trusted", "extraVolumes[1]", "spec.serviceAccountName"] {
+        assert!(missed.message.contains(field), "{field} is not in: {}", missed.message);
+    }
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "brokers"}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "trusted"}});
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "shared"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+    });
+    for object in [account, map, claim] {
+        apply(&client, Some(&namespace), &object).await.unwrap();
+    }
+    emqx::ready(&client, &namespace, "iot", Duration::from_secs(90)).await;
+}
+
 async fn has_event(client: &Client, namespace: &str, name: &str, reason: &str) {
     let events = Api::<Event>::namespaced(client.clone(), namespace);
     let selector = ListParams::default().fields(&format!("involvedObject.name={name},reason={reason}"));

@@ -40,6 +40,16 @@ bugs! {
     MissingIsGone,
     /// Shards are not looked at before a core goes for good.
     SkipShards,
+    /// Old cores go before the new set beside them is complete.
+    DiscardEarly,
+    /// Sessions are moved to nodes of the set that is discarded, too.
+    MoveToOld,
+    /// A set that is discarded is deleted while its last core is still being retired.
+    DeleteSetEarly,
+    /// A set that was discarded stays as an empty one.
+    KeepEmptySet,
+    /// Nodes are emptied while the Service still leads to the old ones.
+    SkipSwitch,
     /// Cores go while another one is on its way.
     SkipOneAtATime,
     /// A set that has not carried out the last decision is told to shrink again.

@@ -112,9 +112,12 @@ reasons! {
     GrowingVolume Progress,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
-    /// `updateStrategy.type: BlueGreen` is accepted and not available yet: nodes are replaced one after the other, as
-    /// with `RollingUpdate`.
-    StrategyUnavailable Trouble,
+    /// A core set was replaced by another and stays, because its volumes may hold data that is nowhere else: EMQX knows none
+    /// of its cores, or a volume is left that the operator did not retire itself. Delete the set and the claims that are
+    /// named when nobody needs them.
+    VolumeLeft Trouble,
+    /// New nodes grow beside the old ones and take over when all of them serve.
+    BlueGreenUpdate Progress,
     /// The site of a core that was scaled away could not be forgotten. EMQX before 6.0 has a command for it and no API; if
     /// the operator may not run commands in pods, run the one that the message names, in any core pod.
     SiteNotForgotten Trouble,

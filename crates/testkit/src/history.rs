@@ -69,6 +69,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         unavailable: 1,
         durable: false,
         restarts: 0,
+        blue_green: false,
     };
     let mut sim = Sim::new(seed, spec.clone(), verbose);
     let mut spec = Spec {
@@ -78,6 +79,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         surge: sim.rng.random_range(0..=2),
         unavailable: sim.rng.random_range(0..=2),
         durable: sim.rng.random_bool(0.5),
+        blue_green: sim.strategies.random_bool(0.5),
         ..spec
     };
     sane(&mut spec);
@@ -149,8 +151,8 @@ fn event(sim: &mut Sim) {
 /// A client connects where the Service leads it, or where it was led a moment ago.
 fn connect(sim: &mut Sim) {
     let role = if sim.spec.replicants > 0 { Role::Replicant } else { Role::Core };
-    let ready = sim.kubernetes.pods.iter().filter(|(_, pod)| pod.role == role && pod.ready);
-    let nodes: Vec<_> = ready.map(|(name, _)| node_name(sim, name)).collect();
+    let led_to = sim.kubernetes.pods.keys().filter(|pod| sim.leads_to(pod, role));
+    let nodes: Vec<_> = led_to.map(|name| node_name(sim, name)).collect();
     if nodes.is_empty() {
         return;
     }
@@ -184,6 +186,9 @@ fn edit(sim: &mut Sim) {
             spec.surge = sim.rng.random_range(0..=2);
             spec.unavailable = sim.rng.random_range(0..=2);
         }
+    }
+    if sim.strategies.random_bool(0.15) {
+        spec.blue_green = !spec.blue_green;
     }
     sane(&mut spec);
     sim.edit(spec);

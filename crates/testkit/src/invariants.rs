@@ -1,11 +1,11 @@
 //! What must never happen, checked where it would.
 
-use crate::kubernetes::State;
+use crate::kubernetes::{Claim, State, ordinal, template};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Weight;
-use emqx_operator_core::world::Kind;
+use emqx_operator_core::world::{Kind, ObjectId};
 use std::collections::BTreeSet;
 
 impl Sim {
@@ -52,7 +52,7 @@ impl Sim {
     /// A node restarts: it must be an old one, enough others must serve, and no replicant may lose its last core.
     pub(crate) fn check_restart(&mut self, name: &str) {
         let pod = &self.kubernetes.pods[name];
-        if pod.revision == self.core_revision() {
+        if pod.revision == self.revision_of(&pod.set) {
             self.violate(format!("{name} was restarted although it is up to date"));
             return;
         }
@@ -84,8 +84,8 @@ impl Sim {
     }
 
     /// A core with a new volume: nobody may remember an old one under its name.
-    pub(crate) fn check_fresh_number(&mut self, claim: &str, number: i32) {
-        let node = self.desired.names.core_node(&format!("iot-core-{number}"));
+    pub(crate) fn check_fresh_number(&mut self, claim: &str, pod: &str) {
+        let node = self.desired.names.core_node(pod);
         if self.emqx.sites.values().any(|other| *other == node) || self.emqx.members.contains_key(&node) {
             self.violate(format!("{claim} is new while EMQX still knows {node}"));
         }
@@ -93,11 +93,11 @@ impl Sim {
 
     pub(crate) fn check_claim_deleted(&mut self, claim: &str) {
         let claim = &self.kubernetes.claims[claim];
-        let (site, number) = (claim.site.clone(), claim.ordinal);
+        let (site, name) = (claim.site.clone(), format!("{}-{}", claim.set, claim.ordinal));
         let holds = self.emqx.shards.iter().any(|shard| shard.replicas.contains(&site) || shard.target.contains(&site));
-        let pod = self.kubernetes.pods.contains_key(&format!("iot-core-{number}"));
+        let pod = self.kubernetes.pods.contains_key(&name);
         if (self.spec.durable && holds) || pod {
-            self.violate(format!("the volume of iot-core-{number} was deleted while it was in use"));
+            self.violate(format!("the volume of {name} was deleted while it was in use"));
         }
     }
 
@@ -140,11 +140,14 @@ impl Sim {
 
     /// Nodes that we have closed. A core that is to go anyway does not count.
     fn closed(&self, role: Role) -> usize {
-        let surplus: Vec<_> =
-            (self.spec.cores..9).map(|number| self.desired.names.core_node(&format!("iot-core-{number}"))).collect();
+        let surplus = |node: &NodeName| {
+            let pod = node.0.trim_start_matches("emqx@").split('.').next().unwrap_or_default();
+            let discarded = || self.set_of(node).is_some_and(|set| self.beside(&set).is_some());
+            role == Role::Core && (ordinal(pod) >= self.spec.cores || discarded())
+        };
         let closed = self.emqx.members.iter().filter(|(node, member)| {
             let ours = member.evacuation.as_ref().is_some_and(|evacuation| !evacuation.foreign);
-            member.role == role && ours && !surplus.contains(node)
+            member.role == role && ours && !surplus(node)
         });
         closed.count()
     }
@@ -157,12 +160,8 @@ impl Sim {
         }
     }
 
-    fn core_revision(&self) -> String {
-        let set = self.kubernetes.objects.iter().find(|(id, _)| id.kind == Kind::StatefulSet);
-        let annotation = set.map(|(_, live)| {
-            live.body["spec"]["template"]["metadata"]["annotations"]["apps.emqx.io/template-revision"].clone()
-        });
-        annotation.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    fn revision_of(&self, set: &ObjectId) -> String {
+        self.kubernetes.objects.get(set).map(|live| template(live).0).unwrap_or_default()
     }
 
     /// In calm weather and after enough time: the cluster is what the spec says, open, and nothing is left to do.
@@ -175,8 +174,13 @@ impl Sim {
             let holds: Vec<_> = plan.holds.iter().map(|hold| format!("{} {}", hold.subject, hold.detail)).collect();
             return Some(format!("holds without cause: {}", holds.join("; ")));
         }
-        if let Some((name, _)) = self.kubernetes.claims.iter().find(|(_, claim)| claim.ordinal >= self.spec.cores) {
-            return Some(format!("{name} is left of a core that was scaled away"));
+        let sets: Vec<_> = self.sets().into_iter().filter(|id| id.kind == Kind::StatefulSet).collect();
+        if sets.len() != 1 {
+            return Some(format!("there are {} core sets", sets.len()));
+        }
+        let gone = |claim: &Claim| claim.ordinal >= self.spec.cores || claim.set != sets[0].name;
+        if let Some((name, _)) = self.kubernetes.claims.iter().find(|(_, claim)| gone(claim)) {
+            return Some(format!("{name} is left of a core that went for good"));
         }
         let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());
         if let Some((node, _)) = closed {

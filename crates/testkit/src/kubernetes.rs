@@ -45,6 +45,7 @@ pub(crate) enum State {
 pub(crate) struct Claim {
     pub(crate) uid: String,
     pub(crate) version: u64,
+    pub(crate) set: String,
     pub(crate) ordinal: i32,
     pub(crate) site: String,
     /// An evacuation that survives the restart of its node, and whether somebody else started it.
@@ -80,7 +81,8 @@ impl Kubernetes {
     }
 }
 
-fn template(live: &Live) -> (String, String) {
+/// The revision of the template of a set, and the tag of its image.
+pub(crate) fn template(live: &Live) -> (String, String) {
     let template = &live.body["spec"]["template"];
     let revision = template["metadata"]["annotations"]["apps.emqx.io/template-revision"]
         .as_str()
@@ -122,12 +124,13 @@ fn claim(sim: &mut Sim, set: &ObjectId, number: i32) {
         let claim = Claim {
             uid: format!("claim-{version}"),
             version,
+            set: set.name.clone(),
             ordinal: number,
             site: format!("SITE{version}"),
             evacuation: None,
             terminating: false,
         };
-        sim.check_fresh_number(&name, number);
+        sim.check_fresh_number(&name, &format!("{}-{number}", set.name));
         sim.kubernetes.claims.insert(name, claim);
     }
 }

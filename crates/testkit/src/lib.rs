@@ -5,6 +5,7 @@
 //! in part, or not at all, as when the operator is killed. After every event the [`invariants`] must hold; at the end the
 //! weather is calm, and the cluster must become what the spec says.
 
+mod beside;
 mod emqx;
 pub mod history;
 mod invariants;

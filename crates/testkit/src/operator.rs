@@ -28,6 +28,7 @@ impl Sim {
     pub(crate) fn observe(&mut self) {
         let plan = plan_now(self);
         let mut actions = plan.actions;
+        self.check_intentions(&actions);
         actions.reverse();
         self.pass = Some(Pass { actions, failed: None });
     }
@@ -160,8 +161,9 @@ impl Sim {
             self.check_claim_deleted(&id.name);
             return Ok(());
         }
-        let live = self.kubernetes.objects.get(id).filter(|live| live.uid == on.uid).ok_or(NotNow)?;
-        let _ = live;
+        let same = |live: &&Live| live.uid == on.uid && (id.kind != Kind::StatefulSet || version(live) == *on);
+        self.kubernetes.objects.get(id).filter(same).ok_or(NotNow)?;
+        self.check_set_deleted(id);
         self.kubernetes.objects.remove(id);
         Ok(())
     }
@@ -241,7 +243,11 @@ impl Sim {
                 self.end(name, "restarted");
                 Ok(())
             }
-            How::Shrink { set, from, to } => self.scale(set, *from, *to),
+            How::Shrink { set, from, to } => {
+                self.scale(set, *from, *to)?;
+                self.check_shrinking(set, permit.pod().map(|(pod, _)| pod));
+                Ok(())
+            }
         }
     }
 }

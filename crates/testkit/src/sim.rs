@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Sim {
     pub(crate) rng: StdRng,
+    /// Draws strategies, so that histories of one strategy are what they were before there was another.
+    pub(crate) strategies: StdRng,
     pub(crate) now: i64,
     pub(crate) spec: Spec,
     pub(crate) generation: i64,
@@ -35,6 +37,7 @@ impl Sim {
     pub(crate) fn new(seed: u64, spec: Spec, verbose: bool) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
+            strategies: StdRng::seed_from_u64(!seed),
             now: 1_800_000_000,
             desired: spec.desired(1),
             generation: 1,

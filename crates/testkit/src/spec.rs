@@ -17,6 +17,7 @@ pub(crate) struct Spec {
     pub(crate) unavailable: i32,
     pub(crate) durable: bool,
     pub(crate) restarts: u8,
+    pub(crate) blue_green: bool,
 }
 
 impl Spec {
@@ -39,6 +40,7 @@ impl Spec {
                 "coreTemplate": {"spec": {"replicas": self.cores}},
                 "replicantTemplate": {"spec": {"replicas": self.replicants}},
                 "updateStrategy": {
+                    "type": if self.blue_green { "BlueGreen" } else { "RollingUpdate" },
                     "evacuationStrategy": {"type": if self.evacuation { "NodeEvacuation" } else { "Disabled" }},
                     "replicants": {"maxSurge": self.surge, "maxUnavailable": self.unavailable},
                 },

@@ -4,9 +4,10 @@ use crate::emqx::{Member, Phase};
 use crate::kubernetes::{State, replicas};
 use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Live, Node, NodeSet, Pool, Reading,
-    ReplicaState, Sensitive, Shard, Site, Storage, Told, Why, World,
+    ReplicaState, Sensitive, Shard, Site, Storage, Told, Wait, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +19,6 @@ pub(crate) fn world(sim: &Sim) -> World {
         objects: sim.kubernetes.objects.clone(),
         cores: pool(sim, Role::Core, &broker),
         replicants: pool(sim, Role::Replicant, &broker),
-        claim_templates: sim
-            .kubernetes
-            .objects
-            .iter()
-            .find(|(id, _)| id.kind == Kind::StatefulSet)
-            .map(|(_, live)| live.body["spec"]["volumeClaimTemplates"].clone()),
         volumes_without_set: false,
         claims: claims(sim),
         cookie: Some(Sensitive("cookie".to_owned())),
@@ -53,6 +48,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             name: id.name.clone(),
             uid: live.uid.clone(),
             resource_version: live.resource_version.clone(),
+            created: created(live),
             marked: marked(live),
             watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
                 .as_str()
@@ -74,6 +70,12 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
         node.marked |= sets.iter().any(|set| set.marked.contains(&node.pod));
     }
     Pool { sets, nodes }
+}
+
+/// In the order in which objects were made.
+fn created(live: &Live) -> Timestamp {
+    let number = live.uid.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or_default();
+    Timestamp::from_second(number).expect("histories are short")
 }
 
 /// The cores that a set remembers to be emptied by the operator.
@@ -104,7 +106,11 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
         running: pod.state != State::Down,
         started: pod.started,
         deletion_cost: pod.cost,
-        wait: None,
+        wait: (pod.state == State::Down && pod.tag.ends_with("-broken")).then(|| Wait {
+            reason: Reason::ImagePullFailed,
+            text: "no such image".to_owned(),
+            since: None,
+        }),
         never_ready: !pod.was_ready,
         marked: pod.marked,
         broker: seen.and_then(|broker| broker.nodes.get(&node)).cloned(),
@@ -190,7 +196,7 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         name: name.clone(),
         uid: claim.uid.clone(),
         resource_version: claim.version.to_string(),
-        set: "iot-core".to_owned(),
+        set: claim.set.clone(),
         ordinal: claim.ordinal,
         terminating: claim.terminating,
         storage: None,

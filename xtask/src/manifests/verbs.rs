@@ -142,14 +142,14 @@ pub(crate) fn observe(logs: &[impl AsRef<Path>]) -> anyhow::Result<BTreeMap<Sect
     let mut sections = BTreeMap::<Section, Resources>::new();
     for log in logs.iter().map(AsRef::as_ref) {
         let text = std::fs::read_to_string(log).with_context(|| format!("failed to read {}", log.display()))?;
-        for (section, resource, verb) in text.lines().filter_map(request) {
-            sections.entry(section).or_default().entry(resource).or_default().insert(verb);
+        for (section, resource, verbs) in text.lines().filter_map(request) {
+            sections.entry(section).or_default().entry(resource).or_default().extend(verbs);
         }
     }
     Ok(sections)
 }
 
-fn request(line: &str) -> Option<(Section, String, String)> {
+fn request(line: &str) -> Option<(Section, String, Vec<String>)> {
     let event: Value = serde_json::from_str(line).ok()?;
     let is_operator = event["user"]["username"].as_str().is_some_and(|user| USERS.contains(&user));
     if !is_operator || event["annotations"]["authorization.k8s.io/decision"] == "forbid" {
@@ -176,7 +176,12 @@ fn request(line: &str) -> Option<(Section, String, String)> {
         }
         _ => Section::Watched,
     };
-    Some((section, resource, event["verb"].as_str()?.to_owned()))
+    let mut verbs = vec![event["verb"].as_str()?.to_owned()];
+    // An apply that makes the object needs both rights, and is logged as a patch.
+    if event["verb"] == "patch" && event["responseStatus"]["code"] == 201 {
+        verbs.push("create".to_owned());
+    }
+    Some((section, resource, verbs))
 }
 
 #[cfg(test)]
@@ -217,7 +222,7 @@ mod tests {
         };
         let lease = r#"{"apiGroup": "coordination.k8s.io", "resource": "leases", "namespace": "a", "name": "b"}"#;
         let found = event("emqx-operator", "patch", lease).unwrap();
-        assert_eq!(found, (Section::LeaderElection, "coordination.k8s.io/leases".to_owned(), "patch".to_owned()));
+        assert_eq!(found, (Section::LeaderElection, "coordination.k8s.io/leases".to_owned(), vec!["patch".to_owned()]));
         let status = r#"{"apiGroup": "apps.emqx.io", "resource": "emqxes", "subresource": "status"}"#;
         assert_eq!(event("emqx-operator", "patch", status).unwrap().1, "apps.emqx.io/emqxes/status");
         assert_eq!(event("somebody", "patch", lease), None);

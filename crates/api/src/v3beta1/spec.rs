@@ -182,7 +182,9 @@ pub struct KeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct UpdateStrategy {
     /// `RollingUpdate` (default) replaces cores in place, one at a time, and moves replicants to a new set.
-    /// `BlueGreen` grows a second set of everything beside the old one and then drains the old one.
+    /// `BlueGreen` grows a second core set and a second set of replicants beside the old ones. When all new nodes serve, the
+    /// listeners Service leads to them alone, and the old nodes are emptied and discarded, their volumes last. It needs room
+    /// for twice the pods and volumes while it lasts, and a resource name of at most 36 characters.
     #[serde(default, rename = "type")]
     pub strategy: UpdateStrategyType,
 

@@ -1,12 +1,13 @@
-//! The StatefulSet of the cores. Its name, its selector and its volumes never change: the data hangs on them.
+//! A StatefulSet of cores. Its name, its selector and its volumes never change: the data hangs on them. The first one of
+//! a cluster is `NAME-core`; one that grew beside another has the revision in its name, and its pods carry that as a label.
 
 use super::labels;
 use super::manifest::Manifest;
 use super::pod_template::{self, pod_template};
 use crate::desired::{Desired, Role, VolumeSpec};
 use crate::world::Kind;
-use emqx_operator_api::annotation;
 use emqx_operator_api::hub::VolumeRetention;
+use emqx_operator_api::{annotation, label};
 use k8s_openapi::api::apps::v1::{
     StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
@@ -24,12 +25,21 @@ pub struct CoreSet {
     pub claim_templates: Value,
 }
 
+/// The revision of the template of the cores, whichever set they live in.
+pub fn core_revision(desired: &Desired, availability_check: bool) -> String {
+    pod_template(desired, &desired.cores, availability_check).revision
+}
+
 /// `existing` are the claim templates of the set that exists: Kubernetes refuses any other.
-pub fn core_set(desired: &Desired, availability_check: bool, existing: Option<&Value>) -> CoreSet {
+pub fn core_set(desired: &Desired, availability_check: bool, name: String, existing: Option<&Value>) -> CoreSet {
     let names = &desired.names;
     let mut pods = pod_template(desired, &desired.cores, availability_check);
     pod_template::add_annotation(&mut pods.template, annotation::TEMPLATE_REVISION, &pods.revision);
-    let selector = labels::selector(names, Role::Core);
+    let mut selector = labels::selector(names, Role::Core);
+    if let Some(hash) = names.hash_of_core_set(&name) {
+        pod_template::add_label(&mut pods.template, label::POD_TEMPLATE_HASH, hash);
+        selector.insert(label::POD_TEMPLATE_HASH.to_owned(), hash.to_owned());
+    }
     let wanted = claim_templates(desired);
     let spec = StatefulSetSpec {
         service_name: Some(names.headless_service()),
@@ -45,14 +55,8 @@ pub fn core_set(desired: &Desired, availability_check: bool, existing: Option<&V
     };
     let mut spec = serde_json::to_value(spec).expect("Kubernetes types are plain data");
     spec["volumeClaimTemplates"] = wanted.clone();
-    let mut manifest = Manifest::new(
-        desired,
-        Kind::StatefulSet,
-        names.core_set(),
-        &selector,
-        &BTreeMap::new(),
-        json!({ "spec": spec }),
-    );
+    let mut manifest =
+        Manifest::new(desired, Kind::StatefulSet, name, &selector, &BTreeMap::new(), json!({ "spec": spec }));
     // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
     if let Some(existing) = existing {
         manifest.body["spec"]["volumeClaimTemplates"] = existing.clone();

@@ -17,7 +17,7 @@ mod services;
 
 pub use budget::budget;
 pub use config_map::{config_map, config_secret};
-pub use core_set::{CoreSet, core_set};
+pub use core_set::{CoreSet, core_revision, core_set};
 pub use labels::selector;
 pub use manifest::{Manifest, in_sync, set_annotation, set_replicas};
 pub use replicant_set::{ReplicantSet, replicant_set};

@@ -7,6 +7,7 @@ use crate::desired::{Desired, Role};
 use crate::reason::Reason;
 use crate::world::{Kind, ObjectId};
 use emqx_operator_api::hub::ServiceTemplate;
+use emqx_operator_api::label;
 use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
@@ -38,11 +39,11 @@ pub fn dashboard(desired: &Desired) -> Wanted {
             port.map(|port| service_port(name, port.into(), "TCP", target, None))
         })
         .collect();
-    service(desired, desired.names.dashboard_service(), &desired.services.dashboard, ports, Role::Core)
+    service(desired, desired.names.dashboard_service(), &desired.services.dashboard, ports, Role::Core, None)
 }
 
-/// In front of the MQTT listeners and gateways, of cores or replicants.
-pub fn listeners(desired: &Desired, role: Role) -> Wanted {
+/// In front of the MQTT listeners and gateways, of cores or replicants: of all of them, or of one set.
+pub fn listeners(desired: &Desired, role: Role, hash: Option<&str>) -> Wanted {
     let ports = desired
         .config
         .listeners
@@ -53,10 +54,17 @@ pub fn listeners(desired: &Desired, role: Role) -> Wanted {
             service_port(&listener.name, port, listener.transport.as_str(), target, listener.app_protocol)
         })
         .collect();
-    service(desired, desired.names.listeners_service(), &desired.services.listeners, ports, role)
+    service(desired, desired.names.listeners_service(), &desired.services.listeners, ports, role, hash)
 }
 
-fn service(desired: &Desired, name: String, template: &ServiceTemplate, ports: Vec<ServicePort>, role: Role) -> Wanted {
+fn service(
+    desired: &Desired,
+    name: String,
+    template: &ServiceTemplate,
+    ports: Vec<ServicePort>,
+    role: Role,
+    hash: Option<&str>,
+) -> Wanted {
     let id = ObjectId { kind: Kind::Service, name };
     let mut spec = template.spec.clone().unwrap_or_default();
     let ports = merge(ports, spec.ports.take().unwrap_or_default());
@@ -65,7 +73,9 @@ fn service(desired: &Desired, name: String, template: &ServiceTemplate, ports: V
         return Wanted::Absent { id, because: Reason::Converged };
     }
     spec.ports = Some(ports);
-    spec.selector = Some(labels::selector(&desired.names, role));
+    let mut selector = labels::selector(&desired.names, role);
+    selector.extend(hash.map(|hash| (label::POD_TEMPLATE_HASH.to_owned(), hash.to_owned())));
+    spec.selector = Some(selector);
     // Said out loud, so that going back from LoadBalancer takes effect.
     spec.type_.get_or_insert_with(|| "ClusterIP".to_owned());
     let metadata = template.metadata.clone().unwrap_or_default();

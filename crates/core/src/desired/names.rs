@@ -2,7 +2,7 @@
 //! sessions and shards hang on them.
 
 use super::errors::{Mistake, Mistakes};
-use emqx_operator_api::hub::EMQX;
+use emqx_operator_api::hub::{EMQX, UpdateStrategyType};
 use serde::Serialize;
 use std::fmt;
 
@@ -11,6 +11,9 @@ pub const OPERATOR_API_KEY: &str = "emqx-operator-controller";
 
 /// StatefulSets label their pods with `<set>-<hash of 10>`, which may have 63 characters; the set is `<name>-core`.
 const LONGEST_NAME: usize = 63 - "-core-".len() - 10;
+
+/// Blue-green puts another hash of 10 between the two.
+const LONGEST_NAME_BLUE_GREEN: usize = LONGEST_NAME - 1 - 10;
 
 /// The names of everything that belongs to one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +37,15 @@ impl Names {
     pub(super) fn resolve(cr: &EMQX) -> Result<Names, Mistakes> {
         let instance = cr.metadata.name.clone().unwrap_or_default();
         check_instance(&instance)?;
+        let blue_green = cr.spec.update_strategy.strategy == UpdateStrategyType::BlueGreen;
+        if blue_green && instance.len() > LONGEST_NAME_BLUE_GREEN {
+            let problem = format!(
+                "BlueGreen adds a hash to the name '{instance}' of {} characters; at most {LONGEST_NAME_BLUE_GREEN} fit, \
+                 so use RollingUpdate",
+                instance.len()
+            );
+            return Err(Mistake::invalid("spec.updateStrategy.type", problem).into());
+        }
         Ok(Names {
             namespace: cr.metadata.namespace.clone().unwrap_or_default(),
             instance,
@@ -45,8 +57,19 @@ impl Names {
         format!("{}-{suffix}", self.instance)
     }
 
+    /// The set that a cluster begins with.
     pub fn core_set(&self) -> String {
         self.of("core")
+    }
+
+    /// A set that grows beside another.
+    pub fn core_set_beside(&self, hash: &str) -> String {
+        format!("{}-core-{hash}", self.instance)
+    }
+
+    /// What [`Names::core_set_beside`] was given.
+    pub fn hash_of_core_set<'a>(&self, set: &'a str) -> Option<&'a str> {
+        set.strip_prefix(&self.core_set())?.strip_prefix('-')
     }
 
     pub fn replicant_set(&self, hash: &str) -> String {

@@ -1,29 +1,25 @@
-//! The core set: that it exists, that its template is the wanted one, that it has its pods.
+//! The core set that the cores are to live in: that it exists, that its template is the wanted one, that it has its pods.
 //!
 //! A changed template does not touch running pods: the set replaces nobody by itself (`OnDelete`); [`super::removal`]
 //! does, one node after the other.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, retirement};
+use super::{Part, Wake, home, retirement};
 use crate::desired::Role;
 use crate::reason::Reason;
-use emqx_operator_api::hub::UpdateStrategyType;
 use serde_json::Value;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
-    check_volume(&mut part, world.claim_templates.as_ref(), &fleet.core_set.claim_templates);
-    let told = world.cores.told();
-    let free = world.cores.sets.iter().all(retirement::may_grow);
+    let name = &fleet.core_set.manifest.id.name;
+    check_volume(&mut part, home::claim_templates(world, name), &fleet.core_set.claim_templates);
+    let home = world.cores.sets.iter().find(|set| set.name == *name);
+    let told = home.map_or(0, |set| set.wanted);
+    let free = home.is_none_or(retirement::may_grow);
     let replicas = if free { desired.cores.replicas } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
     part.troubles(&world.cores.sets, &world.cores.nodes);
-    let outdated = fleet.outdated(Role::Core).count() + fleet.outdated(Role::Replicant).count();
-    if outdated > 0 && desired.update_strategy.strategy == UpdateStrategyType::BlueGreen {
-        let text = "BlueGreen is not available yet; nodes are replaced one after the other";
-        part.hold(Reason::StrategyUnavailable, "spec.updateStrategy.type", text, Wake::Watch);
-    }
     for core in fleet.outdated(Role::Core) {
         let followers = fleet.followers(core);
         if followers > 0 {
@@ -33,7 +29,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     }
     if !free && told < desired.cores.replicas {
         let text = "waits until nothing is left of the cores that had these numbers before";
-        part.hold(Reason::RetiringCore, desired.names.core_set(), text, Wake::Poll(2));
+        part.hold(Reason::RetiringCore, name.clone(), text, Wake::Poll(2));
     }
     part
 }

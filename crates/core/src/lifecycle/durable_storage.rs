@@ -16,7 +16,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     if storage.databases.is_empty() {
         return part;
     }
-    let subject = fleet.desired.names.core_set();
+    let subject = fleet.core_set.manifest.id.name.clone();
     if storage.is_moving() {
         part.hold(Reason::DSReplicationProgressing, subject.clone(), "durable storage is moving shards", Wake::Poll(5));
     }
@@ -40,7 +40,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str>> {
     let wanted = fleet.wanted(Role::Core);
     let on_its_way = |node: &Node| fleet.may_be_on_its_way(node);
-    let stays = |node: &&Node| (node.ordinal() < Some(wanted) && !on_its_way(node)) || planted(Bug::PlaceOnLeaving);
+    let stays = |node: &&Node| (!fleet.is_surplus(node) && !on_its_way(node)) || planted(Bug::PlaceOnLeaving);
     let staying: Vec<_> = fleet.present(Role::Core).filter(stays).collect();
     let hasty = planted(Bug::PlaceWithoutWaiting) || planted(Bug::PlaceOnLeaving);
     if !hasty && i32::try_from(staying.len()) != Ok(wanted) {

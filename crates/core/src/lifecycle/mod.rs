@@ -6,8 +6,10 @@ mod candidate;
 mod checks;
 mod config;
 mod cores;
+mod discarding;
 mod durable_storage;
 mod fleet;
+mod home;
 mod identity;
 mod marks;
 mod objects;
@@ -62,16 +64,18 @@ pub enum Wake {
 }
 
 /// Rules about objects.
-const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, config::plan, objects::plan];
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, config::plan];
 
 /// Rules about nodes, which share what is known about the sets.
 const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
+    objects::plan,
     cores::plan,
     replicants::plan,
     removal::plan,
     reopening::plan,
     durable_storage::plan,
     retirement::plan,
+    discarding::plan,
     volumes::plan,
 ];
 

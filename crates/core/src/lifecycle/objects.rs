@@ -1,19 +1,20 @@
 //! Everything around the pods: Services and PodDisruptionBudgets.
 
-use super::serving::listeners_role;
+use super::fleet::Fleet;
+use super::serving::{listeners_revision, listeners_role};
 use super::{Part, version};
 use crate::action::{Action, Stage};
 use crate::build::{Wanted, budget, dashboard, headless, listeners};
-use crate::desired::{Desired, Role};
-use crate::world::World;
+use crate::desired::Role;
 
-pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
     part.ensure(world, headless(desired), Stage::Config);
     let replicants = desired.replicants.as_ref().filter(|pool| pool.replicas > 0);
     let wanted = [
         dashboard(desired),
-        listeners(desired, listeners_role(desired, world)),
+        listeners(desired, listeners_role(desired, world), listeners_revision(fleet)),
         budget(desired, Role::Core, Some(&desired.cores)),
         budget(desired, Role::Replicant, replicants),
     ];

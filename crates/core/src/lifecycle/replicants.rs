@@ -18,7 +18,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
         let wanted = fleet.wanted(Role::Replicant);
         let wanted = if planted(Bug::OneTooMany) { wanted + 1 } else { wanted };
-        let room = wanted.min(wanted + max_surge(fleet.desired) - old).max(0);
+        let surge = if fleet.is_blue_green() { old } else { max_surge(fleet.desired) };
+        let room = wanted.min(wanted + surge - old).max(0);
         // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
         if old == 0 || fleet.cores_lead() || world.live(Kind::ReplicaSet, &set.manifest.id.name).is_some() {
             part.ensure_set(world, set.manifest.clone(), if old == 0 || fleet.cores_lead() { room } else { 0 });

@@ -3,9 +3,9 @@
 //! none of its business: their volumes may be somebody's data.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, marks};
+use super::{Part, Wake, discarding, marks};
 use crate::action::{Action, Call, Stage, Version};
-use crate::desired::NodeName;
+use crate::desired::{NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, Kind, NodeSet, ObjectId, Reading};
@@ -13,7 +13,7 @@ use emqx_operator_api::annotation::CORE_WATERMARK;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
-    for set in &fleet.world.cores.sets {
+    for set in fleet.world.cores.sets.iter().filter(|set| discarding::is_ours(fleet, set)) {
         match retired(set) {
             Some(ordinal) => retire(&mut part, fleet, set, ordinal),
             None => watch(&mut part, fleet, set),
@@ -23,7 +23,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 }
 
 /// The highest number that is not free yet.
-fn retired(set: &NodeSet) -> Option<i32> {
+pub(super) fn retired(set: &NodeSet) -> Option<i32> {
     set.watermark.filter(|mark| *mark > set.wanted).map(|mark| mark - 1)
 }
 
@@ -32,7 +32,9 @@ fn watch(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     if planted(Bug::NoWatermark) {
         return;
     }
-    if set.wanted > fleet.desired.cores.replicas && set.watermark.is_none_or(|mark| mark < set.wanted) {
+    let may_begin = discarding::is_known(fleet, set);
+    if set.wanted > fleet.kept(Role::Core, &set.name) && may_begin && set.watermark.is_none_or(|mark| mark < set.wanted)
+    {
         part.actions.push(marks::annotate_set(set, CORE_WATERMARK, Some(set.wanted.to_string()), Stage::Intent));
     }
 }
@@ -53,7 +55,9 @@ fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
     match next(part, fleet, set, ordinal, &pod, &node) {
         Some(awaited) => part.hold(Reason::RetiringCore, pod, awaited, Wake::Poll(2)),
         None => {
-            let free = (ordinal > set.wanted).then(|| ordinal.to_string());
+            // For a set that is discarded it stays, and says that this has begun for good reason.
+            let discarded = fleet.home(Role::Core) != Some(set.name.as_str());
+            let free = (ordinal > set.wanted || discarded).then(|| ordinal.to_string());
             part.actions.push(marks::annotate_set(set, CORE_WATERMARK, free, Stage::Marks));
         }
     }

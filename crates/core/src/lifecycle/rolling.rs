@@ -1,7 +1,8 @@
-//! Rolling update: cores are replaced in place, replicants move from set to set. Scaling in is the same work with other
-//! nodes. This file only names who should go; whether they may is decided by admission.
+//! Cores are replaced in place, or with the set that is discarded; replicants move from set to set. Scaling in is the same
+//! work with other nodes. This file only names who should go; whether they may is decided by admission.
 
 use super::candidate::{Candidate, How};
+use super::discarding;
 use super::fleet::Fleet;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
@@ -18,16 +19,18 @@ pub(super) fn candidates<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
 /// that old replicants follow is not among them.
 fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
-    let wanted = fleet.wanted(Role::Core);
-    for set in &fleet.world.cores.sets {
-        if set.wanted > wanted {
+    for set in fleet.world.cores.sets.iter().filter(|set| discarding::is_ours(fleet, set)) {
+        if set.wanted > fleet.kept(Role::Core, &set.name) {
             let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted - 1 };
-            let node = fleet.world.cores.nodes.iter().find(|node| node.ordinal() == Some(number));
-            all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
+            let mut nodes = fleet.world.cores.nodes.iter();
+            let node = nodes.find(|node| node.set == set.name && node.ordinal() == Some(number));
+            if fleet.home(Role::Core) == Some(set.name.as_str()) || discarding::has_begun(fleet, node) {
+                all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
+            }
         }
     }
-    let goes = |node: &&Node| node.ordinal() < Some(wanted) && fleet.followers(node) == 0;
-    let mut old: Vec<_> = fleet.outdated(Role::Core).filter(goes).collect();
+    let goes = |node: &&Node| !fleet.is_surplus(node) && fleet.followers(node) == 0;
+    let mut old: Vec<_> = fleet.outdated_at_home().filter(goes).collect();
     old.sort_by_key(|node| (!node.marked, !node.is_down(), std::cmp::Reverse(node.ordinal())));
     // Changes of the spec can leave several closed, and then too few serve for any to go. One goes on, the others stay and
     // are opened again.
@@ -40,10 +43,8 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
 
 fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
-    let new = fleet.replicant_set.as_ref().map(|set| set.manifest.id.name.as_str());
     for set in &fleet.world.replicants.sets {
-        let kept = if new == Some(set.name.as_str()) { fleet.wanted(Role::Replicant) } else { 0 };
-        let surplus = usize::try_from(set.wanted - kept).unwrap_or(0);
+        let surplus = usize::try_from(set.wanted - fleet.kept(Role::Replicant, &set.name)).unwrap_or(0);
         let victims = victims(fleet, set);
         let mut from = set.wanted;
         for node in victims.into_iter().take(surplus) {

@@ -1,5 +1,6 @@
 //! Who serves, and how the kubelet finds out whether a node does.
 
+use super::fleet::Fleet;
 use crate::desired::{Desired, Role};
 use crate::world::{Kind, World};
 use emqx_operator_api::label;
@@ -10,15 +11,15 @@ pub(super) fn availability_check(desired: &Desired, world: &World) -> bool {
     if let Some(known) = desired.image.has_availability_check() {
         return known;
     }
-    let existing = probed_path(desired, world).map(|path| path != "/status");
+    let existing = probed_path(world).map(|path| path != "/status");
     let told = edition(world).map(|edition| edition != "Opensource");
     let healthy = world.cores.available() > 0;
     let chosen = if healthy { existing.or(told) } else { told.or(existing) };
     chosen.unwrap_or(true)
 }
 
-fn probed_path(desired: &Desired, world: &World) -> Option<String> {
-    let set = world.live(Kind::StatefulSet, &desired.names.core_set())?;
+fn probed_path(world: &World) -> Option<String> {
+    let set = world.live(Kind::StatefulSet, &world.cores.sets.first()?.name)?;
     let containers = set.body["spec"]["template"]["spec"]["containers"].as_array()?;
     let emqx = containers.iter().find(|container| container["name"] == "emqx")?;
     emqx["readinessProbe"]["httpGet"]["path"].as_str().map(str::to_owned)
@@ -40,4 +41,31 @@ pub fn listeners_role(desired: &Desired, world: &World) -> Role {
         _ if wanted => Role::Replicant,
         _ => Role::Core,
     }
+}
+
+/// While new nodes stand beside the old ones and are complete, the listeners Service leads to them alone: a client that is
+/// sent away from an old node comes to a new one, and is sent away once. At rest it leads to all.
+pub(super) fn listeners_revision<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
+    let role = listeners_role(fleet.desired, fleet.world);
+    let hash = match role {
+        Role::Core => fleet.desired.names.hash_of_core_set(fleet.home(role)?)?,
+        Role::Replicant => &fleet.replicant_set.as_ref()?.revision,
+    };
+    let old = fleet.world.pool(role).nodes.iter().any(|node| fleet.home(role) != Some(node.set.as_str()));
+    let beside = old && (fleet.is_blue_green() || role == Role::Core);
+    // Once switched it stays so while anybody serves there: the old ones are being closed.
+    let switched = led_to(fleet) == Some(hash) && fleet.new_ones_serving(role) > 0;
+    (beside && (switched || fleet.is_complete(role))).then_some(hash)
+}
+
+/// Whether the Service has been switched, where it is to be.
+pub(super) fn leads_to_new_ones(fleet: &Fleet<'_>) -> bool {
+    let wanted = listeners_revision(fleet);
+    let exists = fleet.world.live(Kind::Service, &fleet.desired.names.listeners_service()).is_some();
+    wanted.is_none() || !exists || led_to(fleet) == wanted
+}
+
+fn led_to<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
+    let service = fleet.world.live(Kind::Service, &fleet.desired.names.listeners_service())?;
+    service.body["spec"]["selector"][label::POD_TEMPLATE_HASH].as_str()
 }

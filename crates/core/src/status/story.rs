@@ -26,6 +26,14 @@ pub fn story(action: &Action) -> Option<(Reason, String)> {
         Action::Delete { id, because, .. } if id.kind == Kind::PersistentVolumeClaim => {
             Some((*because, format!("deleting {id}, the volume of a core that was scaled away")))
         }
+        Action::Delete { id, because, .. } if id.kind == Kind::StatefulSet => {
+            Some((*because, format!("deleting {id}, whose cores have been replaced")))
+        }
+        Action::Apply { manifest, on: None, .. }
+            if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) =>
+        {
+            Some((Reason::Create, format!("creating {}", manifest.id)))
+        }
         Action::GrowVolume { claim, to, .. } => Some((Reason::GrowingVolume, format!("asking for {to} for {claim}"))),
         Action::Call(call) => told(call),
         Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } | Action::Delete { .. } => None,

@@ -30,14 +30,10 @@ impl World {
             join(&mut cores, broker);
             join(&mut replicants, broker);
         }
-        let core_set = view.stateful_sets.iter().find(|set| name(&set.metadata) == desired.names.core_set());
         World {
             now,
             objects: objects(desired, view),
-            claim_templates: core_set
-                .and_then(|set| set.spec.as_ref()?.volume_claim_templates.as_ref())
-                .map(|templates| serde_json::to_value(templates).expect("Kubernetes types are plain data")),
-            volumes_without_set: core_set.is_none() && !view.claims.is_empty(),
+            volumes_without_set: view.stateful_sets.is_empty() && !view.claims.is_empty(),
             claims: claims(desired, view),
             cookie: secret_text(view, &desired.names.cookie_secret(), "node_cookie").map(Sensitive),
             operator_secret: operator_secret(desired, view),
@@ -93,12 +89,13 @@ fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) ->
     Pool { sets, nodes }
 }
 
-/// The highest watermark of the core sets.
-pub(super) fn watermark(view: &KubernetesView) -> Option<i32> {
-    view.stateful_sets
-        .iter()
-        .filter_map(|set| annotation_of(&set.metadata, annotation::CORE_WATERMARK)?.parse().ok())
-        .max()
+/// Whether any core set has numbers that are not free yet.
+pub(super) fn retiring(view: &KubernetesView) -> bool {
+    view.stateful_sets.iter().any(|set| {
+        let mark = annotation_of(&set.metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse::<i32>().ok());
+        let told = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        mark.is_some_and(|mark| mark > told)
+    })
 }
 
 /// The template revisions of the core sets.
@@ -138,6 +135,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
     NodeSet {
         name: name(metadata).to_owned(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         marked: annotation_of(metadata, annotation::EVACUATING)
             .map(|pods| pods.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),

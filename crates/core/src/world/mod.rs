@@ -39,8 +39,6 @@ pub struct World {
     pub objects: BTreeMap<ObjectId, Live>,
     pub cores: Pool,
     pub replicants: Pool,
-    /// The claim templates of the core set, which Kubernetes does not let anybody change.
-    pub claim_templates: Option<serde_json::Value>,
     /// Whether volumes of cores were there before the core set was: EMQX then knows a configuration of its own.
     pub volumes_without_set: bool,
     /// The secret halves that exist already.

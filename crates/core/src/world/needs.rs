@@ -15,7 +15,7 @@ pub fn needs(desired: &Desired, view: &KubernetesView) -> Needs {
     let cores = assemble::nodes(desired, view, Role::Core);
     let numbers = view.stateful_sets.iter().filter_map(|set| set.spec.as_ref()?.replicas);
     let told: i32 = numbers.sum();
-    let fewer = told > desired.cores.replicas || assemble::watermark(view).is_some_and(|mark| mark > told);
+    let fewer = told > desired.cores.replicas || assemble::retiring(view);
     let sets = assemble::core_revisions(view);
     let revisions: Vec<_> = cores.iter().map(|node| &node.revision).chain(&sets).collect();
     let changing = revisions.windows(2).any(|pair| pair[0] != pair[1]);

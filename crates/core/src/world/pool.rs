@@ -1,6 +1,7 @@
 //! All nodes of one role, and the sets that own their pods.
 
 use super::node::{Node, Wait};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// All nodes of one role.
@@ -18,6 +19,7 @@ pub struct NodeSet {
     pub name: String,
     pub uid: String,
     pub resource_version: String,
+    pub created: Timestamp,
     /// The cores that the operator has begun to empty, as the set remembers them.
     pub marked: Vec<String>,
     /// Numbers from `wanted` up to this one have been in use and are not free yet.

@@ -18,7 +18,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let begun = case.candidate.node.is_some_and(|node| node.marked);
     // One that is down and is to go anyway is on its way nowhere; and of two that have begun, each would wait for the
     // other.
-    let stuck = |node: &Node| node.is_down() && node.ordinal() >= Some(fleet.wanted(Role::Core));
+    let stuck = |node: &Node| node.is_down() && !node.is_member() && fleet.is_surplus(node);
     let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);

@@ -1,4 +1,5 @@
-//! Cores are replaced before replicants. (A core that old replicants follow is no candidate before they are gone.)
+//! Cores are replaced before replicants. (A core that old replicants follow is no candidate before they are gone.) Where new
+//! nodes stand beside the old ones, nobody goes before the Service leads to the new ones.
 //!
 //! *Why the fact is stable:* pods of an old template are made by nobody once the set has the new one.
 
@@ -6,11 +7,17 @@ use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
 use crate::lifecycle::retirement;
+use crate::lifecycle::serving::leads_to_new_ones;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let fleet = case.fleet;
     let Some(node) = case.candidate.node else { return Verdict::Pass };
+    if fleet.is_outdated(node) && node.evacuation.is_none() && !leads_to_new_ones(fleet) && !planted(Bug::SkipSwitch) {
+        let text = "waits until the listeners Service leads to the new nodes";
+        return Verdict::Hold(case.hold(Reason::WaitingForOrder, text));
+    }
     match case.candidate.role {
         Role::Core if case.candidate.how == How::Restart => Verdict::Pass,
         Role::Core if !fleet.world.cores.sets.iter().filter(|set| set.name == node.set).all(retirement::is_watched) => {

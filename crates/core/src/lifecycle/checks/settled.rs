@@ -3,6 +3,7 @@
 //!
 //! *Why the fact is stable:* only we change the number.
 
+use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
 use crate::planted::{Bug, planted};
@@ -13,17 +14,20 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         return Verdict::Pass;
     }
     let fleet = case.fleet;
-    let set = match (&case.candidate.how, case.candidate.node) {
+    let role = case.candidate.role;
+    let own = match (&case.candidate.how, case.candidate.node) {
         (How::Shrink { set, .. }, _) => set.name.as_str(),
         (How::Restart, Some(node)) => node.set.as_str(),
         (How::Restart, None) => return Verdict::Pass,
     };
-    let present = fleet.present(case.candidate.role).filter(|node| node.set == set).count();
-    let told =
-        fleet.world.pool(case.candidate.role).sets.iter().find(|other| other.name == set).map_or(0, |set| set.wanted);
-    if i32::try_from(present).is_ok_and(|present| present > told) {
-        let text = format!("waits until {set} has {told} pods; it has {present}");
-        return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text));
+    // One core after the other, whichever set it is of.
+    let concerned = fleet.world.pool(role).sets.iter().filter(|set| set.name == own || role == Role::Core);
+    for set in concerned {
+        let present = fleet.present(role).filter(|node| node.set == set.name).count();
+        if i32::try_from(present).is_ok_and(|present| present > set.wanted) {
+            let text = format!("waits until {} has {} pods; it has {present}", set.name, set.wanted);
+            return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text));
+        }
     }
     Verdict::Pass
 }

@@ -29,9 +29,21 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let stays = |node: &&Node| (!node.marked || in_the_way) && node.evacuation.is_none() && node.pod != me.pod;
     // One that the cluster does not see may be cut off from it; where EMQX cannot be asked, nothing goes anyway.
     let seen = |node: &&Node| node.is_member() || fleet.world.broker.fresh().is_none();
-    let serves = |node: &&Node| node.available && seen(node) && stays(node);
+    // Where new nodes stand beside the old ones, all of them take over before the first old one goes.
+    let takes_over = match role {
+        Role::Core => fleet.home(role) != Some(me.set.as_str()) && !planted(Bug::DiscardEarly),
+        Role::Replicant => fleet.is_blue_green() && fleet.is_outdated(me) && !in_the_way,
+    };
+    // A core that goes is made up for by those of its own set: others may be of another version, and go themselves.
+    let counts = |node: &&Node| match role {
+        _ if takes_over => !fleet.is_outdated(node),
+        Role::Core => fleet.home(role) == Some(node.set.as_str()) || planted(Bug::DiscardEarly),
+        Role::Replicant => true,
+    };
+    let serves = |node: &&Node| node.available && seen(node) && stays(node) && counts(node);
     let serving = fleet.present(role).filter(serves).count();
     let needed = match role {
+        _ if takes_over => fleet.wanted(role),
         Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
         Role::Core => fleet.wanted(role) - 1,
         Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
@@ -40,8 +52,8 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     if serving >= needed {
         return Verdict::Pass;
     }
-    let noun = role.as_str();
-    let text = format!("stays until {needed} other {noun} nodes serve; {serving} do now");
+    let (which, noun) = (if takes_over { "new" } else { "other" }, role.as_str());
+    let text = format!("stays until {needed} {which} {noun} nodes serve; {serving} do now");
     Verdict::Hold(case.hold(Reason::WaitingForSurvivors, text))
 }
 

@@ -5,14 +5,13 @@ use crate::desired::{Desired, Role};
 use crate::lifecycle::{Hold, Revisions};
 use crate::reason::{Reason, Weight};
 use crate::world::{Pool, World};
+use emqx_operator_api::hub::UpdateStrategyType;
 
 pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
     let kind = ConditionType::CoreNodesProgressing;
     let wanted = desired.cores.replicas;
-    Some(
-        Case { role: Role::Core, wanted, pool: &world.cores, revision: Some(&revisions.cores), world, holds }
-            .fact(kind),
-    )
+    let (pool, revision) = (&world.cores, Some(revisions.cores.as_str()));
+    Some(Case { role: Role::Core, wanted, pool, revision, world, holds, update: update(desired) }.fact(kind))
 }
 
 /// Absent when there are no replicants and should be none.
@@ -23,7 +22,8 @@ pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions
     }
     let kind = ConditionType::ReplicantNodesProgressing;
     let revision = revisions.replicants.as_deref();
-    Some(Case { role: Role::Replicant, wanted, pool: &world.replicants, revision, world, holds }.fact(kind))
+    let pool = &world.replicants;
+    Some(Case { role: Role::Replicant, wanted, pool, revision, world, holds, update: update(desired) }.fact(kind))
 }
 
 struct Case<'a> {
@@ -33,6 +33,15 @@ struct Case<'a> {
     revision: Option<&'a str>,
     world: &'a World,
     holds: &'a [Hold],
+    /// What changing nodes is called.
+    update: Reason,
+}
+
+fn update(desired: &Desired) -> Reason {
+    match desired.update_strategy.strategy {
+        UpdateStrategyType::RollingUpdate => Reason::RollingUpdate,
+        UpdateStrategyType::BlueGreen => Reason::BlueGreenUpdate,
+    }
 }
 
 impl Case<'_> {
@@ -45,7 +54,7 @@ impl Case<'_> {
         let (holds, reason, message) = if pool.sets.is_empty() && wanted > 0 {
             (true, Reason::Create, format!("spinning up {noun} set"))
         } else if updated < pool.existing() && wanted > 0 {
-            (true, Reason::RollingUpdate, format!("{updated}/{wanted} {noun} pods updated"))
+            (true, self.update, format!("{updated}/{wanted} {noun} pods updated"))
         } else if told < wanted {
             (true, Reason::ScalingUp, format!("{told}/{wanted} {noun} pods"))
         } else if told > wanted {

@@ -1,0 +1,77 @@
+//! Core sets beside the one that the cores are to live in. They lose one core after the other, as any core goes that goes
+//! for good: closed, emptied, without shards, and its volume only after all that. What is left then is an empty set.
+
+use super::fleet::Fleet;
+use super::{Part, Wake, retirement, version};
+use crate::action::Action;
+use crate::desired::Role;
+use crate::planted::{Bug, planted};
+use crate::reason::Reason;
+use crate::world::{Kind, Node, NodeSet, ObjectId};
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let world = fleet.world;
+    for set in fleet.discarded() {
+        if world.broker.fresh().is_some() && !is_known(fleet, set) {
+            let text = "stays, because EMQX knows none of its cores: their volumes may hold what no other core has";
+            part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Poll(10));
+        } else if let Some(awaited) = awaited(fleet) {
+            let text = format!("is kept {awaited}; then its cores go one after the other");
+            part.hold(Reason::BlueGreenUpdate, set.name.clone(), text, Wake::Poll(2));
+        }
+    }
+    let others = world.cores.sets.iter().filter(|set| fleet.home(Role::Core) != Some(set.name.as_str()));
+    for set in others.filter(|set| set.wanted == 0 && is_ours(fleet, set)) {
+        let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
+        let Some(live) = world.objects.get(&id) else { continue };
+        let in_use = retirement::retired(set).is_some() || world.cores.nodes.iter().any(|node| node.set == set.name);
+        if planted(Bug::KeepEmptySet) || (in_use && !planted(Bug::DeleteSetEarly)) {
+            continue;
+        }
+        // Volumes that the operator did not retire itself may be somebody's data.
+        if let Some(claim) = world.claims.iter().find(|claim| claim.set == set.name && !planted(Bug::DeleteSetEarly)) {
+            let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
+            part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
+            continue;
+        }
+        part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
+    }
+    part
+}
+
+/// Whether the cluster that goes on has what the cores of this set have: they were in it, or came later. One that was down
+/// while the others formed a cluster of their own is a stranger to them.
+pub(super) fn is_known(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
+    let home = fleet.world.cores.sets.iter().find(|other| fleet.home(Role::Core) == Some(other.name.as_str()));
+    let Some(home) = home.filter(|home| home.name != set.name) else { return true };
+    let begun = set.watermark.is_some();
+    let listed = fleet.world.broker.fresh().is_some_and(|broker| {
+        let names = (0..set.wanted).map(|number| fleet.desired.names.core_node(&format!("{}-{number}", set.name)));
+        names.into_iter().any(|name| broker.nodes.contains_key(&name))
+    });
+    begun || listed || set.created > home.created
+}
+
+/// Whether it is the turn of this core. Until then, and again when the new ones fail, it stays open for clients.
+pub(super) fn has_begun(fleet: &Fleet<'_>, core: Option<&Node>) -> bool {
+    core.is_none_or(|core| core.is_down() && !core.is_member())
+        || awaited(fleet).is_none()
+        || planted(Bug::DiscardEarly)
+}
+
+/// The new cores take over first; then the old replicants go, while the cores that they follow are still there.
+fn awaited(fleet: &Fleet<'_>) -> Option<String> {
+    let (new, wanted) = (fleet.new_ones_serving(Role::Core), fleet.wanted(Role::Core));
+    if new < wanted {
+        return Some(format!("until {wanted} new cores serve; {new} do now"));
+    }
+    let old = fleet.outdated(Role::Replicant).filter(|node| !node.is_down()).count();
+    (old > 0).then(|| format!("until {old} old replicants are gone"))
+}
+
+/// A set that somebody else owns loses nothing by our hand.
+pub(super) fn is_ours(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
+    let live = fleet.world.live(Kind::StatefulSet, &set.name);
+    fleet.home(Role::Core) == Some(set.name.as_str()) || live.is_some_and(super::is_ours)
+}

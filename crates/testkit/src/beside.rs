@@ -1,0 +1,126 @@
+//! What must never happen while one core set stands beside another.
+
+use crate::kubernetes::{Pod, State, replicas, template};
+use crate::sim::Sim;
+use crate::view::node_name;
+use emqx_operator_api::label;
+use emqx_operator_core::action::{Action, Call};
+use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::world::{Kind, Live, ObjectId};
+
+impl Sim {
+    /// The spec asks for what the template of this set says.
+    fn is_new(&self, live: &Live) -> bool {
+        let annotations = &live.body["spec"]["template"]["metadata"]["annotations"];
+        let tag = template(live).1;
+        tag.trim_end_matches("-broken") == self.spec.version()
+            && tag.ends_with("-broken") == self.spec.broken
+            && annotations["apps.emqx.io/restart-requested-at"].as_str() == Some(&self.spec.restarts.to_string())
+    }
+
+    /// The core set beside this one that has what the spec asks for.
+    pub(crate) fn beside(&self, set: &ObjectId) -> Option<ObjectId> {
+        let of = |kind: Kind| self.kubernetes.objects.iter().filter(move |(id, _)| id.kind == kind);
+        if of(set.kind).any(|(id, live)| id == set && self.is_new(live)) {
+            return None;
+        }
+        of(set.kind).find(|(id, live)| *id != set && self.is_new(live)).map(|(id, _)| id.clone())
+    }
+
+    fn ready_in(&self, set: &ObjectId) -> usize {
+        self.kubernetes.pods.values().filter(|pod| pod.set == *set && pod.ready && !pod.terminating).count()
+    }
+
+    /// A set gets smaller. One that stands beside a new one does so when that is complete.
+    pub(crate) fn check_shrinking(&mut self, set: &ObjectId, pod: Option<&str>) {
+        let Some(new) = self.beside(set).filter(|_| set.kind == Kind::StatefulSet) else { return };
+        let serves = |pod: &str| self.kubernetes.pods.get(pod).is_some_and(|pod| pod.ready);
+        let serving = self.ready_in(&new) + self.broken_since_observation;
+        let needed = usize::try_from(self.spec.cores).unwrap_or(0);
+        if pod.is_some_and(serves) && serving < needed {
+            self.violate(format!("{set} shrank while only {serving} of {needed} cores of {new} served"));
+        }
+    }
+
+    pub(crate) fn check_set_deleted(&mut self, id: &ObjectId) {
+        if id.kind != Kind::StatefulSet {
+            return;
+        }
+        let pods = self.kubernetes.pods.values().filter(|pod| pod.set == *id).count();
+        let claims = self.kubernetes.claims.values().filter(|claim| claim.set == id.name).count();
+        let told = self.kubernetes.objects.get(id).map_or(0, replicas);
+        if pods + claims > 0 || told > 0 {
+            self.violate(format!("{id} was deleted with {told} replicas, {pods} pods and {claims} volumes"));
+        }
+    }
+
+    /// What a plan is about to do, on the world that it was made of.
+    pub(crate) fn check_intentions(&mut self, actions: &[Action]) {
+        let unclear = self.emqx.unlisted.is_some();
+        let starts = actions.iter().filter_map(|action| match action {
+            Action::Call(Call::StartEvacuation { node, options }) => Some((node.clone(), options.targets.clone())),
+            _ => None,
+        });
+        for (node, targets) in starts.collect::<Vec<_>>() {
+            let old = targets.iter().find(|target| self.set_of(target).is_some_and(|set| self.beside(&set).is_some()));
+            if let Some(old) = old.filter(|_| !unclear && self.new_place_but(&node)) {
+                self.violate(format!("sessions of {node} are to move to {old}, which is to go"));
+            }
+            self.check_switched(&node);
+        }
+    }
+
+    pub(crate) fn set_of(&self, node: &NodeName) -> Option<ObjectId> {
+        let mut pods = self.kubernetes.pods.iter().filter(|(name, _)| node_name(self, name) == *node);
+        pods.next().map(|(_, pod)| pod.set.clone())
+    }
+
+    /// Whether a node that stays could take sessions.
+    fn new_place_but(&self, node: &NodeName) -> bool {
+        // Of two core sets with the wanted template, nobody here can tell which one stays.
+        let new = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::StatefulSet && self.is_new(live));
+        let clear = new.count() < 2;
+        self.kubernetes.pods.iter().filter(|(_, pod)| clear || pod.role == Role::Replicant).any(|(name, pod)| {
+            let other = node_name(self, name);
+            let open = self.emqx.members.get(&other).is_some_and(|m| m.running && m.evacuation.is_none());
+            let stays = self.kubernetes.objects.get(&pod.set).is_some_and(|live| self.is_new(live));
+            let outdated = self.kubernetes.objects.get(&pod.set).is_some_and(|live| template(live).0 != pod.revision);
+            let surplus = pod.role == Role::Core && crate::kubernetes::ordinal(name) >= self.spec.cores;
+            let marked = crate::view::world(self).nodes().any(|seen| seen.pod == *name && seen.marked);
+            other != *node && open && pod.ready && !pod.terminating && stays && !outdated && !surplus && !marked
+        })
+    }
+
+    /// Nobody is sent away from an old node while the Service may lead to another old one.
+    fn check_switched(&mut self, node: &NodeName) {
+        let Some(new) = self.set_of(node).and_then(|set| self.beside(&set)) else { return };
+        let role = if self.spec.replicants > 0 { Role::Replicant } else { Role::Core };
+        let serves = |name: &str, pod: &Pod| pod.ready && pod.role == role && node_name(self, name) == *node;
+        let same = self.kubernetes.pods.iter().any(|(name, pod)| serves(name, pod));
+        let hash = hash_of(&new, role);
+        let Some(hash) = hash.filter(|_| same && self.spec.blue_green) else { return };
+        let leads = self.led_to();
+        if leads.as_deref() != Some(hash) {
+            self.violate(format!("{node} is to be emptied while the Service leads to {leads:?}, not only to {hash}"));
+        }
+    }
+
+    /// The set that the listeners Service leads to, if to one.
+    pub(crate) fn led_to(&self) -> Option<String> {
+        let id = ObjectId { kind: Kind::Service, name: self.desired.names.listeners_service() };
+        let service = self.kubernetes.objects.get(&id)?;
+        service.body["spec"]["selector"][label::POD_TEMPLATE_HASH].as_str().map(str::to_owned)
+    }
+
+    /// Whether the Service leads to this pod.
+    pub(crate) fn leads_to(&self, pod: &str, role: Role) -> bool {
+        let pod = &self.kubernetes.pods[pod];
+        let selected = self.led_to().is_none_or(|hash| hash_of(&pod.set, role) == Some(hash.as_str()));
+        pod.role == role && pod.ready && pod.state == State::Running && selected
+    }
+}
+
+/// The label of the pods of a set.
+fn hash_of(set: &ObjectId, role: Role) -> Option<&str> {
+    set.name.strip_prefix(if role == Role::Core { "iot-core-" } else { "iot-replicant-" })
+}
