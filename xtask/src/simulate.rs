@@ -22,13 +22,13 @@ pub(crate) struct Simulate {
 #[derive(clap::Args)]
 pub(crate) struct Mutants {
     /// Histories until a bug counts as escaped.
-    #[arg(long, default_value_t = 6_000)]
+    #[arg(long, default_value_t = 10_000)]
     histories: u64,
 }
 
 impl Default for Mutants {
     fn default() -> Self {
-        Self { histories: 6_000 }
+        Self { histories: 10_000 }
     }
 }
 

@@ -129,7 +129,8 @@ impl Sim {
             }
             Role::Core => {
                 let node = node_name(self, name);
-                let site = &self.kubernetes.claims[&format!("iot-core-data-{name}")].site;
+                let Some(claim) = self.kubernetes.claims.get(&format!("iot-core-data-{name}")) else { return false };
+                let site = &claim.site;
                 !self.spec.durable || !self.emqx.sites.iter().any(|(id, other)| *other == node && id != site)
             }
         }

@@ -1,5 +1,7 @@
 //! Examples and resources for the tests of this crate.
 
+pub mod resource;
+
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_core::desired::{References, SecretData};
 use serde::Deserialize as _;
@@ -31,7 +33,7 @@ fn example(path: &Path) -> Example {
     for document in serde_yaml::Deserializer::from_str(&text) {
         let value = serde_json::Value::deserialize(document).expect("an example is YAML");
         match value["kind"].as_str() {
-            Some("EMQX") => cr = Some(resource(value)),
+            Some("EMQX") => cr = Some(resource::resource(value)),
             Some("Secret") => {
                 let entries = value["stringData"].as_object().into_iter().flatten();
                 let entries =
@@ -47,13 +49,4 @@ fn example(path: &Path) -> Example {
         cr: cr.expect("every example has an EMQX resource"),
         references,
     }
-}
-
-/// A resource as the API server would hand it over.
-pub fn resource(mut value: serde_json::Value) -> EMQX {
-    value["metadata"]["namespace"] = "default".into();
-    value["metadata"]["uid"] = "7d5d1a3c-0000-0000-0000-000000000000".into();
-    value["metadata"]["generation"] = 1.into();
-    emqx_operator_api::normalize::quantities(&mut value["spec"]);
-    serde_json::from_value(value).expect("the resource fits the type")
 }
