@@ -22,6 +22,7 @@ pub mod lifecycle;
 mod plan;
 pub mod planted;
 pub mod reason;
+mod runbook;
 pub mod status;
 pub mod world;
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 fn page() -> String {
     let mut page = String::from(
-        "# Reasons\n\nWritten from `crates/core/src/reason.rs` by `cargo xtask generate`. Conditions, events and metrics \
-         use these words. *Fine*: nothing to do. *Progress*: work is under way and needs nobody. *Trouble*: somebody \
+        "# Reasons\n\nWritten from `crates/core/src/reason.rs` and `runbook.rs` by `cargo xtask generate`. Conditions, events \
+         and metrics use these words; where to begin is told in [troubleshooting](../troubleshooting.md). In the commands, \
+         NAME is the resource and POD, SET, CLAIM or SITE what its message names. *Fine*: nothing to do. *Progress*: work is under way and needs nobody. *Trouble*: somebody \
          should look; such a reason also makes the condition `Degraded` true.\n",
     );
     for (weight, title) in [(Weight::Trouble, "Trouble"), (Weight::Progress, "Progress"), (Weight::Fine, "Fine")] {
@@ -15,6 +16,9 @@ fn page() -> String {
         for reason in Reason::ALL.iter().filter(|reason| reason.weight() == weight) {
             let words: Vec<_> = reason.text().split_whitespace().collect();
             let _ = write!(page, "\n### {}\n\n{}\n", reason.as_str(), words.join(" "));
+            if !reason.commands().is_empty() {
+                let _ = write!(page, "\n```sh\n{}\n```\n", reason.commands().join("\n"));
+            }
         }
     }
     page

@@ -35,6 +35,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
             continue;
         }
+        part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));
         part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
     }
     part

@@ -59,6 +59,8 @@ fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
             let discarded = fleet.home(Role::Core) != Some(set.name.as_str());
             let free = (ordinal > set.wanted || discarded).then(|| ordinal.to_string());
             part.actions.push(marks::annotate_set(set, CORE_WATERMARK, free, Stage::Marks));
+            // Not settled before this is written: other numbers may follow.
+            part.hold(Reason::RetiringCore, pod, "nothing is left of it, and its number becomes free", Wake::Poll(2));
         }
     }
 }

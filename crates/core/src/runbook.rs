@@ -1,0 +1,86 @@
+//! What to look at when a reason asks for somebody: commands for the reference page of reasons. `NAME` is the resource,
+//! `POD` the pod that the message names, in the namespace of the resource.
+
+use crate::reason::Reason;
+
+const OPERATOR_LOG: &str = "kubectl --namespace emqx-operator-system logs deployment/emqx-operator-controller-manager";
+const POD: &str = "kubectl describe pod POD";
+const POD_LOG: &str = "kubectl logs POD --container emqx";
+const PREVIOUS_LOG: &str = "kubectl logs POD --container emqx --previous";
+const EVENTS: &str = "kubectl events --for emqx/NAME";
+const DESCRIBE: &str = "kubectl describe emqx NAME";
+const NODES: &str = "kubectl exec NAME-core-0 --container emqx -- emqx ctl cluster status";
+const EVACUATIONS: &str = "kubectl get emqx NAME --output jsonpath='{.status.nodeEvacuations}'";
+const STORAGE: &str = "kubectl exec NAME-core-0 --container emqx -- emqx ctl ds info";
+
+impl Reason {
+    /// Commands that show more, the most telling one first. Reasons that are themselves all there is to know have none.
+    pub fn commands(self) -> &'static [&'static str] {
+        match self {
+            Reason::EvacuatingSessions => &[EVACUATIONS],
+            Reason::ForeignEvacuation => {
+                &[EVACUATIONS, "kubectl exec POD --container emqx -- emqx ctl rebalance node-evacuation stop"]
+            }
+            Reason::WaitingForSurvivors | Reason::CorePodsUnavailable | Reason::ReplicantPodsUnavailable => {
+                &["kubectl get pods --selector apps.emqx.io/instance=NAME --output wide", DESCRIBE]
+            }
+            Reason::Starting | Reason::NoRequester | Reason::NodeUnknown => &[NODES, POD_LOG],
+            Reason::DSReplicationProgressing => &[STORAGE],
+            Reason::RetiringCore | Reason::BlueGreenUpdate => &[DESCRIBE, EVENTS],
+            Reason::VolumeLeft => &[
+                "kubectl get statefulsets,pvc --selector apps.emqx.io/instance=NAME",
+                NODES,
+                "kubectl delete statefulset SET && kubectl delete pvc CLAIM    # when nobody needs the data",
+            ],
+            Reason::SiteNotForgotten => {
+                &[STORAGE, "kubectl exec NAME-core-0 --container emqx -- emqx ctl ds forget SITE"]
+            }
+            Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
+            Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
+            Reason::MissingReference => &[DESCRIBE, "kubectl get secrets,configmaps,serviceaccounts,pvc"],
+            Reason::ConfigRejected => &[DESCRIBE, POD_LOG],
+            Reason::ImagePullFailed | Reason::ContainerConfigInvalid => &[POD],
+            Reason::Unschedulable => &[POD, "kubectl describe nodes"],
+            Reason::VolumePending => &["kubectl get pvc,storageclasses", "kubectl describe pvc CLAIM"],
+            Reason::PodCreationRefused => {
+                &["kubectl get resourcequotas,limitranges", "kubectl describe statefulset SET"]
+            }
+            Reason::CrashLooping => &[PREVIOUS_LOG, POD],
+            Reason::NotReadyForLong => &[POD_LOG, NODES],
+            Reason::NameTaken => &[DESCRIBE],
+            Reason::VolumeImmutable => &["kubectl get pvc,storageclasses", DESCRIBE],
+            Reason::Ready
+            | Reason::RequestSucceeded
+            | Reason::Converged
+            | Reason::CorePodsAvailable
+            | Reason::ReplicantPodsAvailable
+            | Reason::Applied
+            | Reason::AnnotationNotSet
+            | Reason::Create
+            | Reason::ScalingUp
+            | Reason::ScalingDown
+            | Reason::RollingUpdate
+            | Reason::CoreNodesProgressing
+            | Reason::ReplicantNodesProgressing
+            | Reason::PendingInitialStartup
+            | Reason::PendingAvailability
+            | Reason::StartupConfigPending
+            | Reason::AnnotationSet
+            | Reason::WaitingForOtherNode
+            | Reason::WaitingForOrder
+            | Reason::GrowingVolume => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reason::{Reason, Weight};
+
+    /// Whoever is woken up by a reason is told where to look.
+    #[test]
+    fn every_trouble_has_a_command() {
+        let silent = |reason: &&Reason| reason.weight() == Weight::Trouble && reason.commands().is_empty();
+        assert_eq!(Reason::ALL.iter().find(silent), None);
+    }
+}
