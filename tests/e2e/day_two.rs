@@ -1,13 +1,13 @@
 //! Nodes are replaced and taken away under devices with persistent sessions, and nobody loses anything.
 
 use emqx_operator_api::hub::EMQX;
-use emqx_operator_tests::clients::{Clients, Plan, Report};
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use mqtt_devices::{Clients, Plan, Report};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -2,7 +2,6 @@
 
 pub mod audit;
 pub mod bench;
-pub mod clients;
 pub mod cluster;
 pub mod crd;
 pub mod emqx;

@@ -3,10 +3,10 @@
 mod bench;
 mod cluster;
 mod demo;
+mod devices;
 mod generate;
 mod image;
 mod manifests;
-mod mqtt;
 mod packaging;
 mod paths;
 mod progress;
@@ -59,7 +59,10 @@ enum Command {
     Generate,
     /// Sends one MQTT message through a broker; run by the demo inside the cluster's network.
     #[command(hide = true)]
-    MqttRoundTrip(mqtt::Arguments),
+    MqttRoundTrip(demo::round_trip::Arguments),
+    /// Keeps MQTT devices connected; run by the demo inside the cluster's network.
+    #[command(hide = true)]
+    MqttDevices(mqtt_devices::command::Arguments),
     /// Checks that crates depend on each other as the architecture says.
     Tidy,
 }
@@ -78,7 +81,8 @@ fn main() {
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Mutants(arguments) => simulate::mutants(&arguments),
         Command::Generate => generate::run(),
-        Command::MqttRoundTrip(arguments) => mqtt::run(&arguments),
+        Command::MqttRoundTrip(arguments) => demo::round_trip::run(&arguments),
+        Command::MqttDevices(arguments) => devices::run(arguments),
         Command::Tidy => tidy::run(),
     };
     if let Err(error) = result {

@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Crate, and the crates of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("emqx-operator-api", &[]),
     ("emqx-operator-core", &["emqx-operator-api"]),
     ("emqx-operator-testkit", &["emqx-operator-api", "emqx-operator-core"]),
     ("emqx-client", &[]),
     ("emqx-operator-runtime", &["emqx-operator-api", "emqx-operator-core", "emqx-client"]),
     ("emqx-operator", &["emqx-operator-api", "emqx-operator-runtime"]),
-    ("xtask", &[]),
+    ("mqtt-devices", &[]),
+    ("xtask", &["mqtt-devices"]),
 ];
 
 /// What would bring IO, clocks or randomness into the core.

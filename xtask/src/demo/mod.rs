@@ -1,4 +1,7 @@
-//! From a fresh machine to a Ready EMQX cluster, and what to try next.
+//! From a fresh machine to a Ready EMQX cluster, an upgrade under connected devices, and what to try next.
+
+pub(crate) mod round_trip;
+mod upgrade;
 
 use crate::cluster::{self, Profile, State};
 use crate::image::{self, Which};
@@ -128,6 +131,10 @@ fn show(place: &Place, started: Instant) -> anyhow::Result<()> {
         println!("MQTT message received through Service emqx-listeners: {}", message.trim());
     }
     println!("ready after {}\n", progress::seconds(started.elapsed()));
+    if let Place::Local(state) = place {
+        upgrade::show(place, state, &address(state)?)?;
+        println!("\n{}", kubectl(place, &["get", "emqx,pods"])?);
+    }
     match place {
         Place::Local(state) => print_local(state),
         Place::Yours(context) => println!("kubectl --context {context} describe emqx emqx"),
@@ -135,11 +142,16 @@ fn show(place: &Place, started: Instant) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn round_trip(state: &State) -> anyhow::Result<String> {
+/// Of the Service in front of the MQTT listeners.
+fn address(state: &State) -> anyhow::Result<String> {
     let template = "jsonpath={.spec.clusterIP}";
-    let address = state.kubectl(&["get", "service", "emqx-listeners", "--output", template])?;
+    Ok(state.kubectl(&["get", "service", "emqx-listeners", "--output", template])?.trim().to_owned())
+}
+
+fn round_trip(state: &State) -> anyhow::Result<String> {
+    let address = address(state)?;
     let program = std::env::current_exe().context("failed to find this program")?;
-    shell::quietly(state.inside(&program).args(["mqtt-round-trip", address.trim(), "1883"]))
+    shell::quietly(state.inside(&program).args(["mqtt-round-trip", &address, "1883"]))
 }
 
 fn print_local(state: &State) {

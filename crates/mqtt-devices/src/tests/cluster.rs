@@ -1,6 +1,6 @@
 //! Brokers behind one address, as a Service has them.
 
-use crate::clients::{Clients, Plan};
+use crate::{Clients, Plan};
 use emqx_sim::http::{self, Call};
 use emqx_sim::local::{Network, Running, Spec};
 use emqx_sim::rpc::Phase;

@@ -1,14 +1,11 @@
-//! Devices that live through what happens to a cluster: see `emqx_operator_tests::clients`. Run it where the brokers can
-//! be reached, for example with `cargo xtask cluster exec`. Ends with 1 when something was lost.
+//! The clients as a command: they live until they are told to end, and say what they lost.
 
-use clap::Parser;
-use emqx_operator_tests::clients::{Clients, Plan};
-use std::process::ExitCode;
+use crate::{Clients, Plan};
 use std::time::Duration;
 
 /// MQTT devices with persistent sessions that say what they lost.
-#[derive(Parser)]
-struct Arguments {
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
     /// Address of the MQTT Service, of a balancer or of a broker.
     #[arg(long)]
     host: String,
@@ -37,13 +34,16 @@ struct Arguments {
     json: bool,
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> anyhow::Result<ExitCode> {
-    let Arguments { host, port, name, sessions, publishers, rate, seconds, patience, json } = Arguments::parse();
+/// What is printed on stderr when everybody is connected ends with this.
+pub const READY: &str = "are subscribed";
+
+/// Runs until the time is over or a signal comes, and prints the report; false if something was lost.
+pub async fn run(arguments: Arguments) -> anyhow::Result<bool> {
+    let Arguments { host, port, name, sessions, publishers, rate, seconds, patience, json } = arguments;
     let patience = Duration::from_secs(patience);
     let plan = Plan { sessions, publishers, rate, ..Plan::new(&host, port, &name) };
     let clients = Clients::start(plan, patience).await?;
-    eprintln!("{sessions} sessions are subscribed, {publishers} publishers send {rate} messages/s");
+    eprintln!("{publishers} publishers send {rate} messages/s, {sessions} sessions {READY}");
     ended(seconds).await?;
     let report = clients.finish(patience).await;
     if json {
@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     } else {
         println!("{report}");
     }
-    Ok(if report.nothing_lost() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.nothing_lost())
 }
 
 async fn ended(seconds: Option<u64>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 //! it. A session is lost if a client that connects again is told that there is none. Both are read off the wire, not
 //! asked of the broker.
 
+pub mod command;
 mod ledger;
 mod link;
 mod publisher;
