@@ -146,7 +146,10 @@ impl Fleet {
         let running = network.start(spec)?;
         // A pod that was deleted meanwhile has no node.
         if self.seen().contains(uid) {
-            self.nodes().insert(address, Member { pod: pod.to_owned(), uid: uid.to_owned(), running });
+            let taken = self.nodes().insert(address, Member { pod: pod.to_owned(), uid: uid.to_owned(), running });
+            if let Some(other) = taken.filter(|other| other.uid != uid && self.seen().contains(&other.uid)) {
+                eprintln!("fleet: pods {} and {pod} both have the address {address}: the first one is lost", other.pod);
+            }
         }
         Ok(())
     }
@@ -164,6 +167,17 @@ impl Fleet {
 
     fn seen(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.seen.lock().expect("no code panics while it holds the list of pods")
+    }
+
+    /// Whether the node of the pod has been started and has not ended by itself.
+    fn runs(&self, uid: &str) -> bool {
+        let nodes = self.nodes();
+        let Some(member) = nodes.values().find(|member| member.uid == uid) else { return false };
+        let ended = member.running.exit.is_finished();
+        if ended {
+            eprintln!("fleet: the node of pod {} ended by itself; it is started again", member.pod);
+        }
+        !ended
     }
 
     /// The pod is gone, and its node without a goodbye.

@@ -9,6 +9,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub(super) async fn follow(fleet: Fleet) {
     let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
@@ -34,12 +35,19 @@ fn seen(fleet: &Fleet, pod: Pod) {
     let Some(address) = address.filter(|_| runs && fleet.is_new(&uid)) else { return };
     let fleet = fleet.clone();
     tokio::spawn(async move {
-        let booted = match container::of(&fleet.0.client, &pod, address).await {
-            Ok(container) => fleet.boot(&name, &uid, address, container),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = booted {
-            eprintln!("fleet: pod {name} has no node: {error:#}");
+        // As the kubelet: what a container needs is asked for again until it is there, and one that ends starts again.
+        while fleet.seen().contains(&uid) {
+            let booted = match container::of(&fleet.0.client, &pod, address).await {
+                Ok(container) => fleet.boot(&name, &uid, address, container),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = booted {
+                eprintln!("fleet: pod {name} has no node yet: {error:#}");
+            }
+            while fleet.runs(&uid) {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
 }
