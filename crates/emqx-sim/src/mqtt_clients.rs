@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 /// After a node could not be reached it gets less time for so long, so that publishers do not wait for it each time.
 const DOUBTED: Duration = Duration::from_secs(2);
 const LESS_TIME: Duration = Duration::from_millis(300);
+/// Less than callers wait, or they would be gone before it is noted that the node is silent.
+const TIME: Duration = Duration::from_millis(4500);
 
 /// The clients of a node: real ones, and numbers set by a test.
 pub(crate) struct MqttClients {
@@ -67,12 +69,11 @@ impl Peers for Links {
         async move {
             let node = self.node().ok_or("the node has ended")?;
             let doubted = self.failed().get(&name).is_some_and(|at| at.elapsed() < DOUBTED);
+            // The answer to this one may take its time.
+            let waits = matches!(request, PeerRequest::Lock { .. });
+            let limit = if doubted && !waits { LESS_TIME } else { TIME };
             let call = node.pass_on(&name, request);
-            let answer = if doubted {
-                tokio::time::timeout(LESS_TIME, call).await.unwrap_or_else(|_| Err(format!("{name} is silent")))
-            } else {
-                call.await
-            };
+            let answer = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(format!("{name} is silent")));
             match &answer {
                 Ok(_) => self.failed().remove(&name),
                 Err(_) => self.failed().insert(name, Instant::now()),

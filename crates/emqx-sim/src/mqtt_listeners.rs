@@ -11,6 +11,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+/// How often connected durable sessions look for what they were not told of.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Listens while the node runs; clients are told when it stops or joins.
 pub(crate) async fn serve(node: Arc<Node>, broker: Broker) {
     let expiry = broker.clone();
@@ -41,7 +44,13 @@ async fn listen(node: &Arc<Node>, broker: &Broker) {
     let mut tasks = JoinSet::new();
     if node.config().durable_sessions() {
         let broker = broker.clone();
-        tasks.spawn(async move { broker.catch_up_all().await });
+        tasks.spawn(async move {
+            broker.catch_up_all().await;
+            loop {
+                tokio::time::sleep(LOOK).await;
+                broker.look_into_storage().await;
+            }
+        });
     }
     for listener in node.config().listeners().into_iter().filter(|listener| listener.enable) {
         match acceptor(node, &listener) {

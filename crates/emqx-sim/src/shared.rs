@@ -94,7 +94,8 @@ pub enum Change {
     Token(String, String, i64),
     Storage(Storage),
     Site(String, String),
-    ConfigChanged,
+    /// How often the configuration has been changed by now.
+    ConfigChanged(u64),
 }
 
 impl Shared {
@@ -108,7 +109,7 @@ impl Shared {
             Change::Token(token, user, until) => drop(self.tokens.insert(token, (user, until))),
             Change::Storage(storage) => self.storage = storage,
             Change::Site(site, node) => drop(self.storage.sites.insert(site, node)),
-            Change::ConfigChanged => self.config_changes += 1,
+            Change::ConfigChanged(count) => self.config_changes = count.max(self.config_changes),
         }
     }
 

@@ -106,6 +106,14 @@ pub async fn answer(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     dispatch(node, call).await
 }
 
+/// Whether a probe of the kubelet succeeds. Faults are about the other calls: EMQX that hangs on them goes on answering
+/// those of probes.
+pub async fn probe(node: &Arc<Node>, path: &str) -> bool {
+    let open = *node.port_open().borrow();
+    let call = Call { method: "GET".to_owned(), path: path.to_owned(), ..Call::default() };
+    open && dispatch(node, &call).await.is_some_and(|reply| reply.status == 200)
+}
+
 async fn dispatch(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     let is_status = call.path == "/status";
     if node.routes_missing() && !is_status {

@@ -1,6 +1,6 @@
 //! A client comes, and its session with it from wherever that is; a client goes, and its session stays as long as it may.
 
-use super::broker::{Broker, Connection, Entry, Moved, PEER_DEADLINE};
+use super::broker::{Broker, Connection, Entry, Moved, PEER_DEADLINE, State};
 use super::codec::{Connect, Goodbye, Refusal};
 use super::durable::NoQuorum;
 use super::mailbox::Mailbox;
@@ -52,19 +52,7 @@ impl Broker {
             let late = early.map(|early| early.messages).unwrap_or_default();
             late.into_iter().for_each(|message| session.push(message, self.window()));
         }
-        drop(state);
-        self.connect_session(connect, session, session_present)
-    }
-
-    pub(super) fn connect_session(&self, connect: &Connect, session: Session, session_present: bool) -> Admitted {
-        let number = self.next_number();
-        let mailbox = Arc::new(Mailbox::default());
-        let (again, receive_maximum) = (session.resend(), connect.receive_maximum.into());
-        let connection = Connection { number, mailbox: mailbox.clone(), again, receive_maximum };
-        let entry = Entry { session, connection: Some(connection) };
-        entry.wake();
-        self.lock().sessions.insert(connect.client.clone(), entry);
-        Admitted { number, session_present, mailbox }
+        state.connect(connect, session, session_present)
     }
 
     /// All that other nodes had: more than one session only if they lost sight of each other before.
@@ -121,5 +109,20 @@ impl Broker {
             return None;
         }
         state.sessions.remove(client).map(|entry| entry.session)
+    }
+}
+
+impl State {
+    /// Must follow in the same critical section on what took the session from where it was: between the two a message would
+    /// find it nowhere.
+    pub(super) fn connect(&mut self, connect: &Connect, session: Session, session_present: bool) -> Admitted {
+        let number = self.next_number();
+        let mailbox = Arc::new(Mailbox::default());
+        let (again, receive_maximum) = (session.resend(), connect.receive_maximum.into());
+        let connection = Connection { number, mailbox: mailbox.clone(), again, receive_maximum };
+        let entry = Entry { session, connection: Some(connection) };
+        entry.wake();
+        self.sessions.insert(connect.client.clone(), entry);
+        Admitted { number, session_present, mailbox }
     }
 }

@@ -188,9 +188,7 @@ impl Broker {
     }
 
     pub(super) fn next_number(&self) -> u64 {
-        let mut state = self.lock();
-        state.numbers += 1;
-        state.numbers
+        self.lock().next_number()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -199,6 +197,11 @@ impl Broker {
 }
 
 impl State {
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
     pub(super) fn is_welcoming(&self) -> bool {
         !(self.refusing || self.closed)
     }

@@ -1,5 +1,6 @@
 //! Answers to other nodes. Only a running node does more than say who it is.
 
+use super::catching_up::News;
 use super::{Node, lock};
 use crate::faults::Faults;
 use crate::rpc::{Phase, Pong, Request, Response};
@@ -16,9 +17,8 @@ impl Node {
         let member = self.shared().members.contains_key(caller);
         match (self.phase(), request) {
             (_, Request::Ping) => Response::Pong(self.pong()),
-            (Phase::Booting, Request::Apply(_)) if !self.has_copied() => Response::NotRunning,
-            (Phase::Booting, Request::Adopt(_)) => Response::NotRunning,
-            (_, Request::Apply(change)) => self.apply(change),
+            (_, Request::Apply(change)) => self.hear(News::Change(change)),
+            (Phase::Booting | Phase::Joining, Request::Adopt(roots)) => self.hear(News::Config(roots)),
             (Phase::Running, request @ (Request::Join { .. } | Request::Copy | Request::Invite { .. })) => {
                 self.answer_running(request).await
             }
@@ -29,36 +29,29 @@ impl Node {
     }
 
     fn pong(&self) -> Pong {
+        let members = self.shared().members.clone();
         Pong {
             name: self.name.clone(),
             phase: self.phase(),
             role: self.role,
             version: self.version(),
             uptime_ms: self.uptime_ms(),
-            members: self.shared().members.keys().cloned().collect(),
+            members: members.into_keys().collect(),
+            joined: self.has_joined(),
         }
-    }
-
-    fn apply(&self, change: Change) -> Response {
-        self.shared().apply(change);
-        self.remember();
-        Response::Done
     }
 
     async fn answer_running(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Ping => Response::Pong(self.pong()),
-            Request::Apply(change) => self.apply(change),
+            Request::Apply(change) => self.hear(News::Change(change)),
             Request::Info => Response::Value(self.info()),
             Request::Stats => Response::Value(self.stats()),
             Request::Listeners => Response::Listeners(self.own_listeners()),
             Request::Counts => Response::Counts(self.clients.counts()),
             Request::Join { name, role } => self.admit(name, role).await,
             Request::Copy => self.joined(),
-            Request::Adopt(roots) => {
-                self.adopt(roots);
-                Response::Done
-            }
+            Request::Adopt(roots) => self.hear(News::Config(roots)),
             Request::ConfigText(key) => Response::Text(Some(self.config().get_text(key.as_deref()).body)),
             Request::ConfigJson => Response::Text(Some(self.config().get_json().body)),
             Request::StartEvacuation(options) => done(self.start_evacuation(options)),

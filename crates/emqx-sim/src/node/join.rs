@@ -2,7 +2,6 @@
 //! port is closed. A core that is a member already waits for the others to come.
 
 use super::{Exit, Node};
-use crate::config::{Config, Layers};
 use crate::rpc::{Phase, Pong, Request, Response};
 use crate::shared::{Change, Role, Shared};
 use std::convert::Infallible;
@@ -30,19 +29,24 @@ impl Node {
                 return std::future::pending().await;
             }
             running.retain(|pong| pong.role == Role::Core && !members.contains_key(&pong.name));
-            if let Some(target) = self.join_target(&running, members.len()) {
+            if let Some(target) = self.join_target(&running) {
                 self.join(&target).await?;
             }
             sleep(self.timings.discovery).await;
         }
     }
 
-    fn join_target(&self, strangers: &[Pong], members: usize) -> Option<String> {
-        if members > 1 {
+    /// Whether this node and another core are members of one cluster.
+    pub(super) fn has_joined(&self) -> bool {
+        self.other_members().iter().any(|(_, role)| *role == Role::Core)
+    }
+
+    fn join_target(&self, strangers: &[Pong]) -> Option<String> {
+        if self.has_joined() {
             return None;
         }
-        let oldest = |clustered: bool| {
-            let fits = strangers.iter().filter(move |pong| (pong.members.len() > 1) == clustered);
+        let oldest = |joined: bool| {
+            let fits = strangers.iter().filter(move |pong| pong.joined == joined);
             fits.max_by(|a, b| (a.uptime_ms, &b.name).cmp(&(b.uptime_ms, &a.name)))
         };
         if let Some(pong) = oldest(true) {
@@ -65,6 +69,7 @@ impl Node {
     }
 
     pub(super) async fn become_member(&self, target: &str) -> bool {
+        self.begin_to_copy();
         let request = Request::Join { name: self.name.clone(), role: self.role };
         match self.call(target, request).await {
             Ok(Response::Joined { shared, cluster_hocon }) => {
@@ -73,21 +78,9 @@ impl Node {
             }
             other => {
                 tracing::warn!(node = self.name, target, "failed to join: {other:?}");
+                self.end_copying();
                 false
             }
-        }
-    }
-
-    /// The cluster's state and configuration replace our own.
-    pub(super) fn take_over(&self, shared: Shared, cluster_hocon: String) {
-        *self.shared() = shared;
-        if let Err(error) = crate::config::save_cluster_hocon(self.volume.path(), &cluster_hocon) {
-            tracing::error!(node = self.name, "failed to write cluster.hocon: {error}");
-        }
-        let layers = Layers { cluster: cluster_hocon, ..self.layers.clone() };
-        match Config::boot(self.profile, &layers) {
-            Ok((config, _)) => *self.config() = config,
-            Err(error) => tracing::error!(node = self.name, "failed to use the cluster's configuration: {error}"),
         }
     }
 

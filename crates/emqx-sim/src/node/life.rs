@@ -10,7 +10,6 @@ use crate::shared::{Change, Role, Secret, Shared};
 use crate::volume::Memory;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
@@ -106,11 +105,16 @@ impl Node {
 
     /// A core that was made to leave meanwhile is not among the members: it starts alone.
     async fn copy_from(&self, peer: &str) -> bool {
-        self.copied.store(true, Ordering::Release);
-        let Ok(Response::Joined { shared, cluster_hocon }) = self.call(peer, Request::Copy).await else { return false };
+        self.begin_to_copy();
+        let answer = self.call(peer, Request::Copy).await;
+        let Ok(Response::Joined { shared, cluster_hocon }) = answer else {
+            self.end_copying();
+            return false;
+        };
         if shared.members.contains_key(&self.name) {
             self.take_over(*shared, cluster_hocon);
         } else {
+            self.end_copying();
             *self.shared() = Shared::default();
             self.shared().apply(Change::Member(self.name.clone(), Role::Core));
         }
@@ -203,11 +207,13 @@ impl Node {
             self.notice_peers().await;
             self.heal().await?;
             self.reattach().await;
+            self.find_missed_members().await;
             self.move_replicas().await;
         }
     }
 
-    /// A replicant that runs attaches again, when one of its cores has come back without knowing it.
+    /// A replicant that runs attaches again, when one of its cores has come back without knowing it or knows others than it
+    /// does.
     async fn reattach(&self) {
         if self.role != Role::Replicant {
             return;
@@ -220,7 +226,10 @@ impl Node {
         // Cores that have found each other are the cluster, and not one that has just booted.
         let Some(cluster) = cores.iter().max_by_key(|pong| pong.members.len()) else { return };
         let mut in_it = cores.iter().filter(|core| cluster.members.contains(&core.name));
-        if in_it.any(|core| !core.members.contains(&self.name)) {
+        let unknown = in_it.any(|core| !core.members.contains(&self.name));
+        // Two that come at the same moment through different cores may not have been told of each other.
+        let differs = !cluster.members.iter().eq(self.shared().members.keys());
+        if unknown || differs {
             self.become_member(&cluster.name).await;
         }
     }

@@ -1,10 +1,11 @@
 //! One EMQX node: its configuration, its part of the cluster's state, and the phases from boot to stop.
-//! `life` boots it, `join` makes it a member, `calls` answers other nodes, `view` is what it sees of them, `upstream` and
-//! `partition` what happens when it sees none.
+//! `life` boots it, `join` makes it a member, `catching_up` keeps what changes meanwhile, `calls` answers other nodes, `view`
+//! is what it sees of them, `upstream` and `partition` what happens when it sees none.
 
 mod backups;
 pub(crate) mod bootstrap;
 mod calls;
+mod catching_up;
 mod hosted;
 mod join;
 mod life;
@@ -25,9 +26,8 @@ use crate::rpc::{Peers, Phase};
 use crate::shared::{Role, Shared};
 use crate::timings::Timings;
 use crate::volume::Volume;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -67,8 +67,9 @@ pub struct Node {
     silent_since: Mutex<BTreeMap<String, Instant>>,
     down_since: Mutex<BTreeMap<String, Instant>>,
     split: Mutex<partition::Split>,
-    /// The cluster's state has been asked for, so that later changes are for us.
-    copied: AtomicBool,
+    catching_up: Mutex<catching_up::CatchingUp>,
+    /// Members that others have and we have not, at the last look.
+    missed: Mutex<BTreeSet<String>>,
     pub(crate) evacuation: Mutex<Option<Machine>>,
     pub(crate) rebalance: Mutex<Option<Rebalance>>,
     pub(crate) donor: Mutex<Option<Donor>>,
@@ -108,7 +109,8 @@ impl Node {
             silent_since: Mutex::default(),
             down_since: Mutex::default(),
             split: Mutex::default(),
-            copied: AtomicBool::default(),
+            catching_up: Mutex::default(),
+            missed: Mutex::default(),
             evacuation: Mutex::default(),
             rebalance: Mutex::default(),
             donor: Mutex::default(),

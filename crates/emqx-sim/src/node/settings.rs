@@ -37,7 +37,8 @@ impl Node {
             return;
         }
         self.save_config();
-        self.change(Change::ConfigChanged).await;
+        let changes = self.shared().config_changes + 1;
+        self.change(Change::ConfigChanged(changes)).await;
         self.ask_others(Request::Adopt(applied.roots)).await;
     }
 

@@ -4,7 +4,6 @@
 use super::Node;
 use crate::rpc::Phase;
 use crate::shared::Role;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -33,10 +32,5 @@ impl Node {
             }
         }
         false
-    }
-
-    /// Whether changes that arrive while it boots come after the state that it has.
-    pub(super) fn has_copied(&self) -> bool {
-        self.copied.load(Ordering::Acquire)
     }
 }

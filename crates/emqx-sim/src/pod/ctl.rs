@@ -1,5 +1,6 @@
 //! `emqx ctl` talks to the node of its pod through a socket in the data directory: arguments in, text and code out.
 
+use crate::config::Edition;
 use crate::node::Node;
 use crate::rpc::{Phase, Request};
 use crate::shared::Change;
@@ -63,7 +64,12 @@ impl Node {
                 Ok(()) => "ok\n".to_owned(),
                 Err(reason) => format!("error: {reason}\n"),
             },
-            _ => "known are: status, cluster status|leave|force-leave NODE, ds info|forget SITE\n".to_owned(),
+            ["rebalance", rest @ ..] if self.profile.edition == Edition::Enterprise => {
+                self.rebalance_command(rest).await
+            }
+            _ => {
+                "known are: status, cluster status|leave|force-leave NODE, ds info|forget SITE, rebalance\n".to_owned()
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ctl;
 mod name;
+mod rebalance;
 mod run;
 
 pub use ctl::ask as ctl;

@@ -33,6 +33,8 @@ pub struct Pong {
     pub uptime_ms: u64,
     /// Members it knows; a node that has not joined knows itself only.
     pub members: Vec<String>,
+    /// Whether it has joined other cores. Replicants do not count: they attach to a core that is still alone, too.
+    pub joined: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cookie;
+mod joining;
 mod lost_cores;
 
 use emqx_sim::node::{Node, Seen};

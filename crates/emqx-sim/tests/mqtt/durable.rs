@@ -2,6 +2,7 @@
 
 use crate::clients::{Client, Event, Version};
 use crate::cluster::Cluster;
+use emqx_sim::faults::Faults;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -87,6 +88,19 @@ async fn what_was_acknowledged_is_not_sent_again() {
     let (mut client, known) = Client::connect(Version::V5, "client", cluster.port("c@h")).await;
     assert!(known);
     assert_eq!(client.message().await, "second");
+}
+
+/// As on a machine that is too busy to answer in time.
+#[tokio::test]
+async fn a_connected_session_finds_what_its_node_was_not_told_of() {
+    let cluster = start(&DURABLE).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", cluster.port("b@h")).await;
+    client.subscribe("t").await;
+    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.port("a@h")).await;
+    cluster.node("b@h").node.set_faults(Faults { silent: true, ..Faults::default() });
+    publisher.publish("t", "untold").await;
+    cluster.node("b@h").node.set_faults(Faults::default());
+    assert_eq!(client.message().await, "untold");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ pub(super) use replica::Replica;
 
 use super::session::{Message, MessageId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a session is, without its messages. The newest version counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum DurableRequest {
     ReadShard(usize),
     /// All sessions without their messages.
     Heads,
+    /// The clients for whom messages wait that were published before this moment.
+    Waiting(MessageId),
     /// Get all that the other replicas of this shard have.
     CatchUp(usize),
 }
@@ -60,6 +62,7 @@ pub enum DurableResponse {
     Stored(Vec<String>),
     Record(Option<Box<Record>>),
     Records(Vec<(String, Record)>),
+    Waiting(BTreeSet<String>),
     /// Too few replicas answer.
     NoQuorum,
 }

@@ -45,6 +45,7 @@ impl Broker {
                     let of_shard = |client: &str| shard_of(client, shards.len()) == shard;
                     return DurableResponse::Records(self.replica().records(of_shard));
                 }
+                DurableRequest::Waiting(before) => return DurableResponse::Waiting(self.replica().waiting(before)),
                 DurableRequest::Heads => return DurableResponse::Records(self.replica().heads()),
                 DurableRequest::CatchUp(shard) => match self.catch_up(shard).await {
                     Ok(done) => done,
@@ -163,6 +164,18 @@ impl Broker {
         let shards = self.shards().unwrap_or_default();
         let nodes: BTreeSet<&String> = shards.iter().flatten().collect();
         merged(self.ask_all(nodes, &DurableRequest::Heads).await.into_values())
+    }
+
+    /// The clients for whom some replica has messages that were published before this moment.
+    pub(super) async fn waiting_before(&self, before: MessageId) -> BTreeSet<String> {
+        let shards = self.shards().unwrap_or_default();
+        let nodes: BTreeSet<&String> = shards.iter().flatten().collect();
+        let answers = self.ask_all(nodes, &DurableRequest::Waiting(before)).await.into_values();
+        let clients = answers.filter_map(|answer| match answer {
+            DurableResponse::Waiting(clients) => Some(clients),
+            _ => None,
+        });
+        clients.flatten().collect()
     }
 
     /// After a time of absence: what was written meanwhile is fetched, as soon as most replicas are there.

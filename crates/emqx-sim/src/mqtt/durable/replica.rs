@@ -5,7 +5,7 @@ use super::super::session::{Message, MessageId};
 use super::super::topics;
 use super::{Head, Record};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -100,6 +100,11 @@ impl Replica {
     pub(super) fn heads(&self) -> Vec<(String, Record)> {
         let bare = |record: &Record| Record { head: record.head.clone(), ..Record::default() };
         self.records.iter().map(|(client, record)| (client.clone(), bare(record))).collect()
+    }
+
+    pub(super) fn waiting(&self, before: MessageId) -> BTreeSet<String> {
+        let old = |record: &Record| record.is_alive() && record.messages.iter().any(|message| message.id < before);
+        self.records.iter().filter(|(_, record)| old(record)).map(|(client, _)| client.clone()).collect()
     }
 
     pub(super) fn merge(&mut self, client: &str, record: &Record) -> io::Result<()> {

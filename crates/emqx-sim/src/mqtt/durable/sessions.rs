@@ -8,6 +8,9 @@ use super::{Head, NoQuorum, Record};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// A message that is under way for longer may never have reached the node of its client.
+const OVERDUE: Duration = Duration::from_secs(2);
+
 impl Broker {
     pub(in super::super) fn keeps_sessions(&self) -> bool {
         self.peers.shards().is_some()
@@ -44,13 +47,50 @@ impl Broker {
         self.write(client, record.head.clone()).await?;
         let window = self.window();
         let mut session = Session::durable(connect.expiry, record.head.born, record.head.subscriptions);
-        let meanwhile = self.lock().opening.remove(client).unwrap_or_default();
+        let mut state = self.lock();
+        let meanwhile = state.opening.remove(client).unwrap_or_default();
         let known: BTreeSet<_> = record.messages.iter().map(|message| message.id).collect();
         let later = meanwhile.into_iter().filter(|message| !known.contains(&message.id));
         let wanted: Vec<Message> =
             record.messages.into_iter().chain(later).filter_map(|one| session.wanted(&one)).collect();
         wanted.into_iter().for_each(|message| session.push(message, window));
-        Ok(self.connect_session(connect, session, session_present))
+        Ok(state.connect(connect, session, session_present))
+    }
+
+    /// What nodes tell each other is only the quick way: a connected session also finds what it was not told of, because
+    /// its node could not be reached at that moment.
+    pub async fn look_into_storage(&self) {
+        for client in self.overdue().await {
+            self.find_untold(&client).await;
+        }
+    }
+
+    /// Clients of this node for whom some replica keeps a message that should have been acknowledged long ago.
+    async fn overdue(&self) -> BTreeSet<String> {
+        let connected: BTreeSet<String> = {
+            let state = self.lock();
+            let durable = state.sessions.iter().filter(|(_, entry)| entry.session.durable.is_some());
+            durable.map(|(client, _)| client.clone()).collect()
+        };
+        if connected.is_empty() {
+            return connected;
+        }
+        let (now, process) = next_id();
+        let before = (now.saturating_sub(OVERDUE.as_micros().try_into().unwrap_or(u64::MAX)), process);
+        let waiting = self.waiting_before(before).await;
+        connected.intersection(&waiting).cloned().collect()
+    }
+
+    async fn find_untold(&self, client: &str) {
+        let Ok(Some(mut record)) = self.read(client).await else { return };
+        record.tidy();
+        let window = self.window();
+        let mut state = self.lock();
+        let Some(entry) = state.sessions.get_mut(client).filter(|entry| entry.session.durable.is_some()) else {
+            return;
+        };
+        let wanted: Vec<Message> = record.messages.iter().filter_map(|one| entry.session.wanted(one)).collect();
+        wanted.into_iter().for_each(|message| entry.push(message, window));
     }
 
     /// Keeps what the client has subscribed to; true if that is not needed or done.
