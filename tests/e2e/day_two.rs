@@ -1,20 +1,10 @@
 //! Nodes are replaced and taken away under devices with persistent sessions, and nobody loses anything.
 
-use emqx_operator_api::hub::EMQX;
-use emqx_operator_tests::cluster::apply;
-use emqx_operator_tests::emqx;
-use emqx_operator_tests::operator::Operator;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
-use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
-use mqtt_devices::{Clients, Plan, Report};
+use crate::cluster::{Cluster, LICENSE, image, unharmed};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-const ROLLOUT: Duration = Duration::from_secs(300);
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The stand-in takes it for one that was bought: the trial allows 25 sessions.
-const LICENSE: &str = "c3RhbmQtaW4gZm9yIGEgbGljZW5zZSB0aGF0IHdhcyBib3VnaHQ.c3RhbmQtaW4";
 
 fn spec(image: &str, cores: i32, replicants: i32) -> Value {
     json!({
@@ -28,140 +18,128 @@ fn spec(image: &str, cores: i32, replicants: i32) -> Value {
     })
 }
 
-async fn change(client: &Client, namespace: &str, spec: Value) {
-    let api = Api::<EMQX>::namespaced(client.clone(), namespace);
-    api.patch("iot", &PatchParams::default(), &Patch::Merge(&json!({ "spec": spec }))).await.unwrap();
+/// Changes the spec under devices; nobody is sent away more often than `disconnects`.
+async fn change_under_devices(what: &str, cluster: &Cluster, change: Value, disconnects: usize) {
+    let devices = cluster.devices().await;
+    cluster.change(change).await;
+    let took = cluster.settled().await;
+    unharmed(what, took, devices, disconnects).await;
 }
 
-async fn devices(client: &Client, namespace: &str) -> Clients {
-    let service = Api::<Service>::namespaced(client.clone(), namespace).get("iot-listeners").await.unwrap();
-    let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap();
-    Clients::start(Plan::new(&address, 1883, namespace), PATIENCE).await.unwrap()
-}
-
-/// The figures are for people; what must hold is asserted.
-fn unharmed(what: &str, took: Duration, report: &Report, moves: usize) {
-    println!("{what}: {:.1} s\n{report}", took.as_secs_f64());
-    assert!(report.nothing_lost(), "{what}: something was lost\n{report}");
-    assert_eq!(report.offline_now, 0, "{what}: everybody is back");
-    assert!(report.disconnects_per_client_max <= moves, "{what}: at most one disconnect for each node it sat on");
-}
-
-async fn pods(client: &Client, namespace: &str) -> Vec<Pod> {
-    Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap().items
+/// A change that restarts cores and leaves their version.
+fn other_environment() -> Value {
+    json!({"coreTemplate": {"spec": {"env": [{"name": "ROLLED", "value": "yes"}]}}})
 }
 
 #[tokio::test]
 async fn an_image_change_under_devices() {
-    let (client, namespace) = crate::environment("image-change").await;
-    let _operator = Operator::start(&[&namespace]);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec("emqx/emqx:5.10.4", 2, 2))).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    let devices = devices(&client, &namespace).await;
-    change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
-    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    let report = devices.finish(PATIENCE).await;
+    let cluster = Cluster::ready("image-change", spec("emqx/emqx:5.10.4", 2, 2)).await;
     // Two old replicants, and perhaps the new one that it is sent to first.
-    unharmed("image change of 2 cores and 2 replicants", took, &report, 2);
-    let images = pods(&client, &namespace).await;
-    assert!(
-        images.iter().all(|pod| pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("emqx/emqx:6.0.0"))
-    );
-    emqx::delete(&client, &namespace, "iot").await;
+    let what = "image change of 2 cores and 2 replicants";
+    change_under_devices(what, &cluster, json!({"image": "emqx/emqx:6.0.0"}), 2).await;
+    assert!(cluster.pods().await.iter().all(|pod| image(pod) == "emqx/emqx:6.0.0"));
+    cluster.delete().await;
+}
+
+/// With one replicant more than wanted meanwhile, the new ones start while the old ones are emptied.
+#[tokio::test]
+async fn an_image_change_with_a_surge_under_devices() {
+    let mut spec = spec("emqx/emqx:5.10.4", 2, 2);
+    spec["updateStrategy"]["replicants"] = json!({"maxSurge": 1, "maxUnavailable": 1});
+    let cluster = Cluster::ready("surge", spec).await;
+    let what = "image change of 2 cores and 2 replicants, with one more meanwhile";
+    change_under_devices(what, &cluster, json!({"image": "emqx/emqx:6.0.0"}), 2).await;
+    assert!(cluster.pods().await.iter().all(|pod| image(pod) == "emqx/emqx:6.0.0"));
+    cluster.delete().await;
 }
 
 /// Each client is sent away once in all: to a new node, which stays.
 #[tokio::test]
 async fn an_image_change_by_blue_green_under_devices() {
-    let (client, namespace) = crate::environment("blue-green").await;
-    let _operator = Operator::start(&[&namespace]);
     let mut spec = spec("emqx/emqx:5.10.4", 2, 2);
     spec["updateStrategy"]["type"] = json!("BlueGreen");
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    let devices = devices(&client, &namespace).await;
-    change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
-    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    let report = devices.finish(PATIENCE).await;
-    unharmed("blue-green image change of 2 cores and 2 replicants", took, &report, 1);
-    let names: Vec<_> = pods(&client, &namespace).await.iter().map(ResourceExt::name_any).collect();
+    let cluster = Cluster::ready("blue-green", spec).await;
+    let what = "blue-green image change of 2 cores and 2 replicants";
+    change_under_devices(what, &cluster, json!({"image": "emqx/emqx:6.0.0"}), 1).await;
+    let names: Vec<_> = cluster.pods().await.iter().map(kube::ResourceExt::name_any).collect();
     assert_eq!(names.len(), 4, "{names:?}");
     assert!(!names.contains(&"iot-core-0".to_owned()), "the old cores are gone: {names:?}");
-    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
-    assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2, "the old volumes are gone");
-    emqx::delete(&client, &namespace, "iot").await;
+    assert_eq!(cluster.claims().await.len(), 2, "the old volumes are gone");
+    cluster.delete().await;
 }
 
 /// The same where the cores themselves carry the devices.
 #[tokio::test]
 async fn cores_that_carry_the_devices_are_replaced_by_blue_green() {
-    let (client, namespace) = crate::environment("blue-green-cores").await;
-    let _operator = Operator::start(&[&namespace]);
     let mut spec = spec("emqx/emqx:5.10.4", 2, 0);
     spec["updateStrategy"]["type"] = json!("BlueGreen");
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    let devices = devices(&client, &namespace).await;
-    change(&client, &namespace, json!({"coreTemplate": {"spec": {"env": [{"name": "ROLLED", "value": "yes"}]}}})).await;
-    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    let report = devices.finish(PATIENCE).await;
-    unharmed("blue-green change of 2 cores", took, &report, 1);
-    emqx::delete(&client, &namespace, "iot").await;
+    let cluster = Cluster::ready("blue-green-cores", spec).await;
+    change_under_devices("blue-green change of 2 cores", &cluster, other_environment(), 1).await;
+    cluster.delete().await;
 }
 
 #[tokio::test]
 async fn cores_that_carry_the_devices_are_rolled_in_place() {
-    let (client, namespace) = crate::environment("core-roll").await;
-    let _operator = Operator::start(&[&namespace]);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec("emqx/emqx:5.10.4", 3, 0))).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    let before = pods(&client, &namespace).await;
-    let devices = devices(&client, &namespace).await;
-    change(&client, &namespace, json!({"coreTemplate": {"spec": {"env": [{"name": "ROLLED", "value": "yes"}]}}})).await;
-    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    let report = devices.finish(PATIENCE).await;
-    unharmed("in-place roll of 3 cores", took, &report, 3);
-    for pod in pods(&client, &namespace).await {
+    let cluster = Cluster::ready("core-roll", spec("emqx/emqx:5.10.4", 3, 0)).await;
+    let before = cluster.pods().await;
+    change_under_devices("in-place roll of 3 cores", &cluster, other_environment(), 3).await;
+    for pod in cluster.pods().await {
         let old = before.iter().find(|old| old.name_any() == pod.name_any()).expect("the names stay");
         assert_ne!(old.uid(), pod.uid(), "{} is a new pod", pod.name_any());
     }
-    emqx::delete(&client, &namespace, "iot").await;
+    cluster.delete().await;
 }
 
 #[tokio::test]
 async fn scaling_in_under_devices() {
-    let (client, namespace) = crate::environment("scale-in").await;
-    let _operator = Operator::start(&[&namespace]);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec("emqx/emqx:5.10.4", 3, 0))).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    let devices = devices(&client, &namespace).await;
-    change(&client, &namespace, json!({"coreTemplate": {"spec": {"replicas": 2}}})).await;
-    let took = emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    let report = devices.finish(PATIENCE).await;
-    unharmed("scale-in from 3 cores to 2", took, &report, 1);
-    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
-    assert_eq!(claims.list(&ListParams::default()).await.unwrap().items.len(), 2, "its volume is gone");
-    emqx::delete(&client, &namespace, "iot").await;
+    let cluster = Cluster::ready("scale-in", spec("emqx/emqx:5.10.4", 3, 0)).await;
+    let fewer = json!({"coreTemplate": {"spec": {"replicas": 2}}});
+    change_under_devices("scale-in from 3 cores to 2", &cluster, fewer, 1).await;
+    assert_eq!(cluster.claims().await.len(), 2, "its volume is gone");
+    cluster.delete().await;
+}
+
+fn old_ones<'p>(pods: &'p [Pod], prefix: &str) -> Vec<&'p Pod> {
+    let old = pods.iter().filter(|pod| image(pod) == "emqx/emqx:5.10.4");
+    old.filter(|pod| pod.name_any().starts_with(prefix)).collect()
 }
 
 /// A pod that cannot start is replaced by one of the corrected spec; the other nodes are not touched meanwhile.
 #[tokio::test]
 async fn a_bad_image_is_held_and_a_corrected_spec_goes_on() {
-    let (client, namespace) = crate::environment("corrected").await;
-    let _operator = Operator::start(&[&namespace]);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec("emqx/emqx:5.10.4", 2, 1))).await.unwrap();
-    emqx::ready(&client, &namespace, "iot", crate::READY).await;
-    change(&client, &namespace, json!({"image": "registry.example/none:5.10.4"})).await;
-    let held =
-        emqx::condition(&client, &namespace, "iot", "Degraded", ROLLOUT, |c| c.reason == "ImagePullFailed").await;
+    let mut spec = spec("emqx/emqx:5.10.4", 2, 1);
+    spec["updateStrategy"]["progressDeadlineSeconds"] = json!(25);
+    let cluster = Cluster::ready("corrected", spec).await;
+    cluster.change(json!({"image": "registry.example/none:5.10.4"})).await;
+    let held = cluster.condition("Degraded", |degraded| degraded.reason == "ImagePullFailed").await;
     assert!(held.message.contains("iot-core-1"), "{}", held.message);
-    let untouched = |name: &str, pods: &[Pod]| {
-        let pod = pods.iter().find(|pod| pod.name_any().starts_with(name)).unwrap();
-        pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("emqx/emqx:5.10.4")
-    };
-    let now = pods(&client, &namespace).await;
-    assert!(untouched("iot-core-0", &now) && untouched("iot-replicant", &now));
-    change(&client, &namespace, json!({"image": "emqx/emqx:6.0.0"})).await;
-    emqx::settled(&client, &namespace, "iot", ROLLOUT).await;
-    emqx::delete(&client, &namespace, "iot").await;
+    let late = cluster.condition("Degraded", |degraded| degraded.reason == "ProgressDeadlineExceeded").await;
+    assert!(late.message.contains("25 s") && late.message.contains("iot-core-1"), "{}", late.message);
+    let pods = cluster.pods().await;
+    assert_eq!((old_ones(&pods, "iot-core-0").len(), old_ones(&pods, "iot-replicant").len()), (1, 1));
+    cluster.change(json!({"image": "emqx/emqx:6.0.0"})).await;
+    cluster.settled().await;
+    cluster.delete().await;
+}
+
+/// Nobody has to be there: nodes return to what worked, under devices, and a better spec is tried again.
+#[tokio::test]
+async fn a_rollout_that_fails_is_taken_back() {
+    let mut spec = spec("emqx/emqx:5.10.4", 2, 1);
+    spec["updateStrategy"]["progressDeadlineSeconds"] = json!(25);
+    spec["updateStrategy"]["rollbackOnFailure"] = json!(true);
+    let cluster = Cluster::ready("rollback", spec).await;
+    let devices = cluster.devices().await;
+    cluster.change(json!({"image": "registry.example/none:5.10.4"})).await;
+    let given_up = cluster.condition("Ready", |ready| ready.reason == "RolledBack").await;
+    assert_eq!(given_up.status, "False");
+    assert!(given_up.message.contains("iot-core-1") && given_up.message.contains("image"), "{}", given_up.message);
+    cluster.condition("CoreNodesProgressing", |progressing| progressing.reason == "Converged").await;
+    let pods = cluster.pods().await;
+    assert_eq!((old_ones(&pods, "iot-core-").len(), old_ones(&pods, "iot-replicant").len()), (2, 1));
+    unharmed("a rollout that was taken back", Duration::ZERO, devices, 1).await;
+    cluster.change(json!({"image": "emqx/emqx:6.0.0"})).await;
+    cluster.settled().await;
+    assert!(cluster.pods().await.iter().all(|pod| image(pod) == "emqx/emqx:6.0.0"));
+    cluster.delete().await;
 }

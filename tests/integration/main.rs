@@ -6,6 +6,7 @@
 mod blue_green;
 mod hanging;
 mod healing;
+mod recovering;
 mod rolling;
 mod scaling;
 mod silence;

@@ -3,7 +3,6 @@
 mod bench;
 mod cluster;
 mod demo;
-mod devices;
 mod generate;
 mod image;
 mod manifests;
@@ -82,7 +81,7 @@ fn main() {
         Command::Mutants(arguments) => simulate::mutants(&arguments),
         Command::Generate => generate::run(),
         Command::MqttRoundTrip(arguments) => demo::round_trip::run(&arguments),
-        Command::MqttDevices(arguments) => devices::run(arguments),
+        Command::MqttDevices(arguments) => demo::devices::run(arguments),
         Command::Tidy => tidy::run(),
     };
     if let Err(error) = result {

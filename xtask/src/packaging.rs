@@ -12,7 +12,6 @@ pub(crate) fn prepare(state: &State, tests: &mut Command) -> anyhow::Result<()> 
     let rendered = paths::root().join("target/manifests");
     progress::step("rendering the manifests", || manifests::render(&rendered))?;
     tests.env("EMQX_TEST_MANIFESTS", rendered);
-    tests.env("EMQX_TEST_KUBECTL", tools::kubectl()?);
     tests.env("EMQX_TEST_HELM", tools::helm()?);
     tests.env("EMQX_TEST_PROMETHEUS", packages::prometheus()?);
     Ok(())

@@ -1,7 +1,7 @@
 //! Everything that CI checks, step by step. A step that fails does not keep others from running; the last line has the
 //! totals.
 
-use crate::cluster::{self, Profile, State};
+use crate::cluster::{self, Profile, State, tools};
 use crate::image::{self, Which};
 use crate::{manifests, packaging, paths, progress, shell, simulate, tidy};
 use anyhow::{Context as _, bail};
@@ -167,6 +167,7 @@ fn on_cluster(
         load_images(&state)?;
     }
     let mut command = state.inside(&program);
+    command.env("EMQX_TEST_KUBECTL", tools::kubectl()?);
     if test == "packaging" {
         packaging::prepare(&state, &mut command)?;
     }

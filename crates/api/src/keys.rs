@@ -35,4 +35,6 @@ pub mod annotation {
     pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the core set: the number of the first core that was never there, or whose traces are all gone.
     pub const CORE_WATERMARK: &str = "apps.emqx.io/core-retirement-pod-ordinal-watermark";
+    /// On the core set: which volume claim held which site of durable storage when it last served.
+    pub const VOLUME_SITES: &str = "apps.emqx.io/volume-sites";
 }

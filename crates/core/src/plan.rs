@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::lifecycle::{self, Hold, Wake};
 use crate::planted::{Bug, planted};
 use crate::status::{self, Report};
-use crate::world::{Kind, World};
+use crate::world::{Kind, Rollout, World};
 use serde::Serialize;
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub struct Plan {
     pub holds: Vec<Hold>,
     pub report: Report,
     pub wake: Wake,
+    /// What the next pass has to know of this one.
+    pub rollout: Option<Rollout>,
 }
 
 /// At rest the broker is asked this often.
@@ -26,18 +28,18 @@ const WHILE_STARTING: u32 = 2;
 
 /// Total and deterministic: the same arguments give the same plan, byte for byte.
 pub fn plan(desired: &Desired, world: &World) -> Plan {
-    let (parts, revisions) = lifecycle::parts(desired, world);
+    let (parts, revisions, rollout) = lifecycle::parts(desired, world);
     let mut holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
     holds.sort_by_key(|hold| (hold.reason, hold.subject.clone()));
     let report = status::derive(desired, world, &revisions, &holds);
     if desired.paused {
-        return Plan { actions: Vec::new(), wake: Wake::Poll(AT_REST), holds, report };
+        return Plan { actions: Vec::new(), wake: Wake::Poll(AT_REST), holds, report, rollout };
     }
     let mut actions: Vec<_> = parts.into_iter().flat_map(|part| part.actions).collect();
     actions.sort_by_key(Action::stage);
     prepare_or_remove(&mut actions);
     let wake = earliest(&holds, report.is_ready());
-    Plan { actions, holds, report, wake }
+    Plan { actions, holds, report, wake, rollout }
 }
 
 /// A plan either prepares or removes. While a set changes or EMQX is asked to move something, the world is not the one

@@ -76,6 +76,10 @@ bugs! {
     VolumeBeforeSite,
     /// Numbers are not written down before they are taken away, so nothing is retired.
     NoWatermark,
+    /// A core that is down counts as one whose volume was lost.
+    ForgetUnproven,
+    /// Templates are given up although their nodes serve.
+    GiveUpWorking,
     /// Shards are placed on the cores that are there, also on those that go.
     PlaceOnLeaving,
     /// Shards are placed without waiting for the cores that stay.

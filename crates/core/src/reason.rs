@@ -97,6 +97,17 @@ reasons! {
     /// Somebody else is emptying this node, or has closed it. The operator leaves that alone and waits; stop it with
     /// `emqx ctl rebalance stop` on the node, if it is not wanted any more.
     ForeignEvacuation Progress,
+    /// The rollout did not get on and was given up: nodes return to the templates and the configuration that last worked, or
+    /// have done so. The message says what went wrong. Correct the spec; or set the annotation
+    /// `apps.emqx.io/restart-requested-at` to another value to try the same again.
+    RolledBack Trouble,
+    /// Nothing has changed for `updateStrategy.progressDeadlineSeconds` while nodes are not as the spec says. The message
+    /// says what is awaited. The operator goes on trying; a corrected spec continues from where it is.
+    ProgressDeadlineExceeded Trouble,
+    /// A core has an empty volume in place of the one that it had, and EMQX does not let it in while it remembers that one.
+    /// The operator moves the shards of the old site to others and has it forgotten. Where it held the only copy of a
+    /// shard, somebody has to decide: restore the volume, or give the shard up.
+    VolumeLost Trouble,
     /// Another node is just leaving or coming back; they go one at a time.
     WaitingForOtherNode Progress,
     /// Too many of the other nodes do not serve, so this one has to stay until they do.

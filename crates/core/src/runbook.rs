@@ -9,18 +9,19 @@ const POD_LOG: &str = "kubectl logs POD --container emqx";
 const PREVIOUS_LOG: &str = "kubectl logs POD --container emqx --previous";
 const EVENTS: &str = "kubectl events --for emqx/NAME";
 const DESCRIBE: &str = "kubectl describe emqx NAME";
-const NODES: &str = "kubectl exec NAME-core-0 --container emqx -- emqx ctl cluster status";
+const NODES: &str = "kubectl exec service/NAME-headless --container emqx -- emqx ctl cluster status";
 const EVACUATIONS: &str = "kubectl get emqx NAME --output jsonpath='{.status.nodeEvacuations}'";
-const STORAGE: &str = "kubectl exec NAME-core-0 --container emqx -- emqx ctl ds info";
+const STORAGE: &str = "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds info";
 
 impl Reason {
     /// Commands that show more, the most telling one first. Reasons that are themselves all there is to know have none.
     pub fn commands(self) -> &'static [&'static str] {
         match self {
             Reason::EvacuatingSessions => &[EVACUATIONS],
-            Reason::ForeignEvacuation => {
-                &[EVACUATIONS, "kubectl exec POD --container emqx -- emqx ctl rebalance node-evacuation stop"]
-            }
+            Reason::ForeignEvacuation => &[
+                EVACUATIONS,
+                "kubectl exec POD --container emqx -- emqx ctl rebalance stop    # when it is not wanted any more",
+            ],
             Reason::WaitingForSurvivors | Reason::CorePodsUnavailable | Reason::ReplicantPodsUnavailable => {
                 &["kubectl get pods --selector apps.emqx.io/instance=NAME --output wide", DESCRIBE]
             }
@@ -32,8 +33,13 @@ impl Reason {
                 NODES,
                 "kubectl delete statefulset SET && kubectl delete pvc CLAIM    # when nobody needs the data",
             ],
+            Reason::RolledBack => &[DESCRIBE, "kubectl get configmap NAME-last-good --output yaml", EVENTS],
+            Reason::ProgressDeadlineExceeded => {
+                &[DESCRIBE, "kubectl get pods --selector apps.emqx.io/instance=NAME", EVENTS]
+            }
+            Reason::VolumeLost => &[STORAGE, "kubectl get pvc --selector apps.emqx.io/instance=NAME", DESCRIBE],
             Reason::SiteNotForgotten => {
-                &[STORAGE, "kubectl exec NAME-core-0 --container emqx -- emqx ctl ds forget SITE"]
+                &[STORAGE, "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds forget SITE"]
             }
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],

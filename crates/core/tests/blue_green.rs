@@ -38,7 +38,7 @@ fn nobody() -> Reading<Broker> {
 /// The core set that a plan writes.
 fn written(plan: &Plan) -> Option<Value> {
     plan.actions.iter().find_map(|action| match action {
-        Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet => Some(manifest.body.clone()),
+        Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet => Some(Value::clone(&manifest.body)),
         _ => None,
     })
 }

@@ -24,7 +24,7 @@ fn first_plan(example: &Example) -> Plan {
 fn manifests(plan: &Plan) -> String {
     let manifests = plan.actions.iter().map(|action| match action {
         Action::Create(manifest) | Action::Apply { manifest, .. } => {
-            format!("# {action}\n{}", serde_yaml::to_string(&manifest.body).expect("a manifest is plain data"))
+            format!("# {action}\n{}", serde_yaml::to_string(manifest.body.as_ref()).expect("a manifest is plain data"))
         }
         _ => format!("# {action}\n"),
     });

@@ -6,6 +6,7 @@ use crate::leader::Leading;
 use crate::observe::{ReferenceCache, SetEvents};
 use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
+use crate::rollouts::Rollouts;
 use crate::settings::Settings;
 use crate::watch::Pending;
 use crate::witness::Moment;
@@ -19,7 +20,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world.
+/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world, and only counts
+/// the deadlines of rollouts anew.
 pub struct Context {
     pub client: Client,
     pub emqx: emqx_client::Client,
@@ -32,6 +34,7 @@ pub struct Context {
     pub pending: Pending,
     pub backoffs: Backoffs,
     pub written: Written,
+    pub rollouts: Rollouts,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub leading: Leading,
@@ -88,6 +91,7 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.backoffs.reset(key);
         self.written.forget(key);
+        self.rollouts.forget(key);
         self.references.forget(key);
         self.set_events.forget(key);
         self.metrics.forget(key);

@@ -17,6 +17,7 @@ mod observe;
 mod pass;
 mod report;
 mod resource;
+mod rollouts;
 mod serve;
 mod settings;
 mod wake;
@@ -73,6 +74,7 @@ pub async fn run(config: kube::Config, settings: Settings, stop: CancellationTok
         pending: Default::default(),
         backoffs: Default::default(),
         written: Default::default(),
+        rollouts: Default::default(),
         metrics,
         leading: leadership.leading.clone(),
         settings,

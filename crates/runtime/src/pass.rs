@@ -7,13 +7,15 @@ use crate::observe;
 use crate::report::{self, Outcome};
 use crate::resource::StoredEmqx;
 use crate::watch::key;
-use emqx_operator_api::hub::EMQXStatus;
-use emqx_operator_core::desired::{Desired, Mistakes};
+use emqx_operator_api::hub::{EMQX, EMQXStatus};
+use emqx_operator_core::desired::{Desired, LastGood, Mistakes, Names};
 use emqx_operator_core::lifecycle::Wake;
-use emqx_operator_core::status::{self, Due};
-use emqx_operator_core::world::{FreshSecrets, World};
+use emqx_operator_core::status::{self, Due, Told};
+use emqx_operator_core::world::{FreshSecrets, KubernetesView, World};
 use emqx_operator_core::{Plan, plan};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
@@ -72,19 +74,24 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
         Ok(cr) => cr,
         Err(error) => return refuse(ctx, key, resource, &Mistakes::unreadable(error)).await,
     };
+    let mut view = ctx.objects.view(key);
+    let rolled_back = last_good(&view, cr).and_then(|record| record.instead_of(cr));
+    let (cr, rolled_back) = rolled_back.as_ref().map_or((cr, None), |(good, what)| (good, Some(what)));
     let references = observe::references(ctx, key, cr).await.map_err(PassError::References)?;
-    let desired = match Desired::resolve(cr, &references) {
+    let mut desired = match Desired::resolve(cr, &references) {
         Ok(desired) => desired,
         Err(mistakes) => return refuse(ctx, key, resource, &mistakes).await,
     };
-    let mut view = ctx.objects.view(key);
+    desired.rolled_back = rolled_back.cloned();
     view.events = observe::set_events(ctx, key, &view).await.map_err(PassError::Events)?;
     let broker = observe::broker(ctx, &desired, &view).await;
-    let world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
+    let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
+    world.rollout = ctx.rollouts.get(key);
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
         return Ok(Passed::until_changed(Outcome::Followed));
     }
+    ctx.rollouts.set(key, plan.rollout.take());
     log(key, &plan);
     let outcome = execute(ctx, key, &desired, &world, &plan).await;
     if !ctx.is_leader() {
@@ -95,6 +102,17 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
     }
     let status_wait = report(ctx, key, resource, &desired, &world, &plan, &outcome).await?;
     next(&plan, outcome, status_wait)
+}
+
+/// What last worked, if that was written down for this very resource.
+fn last_good(view: &KubernetesView, cr: &EMQX) -> Option<LastGood> {
+    let ours = |map: &&Arc<ConfigMap>| {
+        let mut owners = map.owner_references().iter();
+        map.name_any() == Names::last_good_of(&cr.name_any())
+            && owners.any(|owner| Some(&owner.uid) == cr.uid().as_ref())
+    };
+    let data = view.config_maps.iter().find(ours)?.data.as_ref()?;
+    LastGood::read(|key| data.get(key).map(String::as_str))
 }
 
 /// A spec that cannot be carried out changes nothing but the status.
@@ -121,7 +139,8 @@ async fn report(
     ctx.metrics.clusters.saw(key, desired, world, plan);
     let prior = ctx.written.prior(key, resource);
     let (status, due) = status::merge(&plan.report, prior.as_ref(), Timestamp::now());
-    write_status(ctx, key, resource, prior, status, due, &outcome.done).await
+    let told: Vec<_> = outcome.done.iter().filter_map(|action| status::story(action, world)).collect();
+    write_status(ctx, key, resource, prior, status, due, &told).await
 }
 
 async fn write_status(
@@ -131,7 +150,7 @@ async fn write_status(
     prior: Option<EMQXStatus>,
     status: EMQXStatus,
     due: Due,
-    done: &[emqx_operator_core::action::Action],
+    done: &[Told],
 ) -> Result<Option<Duration>, PassError> {
     ctx.metrics.clusters.told(key, &status.conditions);
     let wait = report::write(ctx, key, resource, status.clone(), due).await.map_err(PassError::Status)?;

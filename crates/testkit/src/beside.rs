@@ -1,30 +1,33 @@
 //! What must never happen while one core set stands beside another.
 
-use crate::kubernetes::{Pod, State, replicas, template};
+use crate::kubernetes::{Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
-use crate::view::node_name;
+use crate::view::{created, marked, node_name};
 use emqx_operator_api::label;
 use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::world::{Kind, Live, ObjectId};
+use serde_json::Value;
 
 impl Sim {
-    /// The spec asks for what the template of this set says.
+    /// What is in force asks for what the template of this set says. One that was mended to be discarded says so.
     fn is_new(&self, live: &Live) -> bool {
         let annotations = &live.body["spec"]["template"]["metadata"]["annotations"];
         let tag = template(live).1;
-        tag.trim_end_matches("-broken") == self.spec.version()
-            && tag.ends_with("-broken") == self.spec.broken
-            && annotations["apps.emqx.io/restart-requested-at"].as_str() == Some(&self.spec.restarts.to_string())
+        !is_mended(&live.body)
+            && self.in_force.image.reference.strip_prefix("emqx/emqx:") == Some(&tag)
+            && annotations["apps.emqx.io/restart-requested-at"].as_str()
+                == self.in_force.restart_requested_at.as_deref()
     }
 
-    /// The core set beside this one that has what the spec asks for.
+    /// The core set beside this one that has what the spec asks for; of several the oldest is where the cores are to live.
     pub(crate) fn beside(&self, set: &ObjectId) -> Option<ObjectId> {
         let of = |kind: Kind| self.kubernetes.objects.iter().filter(move |(id, _)| id.kind == kind);
         if of(set.kind).any(|(id, live)| id == set && self.is_new(live)) {
             return None;
         }
-        of(set.kind).find(|(id, live)| *id != set && self.is_new(live)).map(|(id, _)| id.clone())
+        let new = of(set.kind).filter(|(id, live)| *id != set && self.is_new(live));
+        new.min_by_key(|(_, live)| created(live)).map(|(id, _)| id.clone())
     }
 
     fn ready_in(&self, set: &ObjectId) -> usize {
@@ -56,13 +59,28 @@ impl Sim {
 
     /// What a plan is about to do, on the world that it was made of.
     pub(crate) fn check_intentions(&mut self, actions: &[Action]) {
+        let record = self.desired.names.last_good();
+        let gives_up = |action: &Action| {
+            matches!(action, Action::Apply { manifest, .. } if manifest.id.name == record
+                && manifest.body["data"].get("rolled-back.json").is_some())
+        };
+        let wanted = |pod: &Pod| self.kubernetes.objects.get(&pod.set).is_some_and(|live| self.is_new(live));
+        let fails = self.kubernetes.pods.values().any(|pod| wanted(pod) && !pod.ready);
+        if actions.iter().any(gives_up) && !fails {
+            self.violate("a rollout was given up although all of its nodes serve".to_owned());
+        }
         let unclear = self.emqx.unlisted.is_some();
         let starts = actions.iter().filter_map(|action| match action {
             Action::Call(Call::StartEvacuation { node, options }) => Some((node.clone(), options.targets.clone())),
             _ => None,
         });
-        for (node, targets) in starts.collect::<Vec<_>>() {
-            let old = targets.iter().find(|target| self.set_of(target).is_some_and(|set| self.beside(&set).is_some()));
+        // While a plan gives a set the wanted template, nobody here can tell where the cores are to live.
+        let retargets = actions.iter().any(|action| {
+            matches!(action, Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet && !is_mended(&manifest.body))
+        });
+        for (node, targets) in starts.filter(|_| !retargets).collect::<Vec<_>>() {
+            let goes = |set: ObjectId| self.beside(&set).is_some();
+            let old = targets.iter().find(|target| self.set_of(target).is_some_and(goes));
             if let Some(old) = old.filter(|_| !unclear && self.new_place_but(&node)) {
                 self.violate(format!("sessions of {node} are to move to {old}, which is to go"));
             }
@@ -81,13 +99,16 @@ impl Sim {
         let new = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::StatefulSet && self.is_new(live));
         let clear = new.count() < 2;
         self.kubernetes.pods.iter().filter(|(_, pod)| clear || pod.role == Role::Replicant).any(|(name, pod)| {
+            let Some(set) = self.kubernetes.objects.get(&pod.set) else { return false };
             let other = node_name(self, name);
             let open = self.emqx.members.get(&other).is_some_and(|m| m.running && m.evacuation.is_none());
-            let stays = self.kubernetes.objects.get(&pod.set).is_some_and(|live| self.is_new(live));
-            let outdated = self.kubernetes.objects.get(&pod.set).is_some_and(|live| template(live).0 != pod.revision);
-            let surplus = pod.role == Role::Core && crate::kubernetes::ordinal(name) >= self.spec.cores;
-            let marked = crate::view::world(self).nodes().any(|seen| seen.pod == *name && seen.marked);
-            other != *node && open && pod.ready && !pod.terminating && stays && !outdated && !surplus && !marked
+            let stays = self.is_new(set) && template(set).0 == pod.revision;
+            let surplus = match pod.role {
+                Role::Core => ordinal(name) >= self.spec.cores,
+                Role::Replicant => self.spec.replicants == 0,
+            };
+            let marked = pod.marked || marked(set).contains(name);
+            other != *node && open && pod.ready && !pod.terminating && stays && !surplus && !marked
         })
     }
 
@@ -97,8 +118,14 @@ impl Sim {
         let role = if self.spec.replicants > 0 { Role::Replicant } else { Role::Core };
         let serves = |name: &str, pod: &Pod| pod.ready && pod.role == role && node_name(self, name) == *node;
         let same = self.kubernetes.pods.iter().any(|(name, pod)| serves(name, pod));
+        // Without a new core no new replicant comes up, and old ones have to make way for the first.
+        let sets =
+            self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::StatefulSet && self.is_new(live));
+        let home = sets.min_by_key(|(id, live)| (created(live), id.name.clone()));
+        let lives = |pod: &Pod| home.is_some_and(|(id, live)| pod.set == *id && template(live).0 == pod.revision);
+        let new_core = self.kubernetes.pods.values().any(|pod| !pod.terminating && lives(pod));
         let hash = hash_of(&new, role);
-        let Some(hash) = hash.filter(|_| same && self.spec.blue_green) else { return };
+        let Some(hash) = hash.filter(|_| same && new_core && self.spec.blue_green) else { return };
         let leads = self.led_to();
         if leads.as_deref() != Some(hash) {
             self.violate(format!("{node} is to be emptied while the Service leads to {leads:?}, not only to {hash}"));
@@ -118,6 +145,12 @@ impl Sim {
         let selected = self.led_to().is_none_or(|hash| hash_of(&pod.set, role) == Some(hash.as_str()));
         pod.role == role && pod.ready && pod.state == State::Running && selected
     }
+}
+
+/// It has the wanted template only so that its cores come up and can give away what they hold.
+fn is_mended(set: &Value) -> bool {
+    let revision = &set["spec"]["template"]["metadata"]["annotations"]["apps.emqx.io/template-revision"];
+    revision.as_str().is_some_and(|revision| revision.ends_with("-mended"))
 }
 
 /// The label of the pods of a set.

@@ -56,16 +56,16 @@ impl Member {
 
 impl Emqx {
     /// One tick of one evacuation.
-    pub(crate) fn evacuate(&mut self, node: &NodeName) {
+    pub(crate) fn evacuate(&mut self, node: &NodeName, ready: &[NodeName]) {
         let Some(member) = self.members.get_mut(node).filter(|member| member.running) else { return };
         let (sessions, connected) = (member.sessions, member.connected);
         let Some(evacuation) = &mut member.evacuation else { return };
         match evacuation.phase {
             Phase::Waiting => evacuation.phase = Phase::Connections,
             Phase::Connections if connected > 0 => {
-                // Clients come back elsewhere and take their sessions along, if there is an elsewhere.
+                // Clients come back where they are led to and take their sessions along, if there is an elsewhere.
                 let others = self.open_but(node);
-                if let Some(other) = others.first() {
+                if let Some(other) = others.iter().find(|other| ready.contains(other)) {
                     self.give(node, other, connected, connected);
                 } else if let Some(member) = self.members.get_mut(node) {
                     member.connected = 0;
@@ -103,9 +103,16 @@ impl Emqx {
         }
     }
 
-    /// One replica of one shard moves: joins first, then leaves, and copies need a site that is up to copy from.
+    /// One replica of one shard moves: those of nodes that have left the cluster go first, then new ones join, then others go. Copies need a site that is up to copy from, and nobody
+    /// leaves when of those that are left no majority could agree on it.
     pub(crate) fn move_shard(&mut self, number: usize, up: &BTreeSet<String>) {
         let Some(shard) = self.shards.get_mut(number) else { return };
+        let lost = |site: &String| self.sites.get(site).is_none_or(|node| !self.members.contains_key(node));
+        let gone = shard.replicas.difference(&shard.target).find(|site| lost(site)).cloned();
+        if let Some(gone) = gone.filter(|_| shard.replicas.iter().any(|site| up.contains(site))) {
+            shard.replicas.remove(&gone);
+            return;
+        }
         if let Some(joining) = shard.target.difference(&shard.replicas).find(|site| up.contains(*site)).cloned() {
             if shard.replicas.iter().any(|site| up.contains(site)) {
                 shard.replicas.insert(joining);
@@ -113,7 +120,11 @@ impl Emqx {
         } else if shard.target.is_subset(&shard.replicas)
             && let Some(leaving) = shard.replicas.difference(&shard.target).next().cloned()
         {
-            shard.replicas.remove(&leaving);
+            let left = shard.replicas.iter().filter(|site| **site != leaving);
+            let (all, alive) = (left.clone().count(), left.filter(|site| up.contains(*site)).count());
+            if alive * 2 > all {
+                shard.replicas.remove(&leaving);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::emqx::{Evacuation, Phase};
 use crate::sim::Sim;
-use crate::spec::Spec;
+use crate::spec::{PROGRESS_DEADLINE, Spec};
 use crate::view::{self, node_name};
 use emqx_operator_core::desired::Role;
 use rand::Rng as _;
@@ -70,6 +70,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         durable: false,
         restarts: 0,
         blue_green: false,
+        rollback: false,
     };
     let mut sim = Sim::new(seed, spec.clone(), verbose);
     let mut spec = Spec {
@@ -80,6 +81,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         unavailable: sim.rng.random_range(0..=2),
         durable: sim.rng.random_bool(0.5),
         blue_green: sim.strategies.random_bool(0.5),
+        rollback: sim.losses.random_bool(0.3),
         ..spec
     };
     sane(&mut spec);
@@ -101,6 +103,13 @@ fn sane(spec: &mut Spec) {
 
 fn event(sim: &mut Sim) {
     sim.now += sim.rng.random_range(0..3);
+    if sim.losses.random_bool(0.002) {
+        let number = sim.losses.random_range(0..sim.kubernetes.claims.len().max(4));
+        sim.lose_volume(number);
+    }
+    if sim.spec.rollback && sim.losses.random_bool(0.02) {
+        sim.now += PROGRESS_DEADLINE;
+    }
     match sim.rng.random_range(0..100) {
         0..=13 => {
             sim.broken_since_observation = 0;
@@ -115,7 +124,7 @@ fn event(sim: &mut Sim) {
         }
         66..=77 => {
             if let Some(node) = sim.random_member() {
-                sim.emqx.evacuate(&node);
+                sim.evacuate(&node);
             }
         }
         78..=83 => connect(sim),
@@ -139,7 +148,7 @@ fn event(sim: &mut Sim) {
         }
         97 => somebody_evacuates(sim),
         // The operator is killed.
-        98 => sim.pass = None,
+        98 => (sim.pass, sim.rollout) = (None, None),
         _ => {
             for _ in 0..20 {
                 settle_once(sim);
@@ -212,6 +221,9 @@ fn somebody_evacuates(sim: &mut Sim) {
         Some(evacuation) if evacuation.foreign => {
             member.evacuation = None;
             sim.persist_evacuation(&node, None);
+            if let Some(pass) = &mut sim.pass {
+                pass.opened.insert(node.clone());
+            }
             sim.note(|| format!("somebody opens {node}"));
         }
         Some(_) => {}
@@ -223,7 +235,7 @@ fn calm(sim: &mut Sim) {
     (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
     let mut spec = sim.spec.clone();
     spec.broken = false;
-    sim.edit(spec);
+    sim.edit(spec.clone());
     let foreign: Vec<_> =
         sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
     for (_, claim) in foreign {
@@ -233,9 +245,16 @@ fn calm(sim: &mut Sim) {
         member.evacuation = member.evacuation.take().filter(|evacuation| !evacuation.foreign);
     }
     sim.note(|| "the weather is calm".to_owned());
+    let mut tried_again = false;
     for round in 0..CALM {
         settle_once(sim);
         sim.check();
+        // Once more, what was given up because the weather was bad.
+        if sim.in_force.rolled_back.is_some() && !tried_again {
+            spec.restarts = spec.restarts.wrapping_add(1);
+            sim.edit(spec.clone());
+            tried_again = true;
+        }
         if sim.violation.is_some() || (round % 10 == 9 && sim.unsettled().is_none()) {
             return;
         }
@@ -255,7 +274,7 @@ fn settle_once(sim: &mut Sim) {
     }
     let nodes: Vec<_> = sim.emqx.members.keys().cloned().collect();
     for node in nodes {
-        sim.emqx.evacuate(&node);
+        sim.evacuate(&node);
     }
     let up = sim.sites_up();
     for number in 0..sim.emqx.shards.len() {

@@ -1,6 +1,7 @@
 //! What must never happen, checked where it would.
 
-use crate::kubernetes::{Claim, State, ordinal, template};
+use crate::emqx::Member;
+use crate::kubernetes::{Claim, State, ordinal, replicas, template};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
@@ -24,6 +25,11 @@ impl Sim {
         // chooses, and nobody can tell it in time.
         let chosen = member.evacuation.as_ref().is_some_and(|evacuation| evacuation.foreign);
         let elsewhere = elsewhere && !(chosen && member.role == Role::Replicant);
+        // To a node that has never served nobody is led, but somebody may empty another one into it, and that cannot be
+        // told in time.
+        let foreign = |member: &Member| member.evacuation.as_ref().is_some_and(|evacuation| evacuation.foreign);
+        let given = !self.kubernetes.pods[pod].was_ready && self.emqx.members.values().any(foreign);
+        let elsewhere = elsewhere && !given && self.excused.as_deref() != Some(pod);
         if self.evacuates && member.sessions > 0 && elsewhere {
             let text =
                 format!("{pod} was {why} with {} sessions, {} of them connected", member.sessions, member.connected);
@@ -101,6 +107,14 @@ impl Sim {
         }
     }
 
+    /// A site may be forgotten when nobody can come back with it.
+    pub(crate) fn check_forgotten(&mut self, site: &str) {
+        let mut kept = self.kubernetes.claims.values().filter(|claim| claim.site == site && !claim.terminating);
+        if kept.any(|claim| self.kubernetes.pods.contains_key(&format!("{}-{}", claim.set, claim.ordinal))) {
+            self.violate(format!("{site} was forgotten while its volume is in use"));
+        }
+    }
+
     pub(crate) fn check_stopped(&mut self, node: &NodeName, foreign: bool) {
         if foreign {
             self.violate(format!("the evacuation of {node} by somebody else was stopped"));
@@ -149,7 +163,16 @@ impl Sim {
             let ours = member.evacuation.as_ref().is_some_and(|evacuation| !evacuation.foreign);
             member.role == role && ours && !surplus(node)
         });
-        closed.count()
+        // A core that was closed when it went down comes back closed.
+        let down = self.kubernetes.claims.values().filter(|claim| {
+            let node = self.desired.names.core_node(&format!("{}-{}", claim.set, claim.ordinal));
+            let counted = self.emqx.members.get(&node).is_some_and(|member| member.evacuation.is_some());
+            let set = ObjectId { kind: Kind::StatefulSet, name: claim.set.clone() };
+            let told = self.kubernetes.objects.get(&set).map_or(0, replicas);
+            let stays = claim.ordinal < told.min(self.spec.cores) && self.beside(&set).is_none();
+            role == Role::Core && claim.evacuation == Some(false) && !counted && stays
+        });
+        closed.count() + down.count()
     }
 
     /// The spec has changed.

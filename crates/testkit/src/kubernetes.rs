@@ -25,6 +25,8 @@ pub(crate) struct Pod {
     pub(crate) tag: String,
     pub(crate) address: u32,
     pub(crate) state: State,
+    /// When the container started.
+    pub(crate) running_since: i64,
     pub(crate) started: bool,
     pub(crate) ready: bool,
     pub(crate) unready_since: i64,
@@ -48,9 +50,27 @@ pub(crate) struct Claim {
     pub(crate) set: String,
     pub(crate) ordinal: i32,
     pub(crate) site: String,
+    pub(crate) created: i64,
     /// An evacuation that survives the restart of its node, and whether somebody else started it.
     pub(crate) evacuation: Option<bool>,
     pub(crate) terminating: bool,
+}
+
+impl Claim {
+    /// With an empty volume.
+    pub(crate) fn new(sim: &mut Sim, set: &str, ordinal: i32) -> Claim {
+        let version = sim.kubernetes.next();
+        Claim {
+            uid: format!("claim-{version}"),
+            version,
+            set: set.to_owned(),
+            ordinal,
+            site: format!("SITE{version}"),
+            created: sim.now,
+            evacuation: None,
+            terminating: false,
+        }
+    }
 }
 
 pub(crate) fn ordinal(pod: &str) -> i32 {
@@ -120,16 +140,7 @@ fn stateful_set(sim: &mut Sim, id: &ObjectId, wanted: i32, made: &(String, Strin
 fn claim(sim: &mut Sim, set: &ObjectId, number: i32) {
     let name = format!("iot-core-data-{}-{number}", set.name);
     if !sim.kubernetes.claims.contains_key(&name) {
-        let version = sim.kubernetes.next();
-        let claim = Claim {
-            uid: format!("claim-{version}"),
-            version,
-            set: set.name.clone(),
-            ordinal: number,
-            site: format!("SITE{version}"),
-            evacuation: None,
-            terminating: false,
-        };
+        let claim = Claim::new(sim, &set.name, number);
         sim.check_fresh_number(&name, &format!("{}-{number}", set.name));
         sim.kubernetes.claims.insert(name, claim);
     }
@@ -163,6 +174,7 @@ fn create(sim: &mut Sim, set: &ObjectId, name: String, role: Role, made: &(Strin
         tag: made.1.clone(),
         address: u32::try_from(version).unwrap_or(0),
         state: State::Down,
+        running_since: 0,
         started: false,
         ready: false,
         unready_since: sim.now,
@@ -176,7 +188,9 @@ fn create(sim: &mut Sim, set: &ObjectId, name: String, role: Role, made: &(Strin
 
 /// Fields of the operator's patches that an apply leaves alone, because another manager owns them.
 pub(crate) fn keep_annotations(old: &Value, new: &mut Value) {
-    for key in ["apps.emqx.io/evacuating", "apps.emqx.io/core-retirement-pod-ordinal-watermark"] {
+    for key in
+        ["apps.emqx.io/evacuating", "apps.emqx.io/core-retirement-pod-ordinal-watermark", "apps.emqx.io/volume-sites"]
+    {
         if let Some(value) = old["metadata"]["annotations"].get(key) {
             new["metadata"]["annotations"][key] = value.clone();
         }

@@ -16,3 +16,20 @@ mod spec;
 mod view;
 
 pub use history::{Failure, Tally, run};
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    /// Histories that broke something once. What they are about changes with the simulation; that they pass does not.
+    const FOUND_SOMETHING: [u64; 7] = [53_029, 1_279_490, 1_388_769, 1_536_839, 1_616_181, 1_618_494, 1_691_614];
+
+    #[test]
+    fn histories_that_found_something_pass() {
+        for seed in FOUND_SOMETHING {
+            if let Err(failure) = run(seed, 120) {
+                panic!("seed {seed}: {}", failure.what);
+            }
+        }
+    }
+}

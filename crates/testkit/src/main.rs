@@ -4,10 +4,16 @@
 mod mutants;
 
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use emqx_operator_testkit::{Failure, Tally, run};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+/// A long run tells after so many histories that it goes on.
+const PROGRESS: u64 = 50_000;
 
 /// Runs random histories of a simulated cluster against the operator's decisions.
 #[derive(Parser)]
@@ -81,6 +87,9 @@ fn work(arguments: &Arguments, next: &AtomicU64, failures: &Mutex<Vec<Failure>>,
         let enough = failures.lock().expect("no thread has panicked").len() >= arguments.failures;
         if number >= arguments.histories || enough {
             return;
+        }
+        if number > 0 && number.is_multiple_of(PROGRESS) {
+            eprintln!("{number} of {} histories", arguments.histories);
         }
         match run(arguments.seed.wrapping_add(number), arguments.events) {
             Ok(tally) => {

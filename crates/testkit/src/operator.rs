@@ -5,32 +5,41 @@ use crate::kubernetes::keep_annotations;
 use crate::sim::Sim;
 use crate::view;
 use emqx_operator_core::action::{Action, Call, Stage, Version};
+use emqx_operator_core::desired::NodeName;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::planted::{Bug, planted};
 use emqx_operator_core::world::{Kind, Live, ObjectId, Ownership};
 use emqx_operator_core::{Plan, plan};
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A plan that is being carried out.
 pub(crate) struct Pass {
     actions: Vec<Action>,
     failed: Option<Stage>,
+    /// Of the spec that was planned for.
+    generation: i64,
+    /// Nodes that somebody has opened since.
+    pub(crate) opened: BTreeSet<NodeName>,
 }
 
 /// The assumption under which the action was planned does not hold any more, or the other side did not answer.
 struct NotNow;
 
 pub(crate) fn plan_now(sim: &Sim) -> Plan {
-    plan(&sim.desired, &view::world(sim))
+    plan(&sim.in_force, &view::world(sim))
 }
 
 impl Sim {
     pub(crate) fn observe(&mut self) {
+        self.decide_in_force();
         let plan = plan_now(self);
+        self.rollout = plan.rollout.clone();
         let mut actions = plan.actions;
         self.check_intentions(&actions);
         actions.reverse();
-        self.pass = Some(Pass { actions, failed: None });
+        self.pass = Some(Pass { actions, failed: None, generation: self.generation, opened: BTreeSet::new() });
     }
 
     /// Executes the next action of the plan, if there is one.
@@ -40,8 +49,10 @@ impl Sim {
         // A failure stops later stages.
         if pass.failed.is_none_or(|stage| stage >= action.stage()) {
             self.note(|| format!("  does: {action}"));
-            if self.carry_out(&action).is_err() {
+            self.excuse(&action, &pass.opened);
+            if self.carry_out(&action, pass.generation).is_err() {
                 self.note(|| "    which fails".to_owned());
+                self.excused = None;
                 pass.failed = Some(action.stage());
             }
             self.writes += 1;
@@ -50,11 +61,19 @@ impl Sim {
         true
     }
 
-    fn carry_out(&mut self, action: &Action) -> Result<(), NotNow> {
+    /// Whoever opens a node by hand that had been emptied by hand, in the moment in which it is taken away, cannot be stopped.
+    fn excuse(&mut self, action: &Action, opened: &BTreeSet<NodeName>) {
+        let Action::Remove(permit) = action else { return };
+        let Some((pod, _)) = permit.pod().filter(|(pod, _)| self.kubernetes.pods.contains_key(*pod)) else { return };
+        let excused = opened.contains(&view::node_name(self, pod));
+        self.excused = excused.then(|| pod.to_owned());
+    }
+
+    fn carry_out(&mut self, action: &Action, generation: i64) -> Result<(), NotNow> {
         match action {
             Action::Create(manifest) => {
                 if !self.kubernetes.objects.contains_key(&manifest.id) {
-                    self.store(&manifest.id, manifest.body.clone());
+                    self.store(&manifest.id, Value::clone(&manifest.body));
                 }
                 Ok(())
             }
@@ -63,7 +82,7 @@ impl Sim {
                 if live.map(version) != on.clone() {
                     return Err(NotNow);
                 }
-                let mut body = manifest.body.clone();
+                let mut body = Value::clone(&manifest.body);
                 if let Some(live) = live {
                     keep_annotations(&live.body, &mut body);
                 }
@@ -75,16 +94,21 @@ impl Sim {
             // Storage is not part of these histories.
             Action::GrowVolume { .. } => Ok(()),
             Action::Delete { id, on, .. } => self.delete(id, on),
-            Action::Call(call) => self.call(call),
+            Action::Call(call) => self.call(call, generation),
             Action::Remove(permit) => self.remove(permit),
         }
     }
 
-    fn store(&mut self, id: &ObjectId, body: serde_json::Value) {
+    fn store(&mut self, id: &ObjectId, body: Value) {
         let version = self.kubernetes.next();
         let uid = self.kubernetes.objects.get(id).map_or_else(|| format!("object-{version}"), |live| live.uid.clone());
-        let live =
-            Live { uid, resource_version: version.to_string(), ownership: Ownership::Ours, body, terminating: false };
+        let live = Live {
+            uid,
+            resource_version: version.to_string(),
+            ownership: Ownership::Ours,
+            body: Arc::new(body),
+            terminating: false,
+        };
         self.kubernetes.objects.insert(id.clone(), live);
     }
 
@@ -93,7 +117,7 @@ impl Sim {
         if crate::kubernetes::replicas(live) != from {
             return Err(NotNow);
         }
-        let mut body = live.body.clone();
+        let mut body = Value::clone(&live.body);
         body["spec"]["replicas"] = to.into();
         self.store(set, body);
         Ok(())
@@ -128,7 +152,7 @@ impl Sim {
         if version(live) != *on {
             return Err(NotNow);
         }
-        let mut body = live.body.clone();
+        let mut body = Value::clone(&live.body);
         if let Some(Some(pod)) = annotations.get("apps.emqx.io/evacuating") {
             pods_of(pod).for_each(|pod| self.adopt_evacuation(pod));
         }
@@ -151,6 +175,9 @@ impl Sim {
         if let Some(evacuation) = self.emqx.members.get_mut(&node).and_then(|member| member.evacuation.as_mut()) {
             evacuation.foreign = false;
             self.persist_evacuation(&node, Some(false));
+        } else if self.persisted_evacuation(&node) == Some(true) {
+            // It is down, and comes back closed.
+            self.persist_evacuation(&node, Some(false));
         }
     }
 
@@ -168,13 +195,17 @@ impl Sim {
         Ok(())
     }
 
-    fn call(&mut self, call: &Call) -> Result<(), NotNow> {
+    /// For which generation of the spec it was planned matters where a node is closed.
+    fn call(&mut self, call: &Call, generation: i64) -> Result<(), NotNow> {
         if self.emqx.deaf {
             return Err(NotNow);
         }
         match call {
             Call::PutConfig { .. } => {}
             Call::StartEvacuation { node, options } => {
+                if generation != self.generation {
+                    return Err(NotNow);
+                }
                 let open: BTreeSet<_> = self.emqx.open_but(node).into_iter().collect();
                 let member = self.emqx.members.get_mut(node).filter(|member| member.running).ok_or(NotNow)?;
                 if !options.targets.iter().all(|target| open.contains(target)) {
@@ -210,9 +241,12 @@ impl Sim {
             }
             Call::ForgetSite { site } => {
                 let holds = self.emqx.shards.iter().any(|s| s.replicas.contains(site) || s.target.contains(site));
-                if holds || self.sites_up().contains(site) {
+                // Of a member that is down EMQX hopes that it comes back.
+                let member = self.emqx.sites.get(site).is_some_and(|node| self.emqx.members.contains_key(node));
+                if holds || member {
                     return Err(NotNow);
                 }
+                self.check_forgotten(site);
                 self.emqx.sites.remove(site);
             }
             Call::ForceLeave { node } => {
@@ -223,6 +257,14 @@ impl Sim {
             }
         }
         Ok(())
+    }
+
+    fn is_unmade(&self, set: &ObjectId, told: i32) -> bool {
+        let mut pods = self.kubernetes.pods.iter().filter(|(_, pod)| pod.set == *set);
+        match set.kind {
+            Kind::StatefulSet => !pods.any(|(name, _)| *name == format!("{}-{}", set.name, told - 1)),
+            _ => i32::try_from(pods.filter(|(_, pod)| !pod.terminating).count()).is_ok_and(|present| present < told),
+        }
     }
 
     fn remove(&mut self, permit: &Permit) -> Result<(), NotNow> {
@@ -244,6 +286,9 @@ impl Sim {
                 Ok(())
             }
             How::Shrink { set, from, to } => {
+                if permit.pod().is_none() && !self.is_unmade(set, *from) {
+                    return Err(NotNow);
+                }
                 self.scale(set, *from, *to)?;
                 self.check_shrinking(set, permit.pod().map(|(pod, _)| pod));
                 Ok(())

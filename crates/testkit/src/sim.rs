@@ -1,24 +1,33 @@
 //! The whole world of one history.
 
 use crate::emqx::{Emqx, Evacuation, Member, Phase, Shard};
-use crate::kubernetes::{Kubernetes, State, control};
+use crate::kubernetes::{Claim, Kubernetes, State, control};
 use crate::operator::Pass;
-use crate::spec::Spec;
+use crate::spec::{Spec, resolve};
 use crate::view::node_name;
-use emqx_operator_core::desired::{Desired, NodeName, Role};
-use emqx_operator_core::world::{Kind, ObjectId};
+use emqx_operator_core::desired::{Desired, LastGood, NodeName, Role};
+use emqx_operator_core::world::{Kind, ObjectId, Rollout};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(crate) struct Sim {
     pub(crate) rng: StdRng,
+    /// For what was added later: histories of the same seed stay as they were.
+    pub(crate) losses: StdRng,
     /// Draws strategies, so that histories of one strategy are what they were before there was another.
     pub(crate) strategies: StdRng,
     pub(crate) now: i64,
     pub(crate) spec: Spec,
     pub(crate) generation: i64,
-    pub(crate) desired: Desired,
+    pub(crate) desired: Arc<Desired>,
+    /// What the operator carries out: the spec, or what last worked.
+    pub(crate) in_force: Arc<Desired>,
+    /// From which spec and which record of what last worked that was decided.
+    decided: (i64, Option<String>),
+    /// As the operator remembers it.
+    pub(crate) rollout: Option<Rollout>,
     pub(crate) kubernetes: Kubernetes,
     pub(crate) emqx: Emqx,
     pub(crate) pass: Option<Pass>,
@@ -28,6 +37,8 @@ pub(crate) struct Sim {
     pub(crate) broken_since_observation: usize,
     /// By role: how many nodes were closed when the spec last changed.
     pub(crate) closed_at_edit: BTreeMap<&'static str, usize>,
+    /// The pod that is being taken away although somebody has just opened its node.
+    pub(crate) excused: Option<String>,
     pub(crate) violation: Option<String>,
     pub(crate) writes: u64,
     log: Option<Vec<String>>,
@@ -35,11 +46,16 @@ pub(crate) struct Sim {
 
 impl Sim {
     pub(crate) fn new(seed: u64, spec: Spec, verbose: bool) -> Self {
+        let desired = Arc::new(spec.desired(1));
         Self {
             rng: StdRng::seed_from_u64(seed),
+            losses: StdRng::seed_from_u64(seed ^ 0x6c6f_7374),
             strategies: StdRng::seed_from_u64(!seed),
             now: 1_800_000_000,
-            desired: spec.desired(1),
+            desired: desired.clone(),
+            in_force: desired,
+            decided: (0, None),
+            rollout: None,
             generation: 1,
             evacuates: spec.evacuation,
             spec,
@@ -48,6 +64,7 @@ impl Sim {
             pass: None,
             broken_since_observation: 0,
             closed_at_edit: BTreeMap::new(),
+            excused: None,
             violation: None,
             writes: 0,
             log: verbose.then(Vec::new),
@@ -67,10 +84,40 @@ impl Sim {
     pub(crate) fn edit(&mut self, spec: Spec) {
         if spec != self.spec {
             self.generation += 1;
-            self.desired = spec.desired(self.generation);
+            self.desired = Arc::new(spec.desired(self.generation));
             self.spec = spec;
+            self.decide_in_force();
             let text = format!("the spec becomes {:?}", self.spec);
             self.note(|| text);
+            self.edited();
+        }
+    }
+
+    /// What last worked takes the place of templates that were given up.
+    pub(crate) fn decide_in_force(&mut self) {
+        let id = ObjectId { kind: Kind::ConfigMap, name: self.desired.names.last_good() };
+        let record = self.kubernetes.objects.get(&id);
+        let decided = (self.generation, record.map(|live| live.resource_version.clone()));
+        if decided == self.decided {
+            return;
+        }
+        let record = record.and_then(|live| {
+            let data = &live.body["data"];
+            LastGood::read(|key| data[key].as_str())
+        });
+        let given_up = record.filter(|record| record.rolled_back.is_some());
+        let instead = given_up.and_then(|record| record.instead_of(&self.spec.resource(self.generation)));
+        let before = self.in_force.templates.revision();
+        self.decided = decided;
+        self.in_force = match instead {
+            Some((cr, rolled_back)) => {
+                let mut desired = resolve(&cr);
+                desired.rolled_back = Some(rolled_back);
+                Arc::new(desired)
+            }
+            None => self.desired.clone(),
+        };
+        if self.in_force.templates.revision() != before {
             self.edited();
         }
     }
@@ -113,7 +160,9 @@ impl Sim {
         if next == State::Running {
             self.join(name);
         }
+        let now = self.now;
         if let Some(pod) = self.kubernetes.pods.get_mut(name) {
+            pod.running_since = if next == State::Booting { now } else { pod.running_since };
             pod.state = next;
             pod.started = true;
         }
@@ -208,6 +257,31 @@ impl Sim {
         self.kubernetes.touch(name);
     }
 
+    /// One of the volumes is replaced by an empty one, if every shard on it has a copy on a site that is up, no other
+    /// was lost, and the operator has seen it at work: without proof it does nothing.
+    pub(crate) fn lose_volume(&mut self, number: usize) {
+        let Some((key, claim)) = self.kubernetes.claims.iter().nth(number).filter(|_| self.spec.durable) else {
+            return;
+        };
+        let (key, site, set, ordinal) = (key.clone(), claim.site.clone(), claim.set.clone(), claim.ordinal);
+        let name = format!("{set}-{ordinal}");
+        let up = self.sites_up();
+        let whole = self.emqx.sites.keys().all(|other| up.contains(other));
+        let copied = |shard: &Shard| !shard.replicas.contains(&site) || shard.replicas.len() > 1;
+        let home = format!("{name}={}/{site}", claim.uid);
+        let seen = self.kubernetes.objects.values().any(|set| {
+            let text = set.body["metadata"]["annotations"]["apps.emqx.io/volume-sites"].as_str().unwrap_or_default();
+            text.split(',').any(|one| one == home)
+        });
+        if !(seen && whole && up.contains(&site) && self.emqx.shards.iter().all(copied)) {
+            return;
+        }
+        self.note(|| format!("{name} loses its volume"));
+        let empty = Claim::new(self, &set, ordinal);
+        self.kubernetes.claims.insert(key, empty);
+        self.crash(&name);
+    }
+
     pub(crate) fn persist_evacuation(&mut self, node: &NodeName, foreign: Option<bool>) {
         for (name, claim) in &mut self.kubernetes.claims {
             let pod = name.trim_start_matches("iot-core-data-");
@@ -217,9 +291,26 @@ impl Sim {
         }
     }
 
+    /// What the volume of a node says of an evacuation: whether it was somebody else's.
+    pub(crate) fn persisted_evacuation(&self, node: &NodeName) -> Option<bool> {
+        let mut claims = self.kubernetes.claims.iter();
+        let (_, claim) = claims.find(|(name, _)| {
+            let pod = name.trim_start_matches("iot-core-data-");
+            self.desired.names.core_node(pod) == *node
+        })?;
+        claim.evacuation
+    }
+
     pub(crate) fn random_pod(&mut self) -> Option<String> {
         let count = self.kubernetes.pods.len();
         (count > 0).then(|| self.rng.random_range(0..count)).and_then(|n| self.kubernetes.pods.keys().nth(n).cloned())
+    }
+
+    /// An evacuation takes one step.
+    pub(crate) fn evacuate(&mut self, node: &NodeName) {
+        let ready = self.kubernetes.pods.iter().filter(|(_, pod)| pod.ready && !pod.terminating);
+        let ready: Vec<_> = ready.map(|(name, _)| node_name(self, name)).collect();
+        self.emqx.evacuate(node, &ready);
     }
 
     pub(crate) fn random_member(&mut self) -> Option<NodeName> {

@@ -4,6 +4,9 @@ use emqx_operator_api::hub::EMQX;
 use emqx_operator_core::desired::{Desired, References};
 use serde_json::json;
 
+/// Longer than anything takes in calm weather.
+pub(crate) const PROGRESS_DEADLINE: i64 = 150;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
     /// Which image: 0 is the first one.
@@ -18,6 +21,8 @@ pub(crate) struct Spec {
     pub(crate) durable: bool,
     pub(crate) restarts: u8,
     pub(crate) blue_green: bool,
+    /// A rollout whose nodes do not come up is given up.
+    pub(crate) rollback: bool,
 }
 
 impl Spec {
@@ -26,6 +31,10 @@ impl Spec {
     }
 
     pub(crate) fn desired(&self, generation: i64) -> Desired {
+        resolve(&self.resource(generation))
+    }
+
+    pub(crate) fn resource(&self, generation: i64) -> EMQX {
         let tag = if self.broken { format!("{}-broken", self.version()) } else { self.version() };
         let value = json!({
             "apiVersion": "apps.emqx.io/v3beta1",
@@ -43,10 +52,15 @@ impl Spec {
                     "type": if self.blue_green { "BlueGreen" } else { "RollingUpdate" },
                     "evacuationStrategy": {"type": if self.evacuation { "NodeEvacuation" } else { "Disabled" }},
                     "replicants": {"maxSurge": self.surge, "maxUnavailable": self.unavailable},
+                    "progressDeadlineSeconds": PROGRESS_DEADLINE,
+                    "rollbackOnFailure": self.rollback,
                 },
             },
         });
-        let cr: EMQX = serde_json::from_value(value).expect("the resource fits the type");
-        Desired::resolve(&cr, &References::default()).unwrap_or_else(|mistakes| panic!("{self:?}: {mistakes}"))
+        serde_json::from_value(value).expect("the resource fits the type")
     }
+}
+
+pub(crate) fn resolve(cr: &EMQX) -> Desired {
+    Desired::resolve(cr, &References::default()).unwrap_or_else(|mistakes| panic!("{:?}: {mistakes}", cr.spec))
 }

@@ -7,7 +7,7 @@ use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Live, Node, NodeSet, Pool, Reading,
-    ReplicaState, Sensitive, Shard, Site, Storage, Told, Wait, Why, World,
+    ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,7 @@ pub(crate) fn world(sim: &Sim) -> World {
         cookie: Some(Sensitive("cookie".to_owned())),
         operator_secret: Some(Sensitive("secret".to_owned())),
         broker,
+        rollout: sim.rollout.clone(),
         fresh: FreshSecrets::default(),
     }
 }
@@ -53,6 +54,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
                 .as_str()
                 .and_then(|text| text.parse().ok()),
+            volume_sites: annotations["apps.emqx.io/volume-sites"].as_str().map(VolumeSite::read).unwrap_or_default(),
             revision: revision.map(str::to_owned),
             wanted: replicas(live),
             refusal: None,
@@ -73,7 +75,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
 }
 
 /// In the order in which objects were made.
-fn created(live: &Live) -> Timestamp {
+pub(crate) fn created(live: &Live) -> Timestamp {
     let number = live.uid.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or_default();
     Timestamp::from_second(number).expect("histories are short")
 }
@@ -104,6 +106,8 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
         available: pod.ready,
         terminating: pod.terminating,
         running: pod.state != State::Down,
+        running_since: (pod.state != State::Down)
+            .then(|| Timestamp::from_second(pod.running_since).expect("histories are short")),
         started: pod.started,
         deletion_cost: pod.cost,
         wait: (pod.state == State::Down && pod.tag.ends_with("-broken")).then(|| Wait {
@@ -198,6 +202,7 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         resource_version: claim.version.to_string(),
         set: claim.set.clone(),
         ordinal: claim.ordinal,
+        created: Timestamp::from_second(claim.created).expect("histories are short"),
         terminating: claim.terminating,
         storage: None,
     });

@@ -7,9 +7,11 @@
 
 mod container;
 mod pods;
+mod readiness;
 
 use crate::cluster;
 use container::Container;
+use emqx_sim::clients::Counts;
 use emqx_sim::faults::Faults;
 use emqx_sim::http;
 use emqx_sim::local::{Network, Running, Spec};
@@ -91,10 +93,19 @@ impl Fleet {
 
     /// Makes the API of a pod misbehave.
     pub fn set_faults(&self, namespace: &str, pod: &str, faults: Faults) {
+        self.with(namespace, pod, |running| running.node.set_faults(faults));
+    }
+
+    /// Gives the node of a pod so many clients.
+    pub fn set_clients(&self, namespace: &str, pod: &str, counts: Counts) {
+        self.with(namespace, pod, |running| running.clients.set(counts));
+    }
+
+    fn with(&self, namespace: &str, pod: &str, change: impl FnOnce(&Running)) {
         let pod = format!("{namespace}/{pod}");
         let nodes = self.nodes();
         let member = nodes.values().find(|member| member.pod == pod);
-        member.unwrap_or_else(|| panic!("pod {pod} has no node")).running.node.set_faults(faults);
+        change(&member.unwrap_or_else(|| panic!("pod {pod} has no node")).running);
     }
 
     /// Calls of the API of all nodes that run.
@@ -178,6 +189,15 @@ impl Fleet {
             eprintln!("fleet: the node of pod {} ended by itself; it is started again", member.pod);
         }
         !ended
+    }
+
+    /// What the kubelet's probe of readiness would find.
+    async fn passes_probe(&self, uid: &str, path: &str) -> bool {
+        let node = self.nodes().values().find(|member| member.uid == uid).map(|member| member.running.node.clone());
+        match node {
+            Some(node) => http::probe(&node, path).await,
+            None => false,
+        }
     }
 
     /// The pod is gone, and its node without a goodbye.

@@ -1,7 +1,9 @@
-//! Follows the pods of all EMQX clusters: a pod that runs has a node, a pod that is gone has none.
+//! Follows the pods of all EMQX clusters: a pod that runs has a node, a pod that is gone has none, and a pod is ready as
+//! long as its node says so.
 
 use super::Fleet;
 use super::container;
+use super::readiness::Readiness;
 use emqx_operator_api::label;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -10,6 +12,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// How often a pod is probed.
+const PERIOD: Duration = Duration::from_millis(500);
 
 pub(super) async fn follow(fleet: Fleet) {
     let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
@@ -34,6 +39,7 @@ fn seen(fleet: &Fleet, pod: Pod) {
     let address: Option<IpAddr> = status.and_then(|status| status.pod_ip.as_ref()?.parse().ok());
     let Some(address) = address.filter(|_| runs && fleet.is_new(&uid)) else { return };
     let fleet = fleet.clone();
+    let mut readiness = Readiness::new(&fleet.0.client, &pod);
     tokio::spawn(async move {
         // As the kubelet: what a container needs is asked for again until it is there, and one that ends starts again.
         while fleet.seen().contains(&uid) {
@@ -45,8 +51,10 @@ fn seen(fleet: &Fleet, pod: Pod) {
                 eprintln!("fleet: pod {name} has no node yet: {error:#}");
             }
             while fleet.runs(&uid) {
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                readiness.follow(fleet.passes_probe(&uid, &readiness.path).await).await;
+                tokio::time::sleep(PERIOD).await;
             }
+            readiness.follow(false).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });

@@ -297,6 +297,8 @@ spec:
   selector:
     matchExpressions:
     - {key: .metadata.deletionTimestamp, operator: DoesNotExist}
+    # Whether a broker is ready is said by the fleet, which plays it.
+    - {key: '.metadata.labels["apps.emqx.io/managed-by"]', operator: DoesNotExist}
     - {key: '.status.conditions.[] | select( .type == "Ready" ) | .status', operator: In, values: ["False"]}
   delay: {durationMilliseconds: 300, jitterDurationMilliseconds: 500}
   next:

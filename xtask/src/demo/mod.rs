@@ -1,5 +1,6 @@
 //! From a fresh machine to a Ready EMQX cluster, an upgrade under connected devices, and what to try next.
 
+pub(crate) mod devices;
 pub(crate) mod round_trip;
 mod upgrade;
 

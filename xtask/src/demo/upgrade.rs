@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use mqtt_devices::command::READY;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -22,10 +22,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(super) fn show(place: &Place, state: &State, address: &str) -> anyhow::Result<()> {
     let mut devices = progress::step("connecting devices", || connect(state, address))?;
     // A balancer in front of a real cluster needs longer to notice; the defaults are 60 s and 10 s.
-    let change = format!(
-        "{{\"spec\": {{\"image\": \"{IMAGE}\", \"updateStrategy\": {{\"evacuationStrategy\": \
-         {{\"waitHealthCheck\": 6, \"waitTakeover\": 2}}}}}}}}"
-    );
+    let waits = json!({"evacuationStrategy": {"waitHealthCheck": 6, "waitTakeover": 2}});
+    let change = json!({"spec": {"image": IMAGE, "updateStrategy": waits}}).to_string();
     let changed = progress::step(&format!("changing the image to {IMAGE} under them"), || {
         kubectl(place, &["patch", "emqx", "emqx", "--type", "merge", "--patch", &change])?;
         shell::until(LIMIT, || settled(place))

@@ -33,6 +33,10 @@ pub(super) fn wait_health_check() -> i32 {
     60
 }
 
+pub(super) fn progress_deadline_seconds() -> i32 {
+    600
+}
+
 pub(super) fn replicas() -> i32 {
     1
 }

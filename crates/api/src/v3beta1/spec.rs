@@ -178,7 +178,7 @@ pub struct KeyRef {
 }
 
 /// How nodes are replaced when their pods have to change.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateStrategy {
     /// `RollingUpdate` (default) replaces cores in place, one at a time, and moves replicants to a new set.
@@ -195,6 +195,31 @@ pub struct UpdateStrategy {
     /// How many replicants may be missing or extra while they are replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicants: Option<ReplicantRollout>,
+
+    /// Seconds in which a rollout has to get on: a pod made or ended, a node ready, sessions or shards moved. When nothing of
+    /// the kind happens, the condition `Degraded` says `ProgressDeadlineExceeded`. Make it longer than a node takes to start
+    /// and than the waits of `evacuationStrategy`. Default: 600.
+    #[serde(default = "defaults::progress_deadline_seconds")]
+    #[schemars(range(min = 1))]
+    pub progress_deadline_seconds: i32,
+
+    /// Whether nodes return to the templates and the configuration that last worked when a rollout does not get on because
+    /// its nodes do not come up. Numbers of nodes, Services and this strategy stay as the spec says. The status says
+    /// `RolledBack`, and why, until the spec is corrected. Default: false.
+    #[serde(default)]
+    pub rollback_on_failure: bool,
+}
+
+impl Default for UpdateStrategy {
+    fn default() -> Self {
+        Self {
+            strategy: UpdateStrategyType::default(),
+            evacuation_strategy: EvacuationStrategy::default(),
+            replicants: None,
+            progress_deadline_seconds: defaults::progress_deadline_seconds(),
+            rollback_on_failure: false,
+        }
+    }
 }
 
 /// The name of an update strategy.

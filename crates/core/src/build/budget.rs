@@ -18,6 +18,11 @@ pub fn budget(desired: &Desired, role: Role, pool: Option<&PoolSpec>) -> Wanted 
         Role::Core => desired.names.core_budget(),
         Role::Replicant => desired.names.replicant_budget(),
     };
+    let key = (name.clone(), role, pool.map(|_| String::new()));
+    desired.built.wanted.get(key, || build(desired, role, name, pool))
+}
+
+fn build(desired: &Desired, role: Role, name: String, pool: Option<&PoolSpec>) -> Wanted {
     let Some(budget) = pool.map(|pool| &pool.budget).filter(|budget| budget.enabled) else {
         let id = ObjectId { kind: Kind::PodDisruptionBudget, name };
         return Wanted::Absent { id, because: Reason::Converged };

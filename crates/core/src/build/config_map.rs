@@ -12,6 +12,11 @@ use std::collections::BTreeMap;
 
 /// The ConfigMap. When the configuration contains values of Secrets it holds a hint instead of the files.
 pub fn config_map(desired: &Desired) -> Manifest {
+    let key = (Kind::ConfigMap, desired.names.config_map(), String::new());
+    desired.built.manifests.get(key, || build(desired))
+}
+
+fn build(desired: &Desired) -> Manifest {
     let config = &desired.config;
     let data = if config.secret {
         json!({"README": format!("The configuration contains secrets; it is in Secret {}.", desired.names.config_secret())})

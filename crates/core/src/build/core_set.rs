@@ -3,7 +3,7 @@
 
 use super::labels;
 use super::manifest::Manifest;
-use super::pod_template::{self, pod_template};
+use super::pod_template::{self, Template, pod_template};
 use crate::desired::{Desired, Role, VolumeSpec};
 use crate::world::Kind;
 use emqx_operator_api::hub::VolumeRetention;
@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The set, without the number of its pods.
 #[derive(Clone, Debug)]
@@ -25,15 +26,25 @@ pub struct CoreSet {
     pub claim_templates: Value,
 }
 
-/// The revision of the template of the cores, whichever set they live in.
-pub fn core_revision(desired: &Desired, availability_check: bool) -> String {
-    pod_template(desired, &desired.cores, availability_check).revision
+/// The template of the cores, whichever set they live in.
+pub fn core_template(desired: &Desired, availability_check: bool) -> Arc<Template> {
+    let build = || Arc::new(pod_template(desired, &desired.cores, availability_check));
+    desired.built.core_templates.get(availability_check, build)
 }
 
 /// `existing` are the claim templates of the set that exists: Kubernetes refuses any other.
-pub fn core_set(desired: &Desired, availability_check: bool, name: String, existing: Option<&Value>) -> CoreSet {
+pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Value>) -> CoreSet {
+    let key = (pods.revision.clone(), name.clone());
+    let mut set = desired.built.core_sets.get(key, || build(desired, pods.clone(), name));
+    // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
+    if let Some(existing) = existing.filter(|existing| **existing != set.claim_templates) {
+        Arc::make_mut(&mut set.manifest.body)["spec"]["volumeClaimTemplates"] = existing.clone();
+    }
+    set
+}
+
+fn build(desired: &Desired, mut pods: Template, name: String) -> CoreSet {
     let names = &desired.names;
-    let mut pods = pod_template(desired, &desired.cores, availability_check);
     pod_template::add_annotation(&mut pods.template, annotation::TEMPLATE_REVISION, &pods.revision);
     let mut selector = labels::selector(names, Role::Core);
     if let Some(hash) = names.hash_of_core_set(&name) {
@@ -55,12 +66,8 @@ pub fn core_set(desired: &Desired, availability_check: bool, name: String, exist
     };
     let mut spec = serde_json::to_value(spec).expect("Kubernetes types are plain data");
     spec["volumeClaimTemplates"] = wanted.clone();
-    let mut manifest =
+    let manifest =
         Manifest::new(desired, Kind::StatefulSet, name, &selector, &BTreeMap::new(), json!({ "spec": spec }));
-    // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
-    if let Some(existing) = existing {
-        manifest.body["spec"]["volumeClaimTemplates"] = existing.clone();
-    }
     CoreSet { manifest, revision: pods.revision, claim_templates: wanted }
 }
 

@@ -7,16 +7,22 @@
 use crate::desired::{Desired, Owner, canonical, digest};
 use crate::world::{Kind, Live, ObjectId};
 use emqx_operator_api::{GROUP, annotation};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// An object to apply: only the fields that are ours.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct Manifest {
     pub id: ObjectId,
-    pub body: Value,
+    #[serde(serialize_with = "plain")]
+    pub body: Arc<Value>,
+}
+
+fn plain<S: Serializer>(body: &Arc<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    body.as_ref().serialize(serializer)
 }
 
 /// Secrets have bodies too, so bodies are not printed.
@@ -47,21 +53,19 @@ impl Manifest {
             "annotations": annotations,
             "ownerReferences": [owner_reference(&desired.owner)],
         });
-        let mut manifest = Manifest { id: ObjectId { kind, name }, body };
-        let applied = digest(&canonical(&manifest.body))[..16].to_owned();
-        set_annotation(&mut manifest, annotation::APPLIED, &applied);
-        manifest
+        body["metadata"]["annotations"][annotation::APPLIED] = digest(&canonical(&body))[..16].into();
+        Manifest { id: ObjectId { kind, name }, body: Arc::new(body) }
     }
 }
 
 /// Sets an annotation after the digest was made, so that it does not enter it.
 pub fn set_annotation(manifest: &mut Manifest, key: &str, value: &str) {
-    manifest.body["metadata"]["annotations"][key] = value.into();
+    Arc::make_mut(&mut manifest.body)["metadata"]["annotations"][key] = value.into();
 }
 
 /// Sets the number of pods. It never enters the digest: scaling is an action of its own.
 pub fn set_replicas(manifest: &mut Manifest, replicas: i32) {
-    manifest.body["spec"]["replicas"] = replicas.into();
+    Arc::make_mut(&mut manifest.body)["spec"]["replicas"] = replicas.into();
 }
 
 fn owner_reference(owner: &Owner) -> Value {

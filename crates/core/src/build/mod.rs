@@ -4,9 +4,11 @@
 //! Nothing here decides when an object is written; that is [`crate::lifecycle`].
 
 mod budget;
+mod built;
 mod config_map;
 mod core_set;
 mod labels;
+mod last_good;
 mod manifest;
 mod pod_template;
 mod probes;
@@ -16,10 +18,13 @@ mod secrets;
 mod services;
 
 pub use budget::budget;
+pub(crate) use built::Built;
 pub use config_map::{config_map, config_secret};
-pub use core_set::{CoreSet, core_revision, core_set};
+pub use core_set::{CoreSet, core_set, core_template};
 pub use labels::selector;
+pub use last_good::last_good;
 pub use manifest::{Manifest, in_sync, set_annotation, set_replicas};
+pub use pod_template::Template;
 pub use replicant_set::{ReplicantSet, replicant_set};
 pub use secrets::{api_key_secret, cookie_secret};
 pub use services::{dashboard, headless, listeners};

@@ -17,9 +17,23 @@ use std::collections::BTreeMap;
 const GRACE_SECONDS: i64 = 60;
 
 /// A template and its revision.
-pub(super) struct Template {
+#[derive(Clone, Debug)]
+pub struct Template {
     pub(super) template: PodTemplateSpec,
-    pub(super) revision: String,
+    pub revision: String,
+}
+
+impl Template {
+    /// The same for a set that is discarded. By another revision, because the cores are to live in the set that has the
+    /// wanted one.
+    #[must_use]
+    pub fn mended(&self) -> Template {
+        Template { template: self.template.clone(), revision: self.mended_revision() }
+    }
+
+    pub fn mended_revision(&self) -> String {
+        format!("{}-mended", self.revision)
+    }
 }
 
 /// The template of a pool. `availability_check` says whether the broker has that endpoint.

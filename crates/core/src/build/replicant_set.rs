@@ -19,6 +19,10 @@ pub struct ReplicantSet {
 }
 
 pub fn replicant_set(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> ReplicantSet {
+    desired.built.replicant_sets.get(availability_check, || build(desired, pool, availability_check))
+}
+
+fn build(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> ReplicantSet {
     let mut pods = pod_template(desired, pool, availability_check);
     pod_template::add_label(&mut pods.template, label::POD_TEMPLATE_HASH, &pods.revision);
     let mut selector = labels::selector(&desired.names, Role::Replicant);

@@ -29,7 +29,9 @@ fn text<'a>(existing: &'a Option<Sensitive>, fresh: &'a str) -> &'a str {
 
 /// `data`, not `stringData`: the latter is not stored, so it could not be compared.
 fn secret(desired: &Desired, name: String, key: &str, content: &str) -> Manifest {
-    let labels = labels::with_resource_labels(desired);
-    let body = json!({"type": "Opaque", "data": {key: STANDARD.encode(content)}});
-    Manifest::new(desired, Kind::Secret, name, &labels, &BTreeMap::new(), body)
+    desired.built.manifests.get((Kind::Secret, name.clone(), content.to_owned()), || {
+        let labels = labels::with_resource_labels(desired);
+        let body = json!({"type": "Opaque", "data": {key: STANDARD.encode(content)}});
+        Manifest::new(desired, Kind::Secret, name, &labels, &BTreeMap::new(), body)
+    })
 }

@@ -15,6 +15,11 @@ use std::collections::BTreeMap;
 
 /// By which cores find each other. It lists pods before they are ready: they get ready by finding each other.
 pub fn headless(desired: &Desired) -> Manifest {
+    let key = (Kind::Service, desired.names.headless_service(), String::new());
+    desired.built.manifests.get(key, || build_headless(desired))
+}
+
+fn build_headless(desired: &Desired) -> Manifest {
     let port = |name: &str, port| service_port(name, port, "TCP", IntOrString::Int(port), None);
     let spec = ServiceSpec {
         cluster_ip: Some("None".to_owned()),
@@ -30,6 +35,11 @@ pub fn headless(desired: &Desired) -> Manifest {
 
 /// In front of the dashboard and the API of the cores.
 pub fn dashboard(desired: &Desired) -> Wanted {
+    let key = (desired.names.dashboard_service(), Role::Core, None);
+    desired.built.wanted.get(key, || build_dashboard(desired))
+}
+
+fn build_dashboard(desired: &Desired) -> Wanted {
     let ports = desired.config.dashboard;
     let named = [("dashboard", ports.http), ("dashboard-https", ports.https)];
     let ports = named
@@ -44,6 +54,11 @@ pub fn dashboard(desired: &Desired) -> Wanted {
 
 /// In front of the MQTT listeners and gateways, of cores or replicants: of all of them, or of one set.
 pub fn listeners(desired: &Desired, role: Role, hash: Option<&str>) -> Wanted {
+    let key = (desired.names.listeners_service(), role, hash.map(str::to_owned));
+    desired.built.wanted.get(key, || build_listeners(desired, role, hash))
+}
+
+fn build_listeners(desired: &Desired, role: Role, hash: Option<&str>) -> Wanted {
     let ports = desired
         .config
         .listeners

@@ -160,18 +160,45 @@ fn render(roots: &Roots) -> String {
 
 /// JSON with sorted keys, whatever the features of the JSON library say: revisions hang on it.
 pub(crate) fn canonical(value: &Value) -> String {
+    let mut text = Vec::new();
+    write_canonical(value, &mut text);
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+fn write_canonical(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Object(fields) => {
-            let sorted: BTreeMap<_, _> = fields.iter().collect();
-            let members: Vec<_> = sorted
-                .into_iter()
-                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
-                .collect();
-            format!("{{{}}}", members.join(","))
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            text.push(b'{');
+            for (number, (key, value)) in sorted.into_iter().enumerate() {
+                separate(number, text);
+                plain(key, text);
+                text.push(b':');
+                write_canonical(value, text);
+            }
+            text.push(b'}');
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+        Value::Array(items) => {
+            text.push(b'[');
+            for (number, value) in items.iter().enumerate() {
+                separate(number, text);
+                write_canonical(value, text);
+            }
+            text.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value, text),
     }
+}
+
+fn separate(number: usize, text: &mut Vec<u8>) {
+    if number > 0 {
+        text.push(b',');
+    }
+}
+
+fn plain(value: &impl Serialize, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, value).expect("memory takes all of it");
 }
 
 pub(crate) fn digest(text: &str) -> String {

@@ -7,25 +7,30 @@ mod api_keys;
 mod config;
 mod errors;
 mod image;
+mod last_good;
 mod listeners;
 mod names;
 mod pools;
 mod references;
 mod roots;
 mod services;
+mod templates;
 
 pub use api_keys::ApiKey;
 pub use config::{Config, DashboardPorts};
 pub(crate) use config::{canonical, digest};
 pub use errors::{Mistake, MistakeKind, Mistakes};
 pub use image::{Edition, Image};
+pub use last_good::{LastGood, RolledBack};
 pub use listeners::{ListenerPort, Transport};
 pub use names::{Names, NodeName, OPERATOR_API_KEY};
 pub(crate) use pools::{API_KEYS_VOLUME, CONFIG_VOLUME};
 pub use pools::{PoolSpec, Role};
 pub use references::{Reference, ReferenceKind, References, SecretData, references};
 pub use services::ServiceSpecs;
+pub use templates::Templates;
 
+use crate::build::Built;
 use emqx_operator_api::annotation;
 use emqx_operator_api::hub::{EMQX, UpdateStrategy, VolumeRetention};
 use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
@@ -56,8 +61,14 @@ pub struct Desired {
     pub history_limit: usize,
     /// A wish to restart all nodes, in the user's words.
     pub restart_requested_at: Option<String>,
+    /// What pods and configuration are made of.
+    pub templates: Templates,
+    /// These templates stand in for the ones of the spec, which were given up.
+    pub rolled_back: Option<RolledBack>,
     /// References of the pods to objects that do not exist: the pods will wait for them.
     pub missing: Vec<Reference>,
+    #[serde(skip)]
+    pub(crate) built: Built,
 }
 
 /// The resource that owns every child object.
@@ -113,7 +124,10 @@ impl Desired {
                 .as_ref()
                 .and_then(|all| all.get(annotation::RESTART_REQUESTED_AT))
                 .cloned(),
+            templates: Templates::of(cr),
+            rolled_back: None,
             missing: references.missing_of_pods(cr),
+            built: Built::default(),
         })
     }
 

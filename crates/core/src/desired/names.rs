@@ -97,6 +97,16 @@ impl Names {
         self.of("secret-configs")
     }
 
+    /// What last worked, and what did not.
+    pub fn last_good(&self) -> String {
+        Names::last_good_of(&self.instance)
+    }
+
+    /// The same, before the resource was validated.
+    pub fn last_good_of(resource: &str) -> String {
+        format!("{resource}-last-good")
+    }
+
     pub fn cookie_secret(&self) -> String {
         self.of("node-cookie")
     }

@@ -82,9 +82,12 @@ pub(super) enum Decision {
 pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
     // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says. It waits
     // for those that are ending, which end by themselves, and for nothing that may in turn wait for it.
+    let emptied = case.fleet.world.nodes().any(|node| node.evacuation.is_some() && !node.marked);
     let has_nothing = |node: &Node| {
         let sessions = node.broker.as_ref().filter(|member| member.running).and_then(|member| member.sessions);
-        node.is_down() && (!node.running || sessions.is_none_or(|sessions| sessions == 0))
+        // To one that runs somebody's evacuation may bring sessions at any moment; ours lead to nodes that serve.
+        let empty = sessions.is_none_or(|sessions| sessions == 0 && !emptied);
+        node.is_down() && (!node.running || empty)
     };
     if case.candidate.how == How::Restart && case.candidate.node.is_some_and(has_nothing) {
         return match terminating(case) {

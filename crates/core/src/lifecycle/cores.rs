@@ -14,9 +14,9 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     let name = &fleet.core_set.manifest.id.name;
     check_volume(&mut part, home::claim_templates(world, name), &fleet.core_set.claim_templates);
-    let home = world.cores.sets.iter().find(|set| set.name == *name);
-    let told = home.map_or(0, |set| set.wanted);
-    let free = home.is_none_or(retirement::may_grow);
+    let existing = fleet.home_of_cores();
+    let told = existing.map_or(0, |set| set.wanted);
+    let free = existing.is_none_or(retirement::may_grow);
     let replicas = if free { desired.cores.replicas } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
     part.troubles(&world.cores.sets, &world.cores.nodes);

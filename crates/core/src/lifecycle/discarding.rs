@@ -2,8 +2,9 @@
 //! for good: closed, emptied, without shards, and its volume only after all that. What is left then is an empty set.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, retirement, version};
+use super::{Part, Wake, home, version};
 use crate::action::Action;
+use crate::build::core_set;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
@@ -13,6 +14,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     let world = fleet.world;
     for set in fleet.discarded() {
+        mend(&mut part, fleet, set);
         if world.broker.fresh().is_some() && !is_known(fleet, set) {
             let text = "stays, because EMQX knows none of its cores: their volumes may hold what no other core has";
             part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Poll(10));
@@ -21,35 +23,49 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             part.hold(Reason::BlueGreenUpdate, set.name.clone(), text, Wake::Poll(2));
         }
     }
-    let others = world.cores.sets.iter().filter(|set| fleet.home(Role::Core) != Some(set.name.as_str()));
-    for set in others.filter(|set| set.wanted == 0 && is_ours(fleet, set)) {
-        let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
-        let Some(live) = world.objects.get(&id) else { continue };
-        let in_use = retirement::retired(set).is_some() || world.cores.nodes.iter().any(|node| node.set == set.name);
-        if planted(Bug::KeepEmptySet) || (in_use && !planted(Bug::DeleteSetEarly)) {
-            continue;
-        }
-        // Volumes that the operator did not retire itself may be somebody's data.
-        if let Some(claim) = world.claims.iter().find(|claim| claim.set == set.name && !planted(Bug::DeleteSetEarly)) {
-            let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
-            part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
-            continue;
-        }
-        part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));
-        part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
+    for set in world.cores.sets.iter().filter(|set| !fleet.is_home(Role::Core, &set.name) && set.wanted == 0) {
+        delete_empty(&mut part, fleet, set);
     }
     part
+}
+
+/// Cores that do not come up cannot give away what they hold: where the template is at fault they get the wanted one.
+fn mend(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
+    let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
+    let mut cores = fleet.world.cores.of_set(&set.name);
+    if ours && !fleet.is_mended(set) && cores.any(home::template_fails) {
+        let existing = home::claim_templates(fleet.world, &set.name);
+        let wanted = core_set(fleet.desired, &fleet.core_template.mended(), set.name.clone(), existing);
+        part.ensure_set(fleet.world, wanted.manifest, set.wanted);
+    }
+}
+
+fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
+    let world = fleet.world;
+    let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
+    let Some(live) = world.objects.get(&id).filter(|live| super::is_ours(live)) else { return };
+    let in_use = set.retired().is_some() || world.cores.of_set(&set.name).next().is_some();
+    if planted(Bug::KeepEmptySet) || (in_use && !planted(Bug::DeleteSetEarly)) {
+        return;
+    }
+    // Volumes that the operator did not retire itself may be somebody's data.
+    if let Some(claim) = world.claims.iter().find(|claim| claim.set == set.name && !planted(Bug::DeleteSetEarly)) {
+        let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
+        part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
+        return;
+    }
+    part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));
+    part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
 }
 
 /// Whether the cluster that goes on has what the cores of this set have: they were in it, or came later. One that was down
 /// while the others formed a cluster of their own is a stranger to them.
 pub(super) fn is_known(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let home = fleet.world.cores.sets.iter().find(|other| fleet.home(Role::Core) == Some(other.name.as_str()));
-    let Some(home) = home.filter(|home| home.name != set.name) else { return true };
+    let Some(home) = fleet.home_of_cores().filter(|home| home.name != set.name) else { return true };
     let begun = set.watermark.is_some();
     let listed = fleet.world.broker.fresh().is_some_and(|broker| {
-        let names = (0..set.wanted).map(|number| fleet.desired.names.core_node(&format!("{}-{number}", set.name)));
-        names.into_iter().any(|name| broker.nodes.contains_key(&name))
+        let mut names = (0..set.wanted).map(|number| fleet.desired.names.core_node(&format!("{}-{number}", set.name)));
+        names.any(|name| broker.nodes.contains_key(&name))
     });
     begun || listed || set.created > home.created
 }
@@ -74,5 +90,5 @@ fn awaited(fleet: &Fleet<'_>) -> Option<String> {
 /// A set that somebody else owns loses nothing by our hand.
 pub(super) fn is_ours(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
     let live = fleet.world.live(Kind::StatefulSet, &set.name);
-    fleet.home(Role::Core) == Some(set.name.as_str()) || live.is_some_and(super::is_ours)
+    fleet.is_home(Role::Core, &set.name) || live.is_some_and(super::is_ours)
 }

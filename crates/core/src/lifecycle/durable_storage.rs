@@ -2,7 +2,7 @@
 //! on their way to where they should be, they are let alone.
 
 use super::fleet::Fleet;
-use super::{Part, Wake};
+use super::{Part, Wake, lost_volumes};
 use crate::action::{Action, Call};
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
@@ -36,21 +36,32 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     part
 }
 
-/// The sites of the cores that stay, if all of them serve: a core that is just restarting keeps its shards.
+/// The sites of the cores that stay, if all of them are there and up: a core that is just restarting keeps its shards. A core
+/// without its volume comes back when the others have its shards.
 fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str>> {
-    let wanted = fleet.wanted(Role::Core);
-    let on_its_way = |node: &Node| fleet.may_be_on_its_way(node);
-    let stays = |node: &&Node| (!fleet.is_surplus(node) && !on_its_way(node)) || planted(Bug::PlaceOnLeaving);
+    let lost = lost_volumes::lost(fleet, storage);
+    let has_volume = |node: &&Node| !lost.contains(&node.pod.as_str());
+    let here = |node: &&Node| !fleet.may_be_on_its_way(node);
+    let stays = |node: &&Node| (!fleet.is_surplus(node) && here(node)) || planted(Bug::PlaceOnLeaving);
     let staying: Vec<_> = fleet.present(Role::Core).filter(stays).collect();
+    let complete = i32::try_from(staying.len()) == Ok(fleet.wanted(Role::Core));
     let hasty = planted(Bug::PlaceWithoutWaiting) || planted(Bug::PlaceOnLeaving);
-    if !hasty && i32::try_from(staying.len()) != Ok(wanted) {
+
+    let mut homes: Vec<_> = staying.into_iter().filter(has_volume).collect();
+    if homes.is_empty() && !lost.is_empty() {
+        // All that stay have lost theirs: those that are to leave keep the shards until one of them is back.
+        homes = fleet.present(Role::Core).filter(here).filter(has_volume).collect();
+    } else if !complete && !hasty {
         return None;
     }
     let site = |node: &Node| {
         let site = storage.site_of(node.name.as_ref()?)?;
         (planted(Bug::PlaceWithoutWaiting) || node.is_member() && storage.sites.get(site)?.up).then_some(site)
     };
-    staying.into_iter().map(site).collect()
+    if homes.is_empty() {
+        return None;
+    }
+    homes.into_iter().map(site).collect()
 }
 
 /// A shard is elsewhere or on its way there, or a site that should carry its share has none.

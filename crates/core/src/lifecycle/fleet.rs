@@ -1,11 +1,13 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
 use super::home;
-use crate::build::{CoreSet, ReplicantSet, core_revision, core_set, replicant_set};
+use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
-use crate::world::{Node, NodeSet, World};
+use crate::world::{Node, NodeSet, Reading, World};
 use emqx_operator_api::hub::UpdateStrategyType;
+use jiff::SignedDuration;
+use std::sync::Arc;
 
 /// The wanted sets beside the nodes that there are.
 pub(super) struct Fleet<'a> {
@@ -13,18 +15,22 @@ pub(super) struct Fleet<'a> {
     pub(super) world: &'a World,
     /// The set that the cores are to live in.
     pub(super) core_set: CoreSet,
+    /// What its pods are made from.
+    pub(super) core_template: Arc<Template>,
     pub(super) replicant_set: Option<ReplicantSet>,
 }
 
 impl<'a> Fleet<'a> {
     pub(super) fn new(desired: &'a Desired, world: &'a World) -> Self {
         let check = super::serving::availability_check(desired, world);
-        let name = home::name(desired, world, &core_revision(desired, check));
+        let cores = core_template(desired, check);
+        let name = home::name(desired, world, &cores.revision);
         let existing = home::claim_templates(world, &name);
         Self {
             desired,
             world,
-            core_set: core_set(desired, check, name, existing),
+            core_set: core_set(desired, &cores, name, existing),
+            core_template: cores,
             replicant_set: desired.replicants.as_ref().map(|pool| replicant_set(desired, pool, check)),
         }
     }
@@ -51,14 +57,23 @@ impl<'a> Fleet<'a> {
         }
     }
 
+    pub(super) fn is_home(&self, role: Role, set: &str) -> bool {
+        self.home(role) == Some(set)
+    }
+
+    /// The set that the cores are to live in, once it exists.
+    pub(super) fn home_of_cores(&self) -> Option<&'a NodeSet> {
+        self.world.cores.sets.iter().find(|set| self.is_home(Role::Core, &set.name))
+    }
+
     /// How many pods a set is to have in the end.
     pub(super) fn kept(&self, role: Role, set: &str) -> i32 {
-        if self.home(role) == Some(set) { self.wanted(role) } else { 0 }
+        if self.is_home(role, set) { self.wanted(role) } else { 0 }
     }
 
     /// Made from another template than the wanted one, or in a set that is discarded.
     pub(super) fn is_outdated(&self, node: &Node) -> bool {
-        node.revision.as_deref() != self.revision(node.role) || self.home(node.role) != Some(node.set.as_str())
+        node.revision.as_deref() != self.revision(node.role) || !self.is_home(node.role, &node.set)
     }
 
     /// A core that goes for good: it is one too many, or its set is discarded.
@@ -68,9 +83,9 @@ impl<'a> Fleet<'a> {
 
     /// Core sets beside the home that still have nodes.
     pub(super) fn discarded(&self) -> impl Iterator<Item = &'a NodeSet> + '_ {
-        let used = |set: &NodeSet| set.wanted > 0 || self.world.cores.nodes.iter().any(|node| node.set == set.name);
-        let other = |set: &&NodeSet| self.home(Role::Core) != Some(set.name.as_str());
-        self.world.cores.sets.iter().filter(other).filter(move |set| used(set))
+        let cores = &self.world.cores;
+        let used = |set: &NodeSet| set.wanted > 0 || cores.of_set(&set.name).next().is_some();
+        cores.sets.iter().filter(move |set| !self.is_home(Role::Core, &set.name) && used(set))
     }
 
     /// New nodes come up beside the old ones, and take over when they are complete.
@@ -78,17 +93,28 @@ impl<'a> Fleet<'a> {
         self.desired.update_strategy.strategy == UpdateStrategyType::BlueGreen
     }
 
+    /// One that the cluster does not see may be cut off from it. Where EMQX cannot be asked, nobody is known to be.
+    pub(super) fn is_seen(&self, node: &Node) -> bool {
+        node.is_member() || self.world.broker.fresh().is_none()
+    }
+
+    /// EMQX says that it is open, whatever is written down about it: it has restarted, or was never closed.
+    pub(super) fn is_open(&self, node: &Node) -> bool {
+        let told = self.world.broker.fresh().map(|broker| &broker.evacuations);
+        let told = matches!(told, Some(Reading::Fresh(_) | Reading::Off));
+        told && node.ready && node.is_member() && node.evacuation.is_none()
+    }
+
     /// New nodes of a role that serve.
     pub(super) fn new_ones_serving(&self, role: Role) -> i32 {
-        let serves = |node: &&Node| {
-            node.available && node.is_member() && !node.marked && node.evacuation.is_none() && !self.is_outdated(node)
-        };
+        let open = |node: &Node| !node.marked && node.evacuation.is_none();
+        let serves = |node: &&Node| node.available && self.is_seen(node) && open(node) && !self.is_outdated(node);
         i32::try_from(self.present(role).filter(serves).count()).unwrap_or(i32::MAX)
     }
 
-    /// All new nodes of a role serve: they can take over.
+    /// All new nodes of a role serve, and EMQX says so: they can take over.
     pub(super) fn is_complete(&self, role: Role) -> bool {
-        self.new_ones_serving(role) >= self.wanted(role)
+        self.world.broker.fresh().is_some() && self.new_ones_serving(role) >= self.wanted(role)
     }
 
     /// Pods that are there and are not on their way out.
@@ -117,18 +143,50 @@ impl<'a> Fleet<'a> {
         self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()
     }
 
+    /// A replicant waits in its boot without limit while no core of its version runs. EMQX must have said that it is not
+    /// there: a node that is cut off may serve.
+    pub(super) fn boots_for_long(&self, node: &Node) -> bool {
+        const LONG: SignedDuration = SignedDuration::from_mins(3);
+        let booting = node.booting_since().filter(|_| self.world.broker.fresh().is_some() && !node.is_member());
+        booting.is_some_and(|since| self.world.now.duration_since(since) >= LONG)
+    }
+
+    /// Replicants run its version, and no other core that is up does.
+    pub(super) fn leads_alone(&self, core: &Node) -> bool {
+        let same = |other: &&Node| other.image == core.image && other.pod != core.pod && !other.is_down();
+        let leads = !core.is_down() && self.present(Role::Replicant).any(|node| same(&node));
+        leads && !self.present(Role::Core).any(|other| same(&other))
+    }
+
     /// Replicants start only where cores of their version run: when all cores are new but those that old replicants
     /// follow, or that stand beside a complete new set.
     pub(super) fn cores_lead(&self) -> bool {
-        let mut old = self.outdated_at_home().peekable();
+        let old: Vec<_> = self.outdated_at_home().collect();
+        if old.is_empty() {
+            return self.discarded().next().is_none() || self.is_complete(Role::Core);
+        }
         let new = self.present(Role::Core).any(|node| !self.is_outdated(node) && node.ready);
-        let complete = self.discarded().next().is_none() || self.is_complete(Role::Core);
-        (old.peek().is_none() && complete) || (new && old.peek().is_some() && old.all(|core| self.followers(core) > 0))
+        new && old.iter().all(|core| self.followers(core) > 0)
     }
 
     /// Cores that are to restart in place.
     pub(super) fn outdated_at_home(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        self.outdated(Role::Core).filter(|core| self.home(Role::Core) == Some(core.set.as_str()))
+        self.outdated(Role::Core).filter(|core| self.is_home(Role::Core, &core.set))
+    }
+
+    /// Cores of a set that is discarded and has got the wanted template because its own did not work.
+    pub(super) fn mended(&self) -> impl Iterator<Item = &'a Node> + '_ {
+        let mended = self.discarded().filter(|set| self.is_mended(set));
+        mended.flat_map(|set| {
+            let older = |node: &&Node| node.revision != set.revision;
+            let cores = self.world.cores.of_set(&set.name).filter(older);
+            cores.filter(|node| !node.terminating && node.is_down())
+        })
+    }
+
+    /// It is discarded, and has the wanted template, so that its cores come up and can give away what they hold.
+    pub(super) fn is_mended(&self, set: &NodeSet) -> bool {
+        set.revision.as_deref() == Some(&self.core_template.mended_revision())
     }
 
     /// Every core is followed by replicants of another old version, so none can go, and without a new core no replicant
@@ -153,7 +211,7 @@ impl<'a> Fleet<'a> {
                 && !node.marked
                 && node.evacuation.is_none()
         };
-        let home = |node: &Node| self.home(node.role) == Some(node.set.as_str()) || planted(Bug::MoveToOld);
+        let home = |node: &Node| self.is_home(node.role, &node.set) || planted(Bug::MoveToOld);
         let stays = |node: &&Node| !candidates.contains(&node.pod.as_str()) && home(node);
         let replicants = || self.present(Role::Replicant).filter(open);
         let cores = || self.present(Role::Core).filter(open);

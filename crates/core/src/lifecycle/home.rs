@@ -17,15 +17,22 @@ pub(super) fn name(desired: &Desired, world: &World, revision: &str) -> String {
     let Some(oldest) = sets.first() else {
         return with_volumes(desired, world).unwrap_or_else(|| desired.names.core_set());
     };
-    let nobody_serves = sets.iter().all(|set| serving(world, set) == 0);
+    let nobody_runs = sets.iter().all(|set| !runs(world, set));
     let wanted = || sets.iter().find(|set| set.revision.as_deref() == Some(revision));
     let in_place = match desired.update_strategy.strategy {
         // What the first one has may be nowhere else, so it is mended before anything else.
-        _ if nobody_serves || has_failed(world, oldest) => Some(oldest),
+        _ if nobody_runs || has_failed(world, oldest) => Some(oldest),
         _ if wanted().is_some() => wanted(),
-        UpdateStrategyType::RollingUpdate => sets.iter().rev().max_by_key(|set| serving(world, set)),
+        // One that is in the middle of being rolled goes on, although the new template takes most of its cores down.
+        UpdateStrategyType::RollingUpdate => {
+            let half_rolled = sets.iter().find(|set| has_failed(world, set) && serving(world, set) > 0);
+            half_rolled.or_else(|| sets.iter().rev().max_by_key(|set| serving(world, set)))
+        }
         // Sets do not pile up: one that does not come up is corrected, not kept beside a third one.
-        UpdateStrategyType::BlueGreen => sets.iter().find(|set| has_failed(world, set) || serving(world, set) == 0),
+        UpdateStrategyType::BlueGreen => {
+            let mut used = sets.iter().filter(|set| set.wanted > 0);
+            used.find(|set| has_failed(world, set) || !runs(world, set))
+        }
     };
     in_place.map_or_else(|| beside(desired, &world.cores.sets, revision), |set| set.name.clone())
 }
@@ -36,23 +43,24 @@ pub(super) fn claim_templates<'w>(world: &'w World, set: &str) -> Option<&'w Val
     Some(&live.body["spec"]["volumeClaimTemplates"]).filter(|templates| !templates.is_null())
 }
 
-fn nodes<'w>(world: &'w World, set: &NodeSet) -> impl Iterator<Item = &'w Node> {
-    let name = set.name.clone();
-    world.cores.nodes.iter().filter(move |node| node.set == name)
+/// Its template does not work: a core that was made from it does not get ready, and not for lack of a place to run.
+pub(super) fn has_failed(world: &World, set: &NodeSet) -> bool {
+    world.cores.of_set(&set.name).any(|node| node.revision == set.revision && template_fails(node))
 }
 
-/// Its template does not work: a core that was made from it does not get ready, and not for lack of a place to run.
-fn has_failed(world: &World, set: &NodeSet) -> bool {
+/// What it was made from does not work.
+pub(super) fn template_fails(node: &Node) -> bool {
     let template = |reason| !matches!(reason, Reason::Unschedulable | Reason::VolumePending);
-    let fails = |node: &Node| {
-        let stuck = node.wait.as_ref().is_some_and(|wait| template(wait.reason));
-        node.never_ready && !node.ready && node.revision == set.revision && stuck
-    };
-    nodes(world, set).any(fails)
+    node.never_ready && !node.ready && node.wait.as_ref().is_some_and(|wait| template(wait.reason))
+}
+
+/// Whether any of its cores is up. One that is closed, or not ready for a while, has what it had.
+fn runs(world: &World, set: &NodeSet) -> bool {
+    world.cores.of_set(&set.name).any(|node| !node.is_down() && !node.terminating)
 }
 
 fn serving(world: &World, set: &NodeSet) -> usize {
-    nodes(world, set).filter(|node| node.ready && !node.terminating).count()
+    world.cores.of_set(&set.name).filter(|node| node.ready && !node.terminating).count()
 }
 
 /// Volumes whose set is gone: whoever deleted it, the data is theirs. Of several, the set that had most.

@@ -11,6 +11,7 @@ mod durable_storage;
 mod fleet;
 mod home;
 mod identity;
+mod lost_volumes;
 mod marks;
 mod objects;
 mod references;
@@ -19,6 +20,7 @@ mod reopening;
 mod replicants;
 mod retirement;
 mod rolling;
+mod rollout;
 mod serving;
 mod volumes;
 
@@ -30,7 +32,7 @@ use crate::action::{Action, Stage, Version};
 use crate::build::{Manifest, in_sync, set_replicas};
 use crate::desired::Desired;
 use crate::reason::Reason;
-use crate::world::{Live, Node, NodeSet, Ownership, World};
+use crate::world::{Live, Node, NodeSet, Ownership, Rollout, World};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -75,6 +77,7 @@ const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     reopening::plan,
     durable_storage::plan,
     retirement::plan,
+    lost_volumes::plan,
     discarding::plan,
     volumes::plan,
 ];
@@ -85,13 +88,17 @@ pub(crate) struct Revisions {
     pub(crate) replicants: Option<String>,
 }
 
-/// What all rules together want. They do not see each other; what one did is seen by the others in the next snapshot.
-pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions) {
+/// What all rules together want. They do not see each other; what one did is seen by the others in the next snapshot. Only
+/// the last one sees what the others wait for.
+pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions, Option<Rollout>) {
     let fleet = fleet::Fleet::new(desired, world);
     let mut parts: Vec<_> = NODE_RULES.iter().map(|rule| rule(&fleet)).collect();
     parts.extend(RULES.iter().map(|rule| rule(desired, world)));
+    let rollout = rollout::follow(&fleet);
+    let holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
+    parts.push(rollout::plan(&fleet, rollout.as_ref(), &holds));
     let replicants = fleet.replicant_set.map(|set| set.revision);
-    (parts, Revisions { cores: fleet.core_set.revision, replicants })
+    (parts, Revisions { cores: fleet.core_set.revision, replicants }, rollout)
 }
 
 impl Part {
@@ -149,7 +156,9 @@ impl Part {
             }
         }
         for node in nodes.iter().filter(|node| !node.terminating) {
-            if let Some(wait) = &node.wait {
+            // One that is being emptied is not ready on purpose.
+            let closed = node.marked || node.evacuation.is_some();
+            if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
                 self.hold(wait.reason, node.pod.clone(), wait.text.clone(), Wake::Watch);
             }
         }

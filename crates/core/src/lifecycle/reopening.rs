@@ -6,7 +6,7 @@ use super::{Part, Wake, marks, rolling};
 use crate::action::{Action, Call};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Node, Reading};
+use crate::world::Node;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
@@ -53,9 +53,7 @@ fn open(part: &mut Part, node: &Node) {
 
 /// Only a node that serves is known to be open: one that boots does not tell yet that it comes back closed.
 fn forget(part: &mut Part, fleet: &Fleet<'_>, node: &Node) {
-    let told =
-        fleet.world.broker.fresh().is_some_and(|broker| matches!(broker.evacuations, Reading::Fresh(_) | Reading::Off));
-    if told && ((node.ready && node.is_member()) || planted(Bug::ForgetMarkEarly)) {
+    if fleet.is_open(node) || planted(Bug::ForgetMarkEarly) {
         part.actions.extend(marks::end(fleet.world, node));
     } else {
         part.hold(Reason::Starting, node.pod.clone(), "has restarted and is about to serve again", Wake::Poll(1));

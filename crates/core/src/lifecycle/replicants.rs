@@ -40,7 +40,7 @@ fn forget_history(part: &mut Part, fleet: &Fleet<'_>) {
         .filter(|(id, live)| id.kind == Kind::ReplicaSet && Some(id.name.as_str()) != current && super::is_ours(live))
         .filter(|(id, live)| {
             let told = live.body["spec"]["replicas"].as_i64().unwrap_or(1);
-            told == 0 && !fleet.world.replicants.nodes.iter().any(|node| node.set == id.name)
+            told == 0 && fleet.world.replicants.of_set(&id.name).next().is_none()
         })
         .collect();
     let age =

@@ -14,17 +14,12 @@ use emqx_operator_api::annotation::CORE_WATERMARK;
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     for set in fleet.world.cores.sets.iter().filter(|set| discarding::is_ours(fleet, set)) {
-        match retired(set) {
+        match set.retired() {
             Some(ordinal) => retire(&mut part, fleet, set, ordinal),
             None => watch(&mut part, fleet, set),
         }
     }
     part
-}
-
-/// The highest number that is not free yet.
-pub(super) fn retired(set: &NodeSet) -> Option<i32> {
-    set.watermark.filter(|mark| *mark > set.wanted).map(|mark| mark - 1)
 }
 
 /// Numbers are written down before the first of them is taken away.
@@ -46,7 +41,7 @@ pub(super) fn is_watched(set: &NodeSet) -> bool {
 
 /// Whether the set may grow: nothing of what was there before is left.
 pub(super) fn may_grow(set: &NodeSet) -> bool {
-    retired(set).is_none() || planted(Bug::ReuseNumberEarly)
+    set.retired().is_none() || planted(Bug::ReuseNumberEarly)
 }
 
 fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
@@ -56,7 +51,7 @@ fn retire(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32) {
         Some(awaited) => part.hold(Reason::RetiringCore, pod, awaited, Wake::Poll(2)),
         None => {
             // For a set that is discarded it stays, and says that this has begun for good reason.
-            let discarded = fleet.home(Role::Core) != Some(set.name.as_str());
+            let discarded = !fleet.is_home(Role::Core, &set.name);
             let free = (ordinal > set.wanted || discarded).then(|| ordinal.to_string());
             part.actions.push(marks::annotate_set(set, CORE_WATERMARK, free, Stage::Marks));
             // Not settled before this is written: other numbers may follow.

@@ -22,15 +22,20 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     for set in fleet.world.cores.sets.iter().filter(|set| discarding::is_ours(fleet, set)) {
         if set.wanted > fleet.kept(Role::Core, &set.name) {
             let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted - 1 };
-            let mut nodes = fleet.world.cores.nodes.iter();
-            let node = nodes.find(|node| node.set == set.name && node.ordinal() == Some(number));
-            if fleet.home(Role::Core) == Some(set.name.as_str()) || discarding::has_begun(fleet, node) {
+            let node = fleet.world.cores.of_set(&set.name).find(|node| node.ordinal() == Some(number));
+            if fleet.is_home(Role::Core, &set.name) || discarding::has_begun(fleet, node) {
                 all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
             }
         }
     }
-    let goes = |node: &&Node| !fleet.is_surplus(node) && fleet.followers(node) == 0;
-    let mut old: Vec<_> = fleet.outdated_at_home().filter(goes).collect();
+    // One that is to go for good restarts as well when it is down: with the wanted template it may come up, and can give away
+    // what it holds.
+    let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
+    let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.mended()).filter(goes).collect();
+    // With the others new replicants get another core to live on.
+    if old.iter().any(|node| !fleet.leads_alone(node)) {
+        old.retain(|node| !fleet.leads_alone(node));
+    }
     old.sort_by_key(|node| (!node.marked, !node.is_down(), std::cmp::Reverse(node.ordinal())));
     // Changes of the spec can leave several closed, and then too few serve for any to go. One goes on, the others stay and
     // are opened again.

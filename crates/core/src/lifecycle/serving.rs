@@ -51,7 +51,7 @@ pub(super) fn listeners_revision<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
         Role::Core => fleet.desired.names.hash_of_core_set(fleet.home(role)?)?,
         Role::Replicant => &fleet.replicant_set.as_ref()?.revision,
     };
-    let old = fleet.world.pool(role).nodes.iter().any(|node| fleet.home(role) != Some(node.set.as_str()));
+    let old = fleet.world.pool(role).nodes.iter().any(|node| !fleet.is_home(role, &node.set));
     let beside = old && (fleet.is_blue_green() || role == Role::Core);
     // Once switched it stays so while anybody serves there: the old ones are being closed.
     let switched = led_to(fleet) == Some(hash) && fleet.new_ones_serving(role) > 0;

@@ -7,7 +7,7 @@ mod story;
 
 pub use conditions::{ConditionType, Fact, Truth};
 pub use merge::{Due, merge, refused};
-pub use story::story;
+pub use story::{Told, story};
 
 use crate::desired::Desired;
 use crate::lifecycle::{Hold, Revisions};

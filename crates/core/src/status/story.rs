@@ -1,17 +1,35 @@
 //! What is told of an action that was carried out: one event per thing that happened.
 
 use crate::action::{Action, Call};
+use crate::desired::NodeName;
 use crate::lifecycle::How;
 use crate::reason::Reason;
-use crate::world::Kind;
+use crate::world::{Kind, ObjectId, World};
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub reason: Reason,
+    pub text: String,
+    /// What it was done to, and what: Kubernetes takes events in which both are the same for one that repeats itself,
+    /// whatever they say.
+    pub about: Option<ObjectId>,
+    pub action: String,
+}
+
+const RECONCILE: &str = "Reconcile";
 
 /// The event about an action. Objects that are merely kept as they should be are no news.
-pub fn story(action: &Action) -> Option<(Reason, String)> {
+pub fn story(action: &Action, world: &World) -> Option<Told> {
+    let told = |reason, text, about: &ObjectId| {
+        Some(Told { reason, text, about: Some(about.clone()), action: RECONCILE.to_owned() })
+    };
     match action {
-        Action::Scale { set, from, to } if to > from => {
-            Some((Reason::ScalingUp, format!("scaling {set} from {from} to {to}")))
+        Action::Scale { set, from, to } => {
+            let reason = if to > from { Reason::ScalingUp } else { Reason::ScalingDown };
+            let text = format!("scaling {set} from {from} to {to}");
+            Some(Told { reason, text, about: Some(set.clone()), action: format!("ScaleTo{to}") })
         }
-        Action::Scale { set, from, to } => Some((Reason::ScalingDown, format!("scaling {set} from {from} to {to}"))),
         Action::Remove(permit) => {
             let cut = match permit.disconnects() {
                 0 => String::new(),
@@ -21,31 +39,44 @@ pub fn story(action: &Action) -> Option<(Reason, String)> {
                 How::Restart => Reason::RollingUpdate,
                 How::Shrink { .. } => Reason::ScalingDown,
             };
-            Some((reason, format!("{permit}{cut}")))
+            let about = permit.pod().map(|(pod, _)| pod_id(pod));
+            Some(Told { reason, text: format!("{permit}{cut}"), about, action: RECONCILE.to_owned() })
         }
         Action::Delete { id, because, .. } if id.kind == Kind::PersistentVolumeClaim => {
-            Some((*because, format!("deleting {id}, the volume of a core that was scaled away")))
+            told(*because, format!("deleting {id}, the volume of a core that was scaled away"), id)
         }
         Action::Delete { id, because, .. } if id.kind == Kind::StatefulSet => {
-            Some((*because, format!("deleting {id}, whose cores have been replaced")))
+            told(*because, format!("deleting {id}, whose cores have been replaced"), id)
         }
         Action::Apply { manifest, on: None, .. }
             if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) =>
         {
-            Some((Reason::Create, format!("creating {}", manifest.id)))
+            told(Reason::Create, format!("creating {}", manifest.id), &manifest.id)
         }
-        Action::GrowVolume { claim, to, .. } => Some((Reason::GrowingVolume, format!("asking for {to} for {claim}"))),
-        Action::Call(call) => told(call),
+        Action::GrowVolume { claim, to, .. } => {
+            told(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
+        }
+        Action::Call(call) => called(call, world),
         Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } | Action::Delete { .. } => None,
     }
 }
 
-fn told(call: &Call) -> Option<(Reason, String)> {
-    let reason = match call {
-        Call::PutConfig { .. } => return None,
-        Call::StartEvacuation { .. } | Call::StopEvacuation { .. } => Reason::EvacuatingSessions,
-        Call::PlaceShards { .. } => Reason::DSReplicationProgressing,
-        Call::ForgetSite { .. } | Call::ForceLeave { .. } => Reason::RetiringCore,
+fn called(call: &Call, world: &World) -> Option<Told> {
+    let pod_of = |node: &NodeName| {
+        let pod = world.nodes().find(|known| known.name.as_ref() == Some(node));
+        pod.map(|pod| pod_id(&pod.pod))
     };
-    Some((reason, call.to_string()))
+    let (reason, about, action) = match call {
+        Call::PutConfig { .. } => return None,
+        Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),
+        Call::StopEvacuation { node } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
+        Call::PlaceShards { .. } => (Reason::DSReplicationProgressing, None, "PlaceShards"),
+        Call::ForgetSite { .. } => (Reason::RetiringCore, None, "ForgetSite"),
+        Call::ForceLeave { node } => (Reason::RetiringCore, pod_of(node), "ForceLeave"),
+    };
+    Some(Told { reason, text: call.to_string(), about, action: action.to_owned() })
+}
+
+fn pod_id(name: &str) -> ObjectId {
+    ObjectId { kind: Kind::Pod, name: name.to_owned() }
 }

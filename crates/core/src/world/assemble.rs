@@ -3,7 +3,7 @@
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
-use super::{Broker, Claim, FreshSecrets, KubernetesView, Reading, Sensitive, World, troubles};
+use super::{Broker, Claim, FreshSecrets, KubernetesView, Reading, Sensitive, VolumeSite, World, troubles};
 use crate::desired::{Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
@@ -40,6 +40,7 @@ impl World {
             cores,
             replicants,
             broker,
+            rollout: None,
             fresh,
         }
     }
@@ -50,7 +51,7 @@ pub(super) fn nodes(desired: &Desired, view: &KubernetesView, role: Role) -> Vec
     pool(desired, view, role, Timestamp::UNIX_EPOCH).nodes
 }
 
-fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) -> Pool {
+pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) -> Pool {
     let mut sets = match role {
         Role::Core => view
             .stateful_sets
@@ -89,23 +90,6 @@ fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) ->
     Pool { sets, nodes }
 }
 
-/// Whether any core set has numbers that are not free yet.
-pub(super) fn retiring(view: &KubernetesView) -> bool {
-    view.stateful_sets.iter().any(|set| {
-        let mark = annotation_of(&set.metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse::<i32>().ok());
-        let told = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-        mark.is_some_and(|mark| mark > told)
-    })
-}
-
-/// The template revisions of the core sets.
-pub(super) fn core_revisions(view: &KubernetesView) -> Vec<Option<String>> {
-    let template = |set: &Arc<k8s_openapi::api::apps::v1::StatefulSet>| {
-        set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref()).and_then(revision)
-    };
-    view.stateful_sets.iter().map(template).collect()
-}
-
 /// `<volume>-<set>-<ordinal>`
 fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
     let prefix = format!("{}-", desired.names.data_volume());
@@ -118,6 +102,7 @@ fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             set: set.to_owned(),
             ordinal: ordinal.parse().ok()?,
+            created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
             storage: claim
                 .spec
@@ -140,6 +125,9 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
             .map(|pods| pods.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
         watermark: annotation_of(metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse().ok()),
+        volume_sites: annotation_of(metadata, annotation::VOLUME_SITES)
+            .map(|text| VolumeSite::read(&text))
+            .unwrap_or_default(),
         revision: template.and_then(revision),
         wanted,
         refusal: refusal.map(|event| Wait {
@@ -167,6 +155,9 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
     let readiness = status.and_then(|status| troubles::condition(status, "Ready"));
     let ready = readiness.is_some_and(|condition| condition.status == "True");
     let ready_since = readiness.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
+    let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let emqx = containers.iter().find(|container| container.name == "emqx");
+    let running = emqx.and_then(|container| container.state.as_ref()?.running.as_ref());
     let long_enough = SignedDuration::from_secs(min_ready_seconds.into());
     Node {
         role,
@@ -182,9 +173,8 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         ready,
         available: ready && ready_since.is_none_or(|since| now.duration_since(since) >= long_enough),
         terminating: metadata.deletion_timestamp.is_some(),
-        running: status.and_then(|status| status.container_statuses.as_ref()).is_some_and(|all| {
-            all.iter().any(|c| c.name == "emqx" && c.state.as_ref().is_some_and(|s| s.running.is_some()))
-        }),
+        running: running.is_some(),
+        running_since: running.and_then(|running| running.started_at.as_ref()).map(|time| time.0),
         image: emqx_image(pod),
         unready_since: ready_since.filter(|_| !ready),
         started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
@@ -250,7 +240,7 @@ fn collect<T: Serialize>(
                 Some((uid, _, _)) if uid == desired.owner.uid => Ownership::Ours,
                 Some((_, name, kind)) => Ownership::Foreign(format!("{kind}/{name}")),
             },
-            body,
+            body: Arc::new(body),
             terminating: metadata.deletion_timestamp.is_some(),
         };
         found.insert(ObjectId { kind, name: name(metadata).to_owned() }, live);

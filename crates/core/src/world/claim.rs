@@ -1,5 +1,6 @@
 //! The volumes of the cores, as the claims on them.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ pub struct Claim {
     /// The set and the number of the core.
     pub set: String,
     pub ordinal: i32,
+    pub created: Timestamp,
     pub terminating: bool,
     /// What it asks for.
     pub storage: Option<Quantity>,

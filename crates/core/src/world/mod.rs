@@ -10,6 +10,7 @@ mod node;
 mod object;
 mod pool;
 mod reading;
+mod rollout;
 mod storage;
 mod troubles;
 mod view;
@@ -22,7 +23,8 @@ pub use node::{Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Why};
-pub use storage::{ReplicaState, Shard, Site, Storage};
+pub use rollout::Rollout;
+pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};
 pub use view::{KubernetesView, ObjectEvent};
 
 use crate::desired::Role;
@@ -48,6 +50,8 @@ pub struct World {
     pub claims: Vec<Claim>,
     /// What EMQX answered.
     pub broker: Reading<Broker>,
+    /// The rollout that was under way in the pass before.
+    pub rollout: Option<Rollout>,
     /// Random texts for secrets that do not exist yet.
     #[serde(skip)]
     pub fresh: FreshSecrets,

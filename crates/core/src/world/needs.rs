@@ -2,6 +2,7 @@
 
 use super::{KubernetesView, assemble};
 use crate::desired::{Desired, Role};
+use jiff::Timestamp;
 
 /// What a pass has to know beside the list of nodes, which it always needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +13,10 @@ pub struct Needs {
 
 /// Durable storage is asked about where the spec uses it, and before any core goes.
 pub fn needs(desired: &Desired, view: &KubernetesView) -> Needs {
-    let cores = assemble::nodes(desired, view, Role::Core);
-    let numbers = view.stateful_sets.iter().filter_map(|set| set.spec.as_ref()?.replicas);
-    let told: i32 = numbers.sum();
-    let fewer = told > desired.cores.replicas || assemble::retiring(view);
-    let sets = assemble::core_revisions(view);
-    let revisions: Vec<_> = cores.iter().map(|node| &node.revision).chain(&sets).collect();
-    let changing = revisions.windows(2).any(|pair| pair[0] != pair[1]);
+    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH);
+    let fewer = cores.told() > desired.cores.replicas || cores.sets.iter().any(|set| set.retired().is_some());
+    let mut revisions = cores.nodes.iter().map(|node| &node.revision).chain(cores.sets.iter().map(|set| &set.revision));
+    let first = revisions.next();
+    let changing = revisions.any(|revision| Some(revision) != first);
     Needs { evacuations: true, storage: desired.config.durable || fewer || changing }
 }

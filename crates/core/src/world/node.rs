@@ -33,6 +33,8 @@ pub struct Node {
     pub terminating: bool,
     /// The main container runs.
     pub running: bool,
+    /// Since when, if it does.
+    pub running_since: Option<Timestamp>,
     /// Any container has ever run: the pod is past its phase Pending.
     pub started: bool,
     /// ReplicaSets take pods of low cost first. Zero unless somebody says otherwise.
@@ -58,6 +60,12 @@ impl Node {
     /// It has never served, or its container does not run: nobody loses anything when its pod is replaced.
     pub fn is_down(&self) -> bool {
         !self.ready && (self.never_ready || !self.running)
+    }
+
+    /// Since when it has been booting: it runs, and has not been ready since its container started, so nobody is on it.
+    pub fn booting_since(&self) -> Option<Timestamp> {
+        let started = self.running_since?;
+        self.unready_since.filter(|unready| *unready <= started || self.never_ready).map(|_| started)
     }
 
     /// The controller of a ReplicaSet takes pods away in this order; of two that are equal, either. A node that is being

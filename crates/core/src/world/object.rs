@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 
 /// The kinds of objects that a cluster is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,7 +81,7 @@ pub struct Live {
     pub ownership: Ownership,
     /// The object without its status and bookkeeping. Secrets are not dumped.
     #[serde(skip)]
-    pub body: Value,
+    pub body: Arc<Value>,
     /// It is being deleted.
     pub terminating: bool,
 }

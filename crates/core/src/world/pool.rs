@@ -1,8 +1,10 @@
 //! All nodes of one role, and the sets that own their pods.
 
 use super::node::{Node, Wait};
+use super::storage::VolumeSite;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// All nodes of one role.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,6 +26,8 @@ pub struct NodeSet {
     pub marked: Vec<String>,
     /// Numbers from `wanted` up to this one have been in use and are not free yet.
     pub watermark: Option<i32>,
+    /// By pod: where its durable storage was when it last served.
+    pub volume_sites: BTreeMap<String, VolumeSite>,
     /// The template revision that new pods of the set are made from.
     pub revision: Option<String>,
     /// Pods that the set is told to have.
@@ -32,7 +36,19 @@ pub struct NodeSet {
     pub refusal: Option<Wait>,
 }
 
+impl NodeSet {
+    /// The highest number that has been in use and is not free yet.
+    pub fn retired(&self) -> Option<i32> {
+        self.watermark.filter(|mark| *mark > self.wanted).map(|mark| mark - 1)
+    }
+}
+
 impl Pool {
+    /// The nodes whose pods belong to this set.
+    pub fn of_set<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a Node> {
+        self.nodes.iter().filter(move |node| node.set == set)
+    }
+
     pub fn ready(&self) -> i32 {
         self.count(|node| node.ready && !node.terminating)
     }

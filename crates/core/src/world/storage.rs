@@ -42,6 +42,32 @@ impl Shard {
     }
 }
 
+/// The site that the volume of a claim holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VolumeSite {
+    /// The uid of the claim.
+    pub claim: String,
+    pub site: String,
+}
+
+impl VolumeSite {
+    /// By pod, as an annotation holds it: `iot-core-0=UID/SITE,iot-core-1=UID/SITE`.
+    pub fn write(sites: &BTreeMap<String, VolumeSite>) -> String {
+        let texts: Vec<_> = sites.iter().map(|(pod, home)| format!("{pod}={}/{}", home.claim, home.site)).collect();
+        texts.join(",")
+    }
+
+    /// What cannot be read is not there: it is written anew when the node serves.
+    pub fn read(text: &str) -> BTreeMap<String, VolumeSite> {
+        let pairs = text.split(',').filter_map(|pair| {
+            let (pod, home) = pair.split_once('=')?;
+            let (claim, site) = home.split_once('/')?;
+            Some((pod.to_owned(), VolumeSite { claim: claim.to_owned(), site: site.to_owned() }))
+        });
+        pairs.collect()
+    }
+}
+
 /// How a replica is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ReplicaState {
@@ -72,5 +98,17 @@ impl Storage {
 
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {
         self.databases.values().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VolumeSite;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = "iot-core-0=uid-a/A1,iot-core-1=uid-b/B2";
+        assert_eq!(VolumeSite::write(&VolumeSite::read(text)), text);
+        assert!(VolumeSite::read("").is_empty() && VolumeSite::read("x,y=,=z/").len() < 2);
     }
 }

@@ -61,17 +61,20 @@ fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Wait> {
 }
 
 fn not_ready(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
-    if condition(status, "Ready").is_some_and(|condition| condition.status == "True") {
+    let readiness = condition(status, "Ready");
+    if readiness.is_some_and(|condition| condition.status == "True") {
         return None;
     }
-    let since = status.start_time.as_ref().map(|time| time.0)?;
+    let changed = readiness.and_then(|condition| condition.last_transition_time.as_ref());
+    let started = status.start_time.as_ref()?;
+    let since = changed.unwrap_or(started).0;
     if now.duration_since(since) < READY_GRACE || pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let minutes = now.duration_since(since).as_mins();
     Some(Wait {
         reason: Reason::NotReadyForLong,
-        text: format!("has not become ready in {minutes} min; see `kubectl describe pod` and its log"),
+        text: format!("has not been ready for {minutes} min; see `kubectl describe pod` and its log"),
         since: Some(since),
     })
 }

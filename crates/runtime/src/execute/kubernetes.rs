@@ -8,12 +8,12 @@ use emqx_operator_core::build::Manifest;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{Kind, ObjectId};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ async fn create_as<K: Child>(
 ) -> Result<(), FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
     let object =
-        serde_json::from_value(manifest.body.clone()).map_err(|error| FailureKind::Failed(error.to_string()))?;
+        serde_json::from_value(Value::clone(&manifest.body)).map_err(|error| FailureKind::Failed(error.to_string()))?;
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&params, &object).await {
         Ok(created) => {
@@ -119,7 +119,7 @@ async fn apply_as<K: Child>(
     on: Option<&Version>,
 ) -> Result<(), FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let mut body = manifest.body.clone();
+    let mut body = Value::clone(&manifest.body);
     if let Some(version) = on {
         body["metadata"]["uid"] = version.uid.clone().into();
         // The number of pods is part of a set: it must be the one that was seen.
@@ -231,18 +231,8 @@ pub(super) async fn grow(
 
 /// Deletes the pod that was examined, if it is still in the state in which it was.
 pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &Version) -> Result<(), FailureKind> {
-    let api = Api::<Pod>::namespaced(ctx.client.clone(), &key.namespace);
-    let preconditions =
-        Preconditions { uid: Some(on.uid.clone()), resource_version: Some(on.resource_version.clone()) };
-    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    match api.delete(pod, &params).await {
-        Ok(answer) => {
-            answer.left().into_iter().for_each(|ending| learn(&ctx.objects.pods, ending));
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("pod {pod} is gone"))),
-        Err(error) => Err(failure(error, false)),
-    }
+    let existed = delete_seen(ctx, &ctx.objects.pods, key, pod, on, true).await?;
+    if existed { Ok(()) } else { Err(FailureKind::Stale(format!("pod {pod} is gone"))) }
 }
 
 /// Whether the pod is still in the state in which it was examined, as far as we have been told.
@@ -252,6 +242,19 @@ pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) ->
             && known.metadata.uid.as_deref() == Some(&on.uid)
             && known.metadata.resource_version.as_deref() == Some(&on.resource_version)
     })
+}
+
+/// Whether a set that was told to have so many pods has not made all of them.
+pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, told: i32) -> bool {
+    let pods = ctx.objects.pods.of(key);
+    let owned = pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| owner.name == set.name));
+    match set.kind {
+        Kind::StatefulSet => !owned.into_iter().any(|pod| pod.name_any() == format!("{}-{}", set.name, told - 1)),
+        _ => {
+            let present = owned.filter(|pod| pod.metadata.deletion_timestamp.is_none()).count();
+            i32::try_from(present).is_ok_and(|present| present < told)
+        }
+    }
 }
 
 /// Deletes the very object that was seen; a core set only in the very state in which it was seen empty.
@@ -266,16 +269,28 @@ async fn delete_as<K: Child>(
     id: &ObjectId,
     on: &Version,
 ) -> Result<(), FailureKind> {
+    delete_seen(ctx, index, key, &id.name, on, id.kind == Kind::StatefulSet).await.map(drop)
+}
+
+/// Deletes the very object that was seen, `unchanged` or in whatever state; tells whether it still existed.
+async fn delete_seen<K: Child>(
+    ctx: &Context,
+    index: &Index<K>,
+    key: &Key,
+    name: &str,
+    on: &Version,
+    unchanged: bool,
+) -> Result<bool, FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let resource_version = (id.kind == Kind::StatefulSet).then(|| on.resource_version.clone());
+    let resource_version = unchanged.then(|| on.resource_version.clone());
     let preconditions = Preconditions { uid: Some(on.uid.clone()), resource_version };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    match api.delete(&id.name, &params).await {
+    match api.delete(name, &params).await {
         Ok(answer) => {
             answer.left().into_iter().for_each(|ending| learn(index, ending));
-            Ok(())
+            Ok(true)
         }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         Err(error) => Err(failure(error, false)),
     }
 }

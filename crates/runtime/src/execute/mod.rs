@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::index::Key;
 use crate::witness::Moment;
 use emqx_operator_core::Plan;
-use emqx_operator_core::action::{Action, Stage};
+use emqx_operator_core::action::{Action, Call, Stage};
 use emqx_operator_core::desired::Desired;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::world::World;
@@ -62,18 +62,36 @@ async fn carry_out(
         Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
         Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
         Action::GrowVolume { claim, on, to } => kubernetes::grow(ctx, key, claim, on, to).await,
+        // Nobody is closed for a spec that has changed meanwhile.
+        Action::Call(Call::StartEvacuation { .. }) if !is_current(ctx, key, desired.generation) => {
+            Err(spec_has_changed())
+        }
         Action::Call(call) => broker::call(ctx, key, desired, world, call).await,
         Action::Remove(permit) => remove(ctx, key, permit).await,
     }
 }
 
+/// Whether the spec that was planned for is still the one that the watch has told of.
+fn is_current(ctx: &Context, key: &Key, generation: i64) -> bool {
+    ctx.generation(key) == Some(generation)
+}
+
+fn spec_has_changed() -> FailureKind {
+    FailureKind::Stale("the spec has changed".to_owned())
+}
+
 /// The permit was given for one state of the world. Whoever has heard of another one since does not use it.
 async fn remove(ctx: &Context, key: &Key, permit: &Permit) -> Result<(), FailureKind> {
-    if ctx.generation(key) != Some(permit.generation()) {
-        return Err(FailureKind::Stale("the spec has changed".to_owned()));
+    if !is_current(ctx, key, permit.generation()) {
+        return Err(spec_has_changed());
     }
     if let Some((pod, _)) = permit.pod().filter(|(pod, on)| !kubernetes::is_unchanged(ctx, key, pod, on)) {
         return Err(FailureKind::Stale(format!("pod {pod} has changed")));
+    }
+    if let (How::Shrink { set, from, .. }, None) = (permit.how(), permit.pod())
+        && !kubernetes::is_unmade(ctx, key, set, *from)
+    {
+        return Err(FailureKind::Stale(format!("{set} has made its last pod by now")));
     }
     match (permit.how(), permit.pod()) {
         (How::Restart, Some((pod, on))) => kubernetes::restart(ctx, key, pod, on).await,

@@ -5,8 +5,8 @@ use crate::index::Key;
 use crate::resource::StoredEmqx;
 use emqx_operator_api::GROUP;
 use emqx_operator_api::hub::EMQXStatus;
-use emqx_operator_core::action::Action;
-use emqx_operator_core::status::story;
+use emqx_operator_core::status::Told;
+use emqx_operator_core::world::ObjectId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
@@ -21,17 +21,18 @@ pub async fn announce(
     resource: &StoredEmqx,
     prior: Option<&EMQXStatus>,
     status: &EMQXStatus,
-    done: &[Action],
+    done: &[Told],
 ) {
     let mut events = Vec::new();
-    for (reason, text) in done.iter().filter_map(story) {
-        events.push((EventType::Normal, reason.as_str().to_owned(), text));
+    for Told { reason, text, about, action } in done {
+        let event = (EventType::Normal, reason.as_str().to_owned(), text.clone());
+        events.push((event, about.as_ref(), action.as_str()));
     }
     if let Some(trouble) = appeared(prior, status, "Degraded") {
-        events.push((EventType::Warning, trouble.reason.clone(), trouble.message.clone()));
+        events.push(((EventType::Warning, trouble.reason.clone(), trouble.message.clone()), None, "Reconcile"));
     }
     if let Some(ready) = appeared(prior, status, "Ready") {
-        events.push((EventType::Normal, ready.reason.clone(), ready.message.clone()));
+        events.push(((EventType::Normal, ready.reason.clone(), ready.message.clone()), None, "Reconcile"));
     }
     let reference = ObjectReference {
         api_version: Some(format!("{GROUP}/v3beta1")),
@@ -41,9 +42,16 @@ pub async fn announce(
         uid: resource.metadata.uid.clone(),
         ..ObjectReference::default()
     };
-    for (type_, reason, note) in events {
+    let related = |id: &ObjectId| ObjectReference {
+        api_version: Some(id.kind.api_version()),
+        kind: Some(id.kind.as_str().to_owned()),
+        name: Some(id.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        ..ObjectReference::default()
+    };
+    for ((type_, reason, note), about, action) in events {
         let note = note.chars().take(LONGEST_NOTE).collect();
-        let event = Event { type_, reason, note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+        let event = Event { type_, reason, note: Some(note), action: action.to_owned(), secondary: about.map(related) };
         if let Err(error) = ctx.recorder.publish(&event, &reference).await {
             tracing::warn!(%error, cluster = %key, reason = event.reason, "failed to publish an event");
         }

@@ -3,6 +3,7 @@
 //!
 //! *Why the fact is stable:* others come before it only by breaking, and then they serve nobody any more.
 
+use super::sessions::is_empty;
 use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::marks;
@@ -15,17 +16,28 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, _: &Broker) -> Verdict {
         return Verdict::Pass;
     }
     let Some(me) = case.candidate.node.filter(|node| node.role == Role::Replicant) else { return Verdict::Pass };
-    let others = case.fleet.present(Role::Replicant).filter(|other| other.set == me.set && other.pod != me.pod);
-    let Some(rival) =
-        others.filter(|other| other.victim_rank() <= me.victim_rank()).min_by_key(|other| other.victim_rank())
-    else {
-        return Verdict::Pass;
-    };
-    let state = |node: &Node| (node.victim_rank().0, node.victim_rank().1);
-    if state(me) <= state(rival) {
-        let hold = case.hold(Reason::WaitingForOtherNode, "is next to go");
-        return Verdict::Prepare(vec![marks::choose(me, rival)], hold);
+    let others = || case.fleet.present(Role::Replicant).filter(|other| other.set == me.set && other.pod != me.pod);
+    // It may be ready for a while after it was closed; a rival that is closed may stop being so at any moment.
+    let mine = (me.started, me.ready);
+    let theirs = |other: &Node| (other.victim_rank().0, other.victim_rank().1);
+    let before = others().filter(|other| theirs(other) < mine && !is_drained(other));
+    if let Some(rival) = before.min_by_key(|other| other.victim_rank()) {
+        let text = format!("waits for {}, which its set would take first", rival.pod);
+        return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text));
     }
-    let text = format!("waits for {}, which its set would take first", rival.pod);
-    Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text))
+    // Whoever has closed it may open it again, so not being ready is not enough.
+    let cheaper = others().filter(|other| other.deletion_cost <= me.deletion_cost);
+    match cheaper.min_by_key(|other| other.deletion_cost) {
+        Some(rival) => {
+            let hold = case.hold(Reason::WaitingForOtherNode, "is next to go");
+            Verdict::Prepare(vec![marks::choose(me, rival)], hold)
+        }
+        None => Verdict::Pass,
+    }
+}
+
+/// Nobody loses anything when the set takes it first.
+fn is_drained(node: &Node) -> bool {
+    let (Some(evacuation), Some(member)) = (&node.evacuation, &node.broker) else { return false };
+    is_empty(evacuation, member)
 }

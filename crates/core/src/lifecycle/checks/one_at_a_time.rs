@@ -25,8 +25,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let marked = world.cores.sets.iter().flat_map(|set| &set.marked).map(String::as_str);
     let restarting = marked.into_iter().find(|pod| *pod != me && !exists(pod));
     let together = usize::try_from(max_unavailable(fleet.desired)).unwrap_or(0).max(1);
-    let leaving = world.replicants.nodes.iter().filter(|node| node.pod != me && node.marked);
-    if case.candidate.role == Role::Replicant && !begun && leaving.clone().count() >= together {
+    let leaving = world.replicants.nodes.iter().filter(|node| node.pod != me && node.marked && !fleet.is_open(node));
+    let closed = begun && !case.candidate.node.is_some_and(|node| fleet.is_open(node));
+    if case.candidate.role == Role::Replicant && !closed && leaving.clone().count() >= together {
         let pods: Vec<_> = leaving.map(|node| node.pod.as_str()).collect();
         return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, format!("waits for {}", pods.join(", "))));
     }

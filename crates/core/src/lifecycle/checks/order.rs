@@ -13,16 +13,18 @@ use crate::reason::Reason;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let fleet = case.fleet;
+    let watched = |set: &str| fleet.world.cores.sets.iter().filter(|one| one.name == set).all(retirement::is_watched);
+    if let (Role::Core, How::Shrink { set, .. }) = (case.candidate.role, &case.candidate.how)
+        && !watched(&set.name)
+    {
+        return Verdict::Hold(case.hold(Reason::RetiringCore, "its number is being written down first"));
+    }
     let Some(node) = case.candidate.node else { return Verdict::Pass };
     if fleet.is_outdated(node) && node.evacuation.is_none() && !leads_to_new_ones(fleet) && !planted(Bug::SkipSwitch) {
         let text = "waits until the listeners Service leads to the new nodes";
         return Verdict::Hold(case.hold(Reason::WaitingForOrder, text));
     }
     match case.candidate.role {
-        Role::Core if case.candidate.how == How::Restart => Verdict::Pass,
-        Role::Core if !fleet.world.cores.sets.iter().filter(|set| set.name == node.set).all(retirement::is_watched) => {
-            Verdict::Hold(case.hold(Reason::RetiringCore, "its number is being written down first"))
-        }
         // What has begun is brought to an end: cores may be waiting for it.
         Role::Replicant if node.marked => Verdict::Pass,
         Role::Replicant if fleet.group_in_the_way() == Some(node.image.as_str()) => Verdict::Pass,

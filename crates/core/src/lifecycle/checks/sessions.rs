@@ -12,7 +12,6 @@ use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, Why};
 use emqx_operator_api::hub::EvacuationType;
-use jiff::SignedDuration;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
     let Some(node) = case.candidate.node else { return Verdict::Pass };
@@ -31,7 +30,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         }
         _ if node.is_down() => return Verdict::Pass,
         // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
-        _ if unready_for_long(case, node) => return Verdict::Pass,
+        _ if case.fleet.boots_for_long(node) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
         None if planted(Bug::MissingIsGone) => return Verdict::Pass,
         None => return Verdict::Hold(case.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
@@ -43,12 +42,6 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         Reading::Unavailable(why) => Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
         Reading::Fresh(_) => evacuated(case, node, member),
     }
-}
-
-/// A replicant waits in its boot without limit while no core of its version runs.
-fn unready_for_long(case: &Case<'_, '_>, node: &Node) -> bool {
-    const LONG: SignedDuration = SignedDuration::from_mins(3);
-    !node.marked && node.unready_since.is_some_and(|since| case.fleet.world.now.duration_since(since) >= LONG)
 }
 
 fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
@@ -132,7 +125,9 @@ fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
 fn is_single(case: &Case<'_, '_>) -> bool {
     let fleet = case.fleet;
     let me = case.candidate.node.map(|node| node.pod.as_str());
-    let alone = fleet.world.nodes().all(|other| Some(other.pod.as_str()) == me || other.is_down());
+    // One that is starting may take them in a moment.
+    let down = |other: &Node| other.is_down() && other.wait.is_some();
+    let alone = fleet.world.nodes().all(|other| Some(other.pod.as_str()) == me || down(other));
     let single = fleet.wanted(Role::Core) == 1 && fleet.wanted(Role::Replicant) == 0;
     single && alone && case.candidate.how == How::Restart
 }

@@ -3,6 +3,7 @@
 //!
 //! *Why the fact is stable:* only we place shards, and a plan that moves shards removes nobody.
 
+use crate::desired::NodeName;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
 use crate::planted::{Bug, planted};
@@ -19,11 +20,17 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
     let storage = match &broker.storage {
         Reading::Fresh(storage) => storage,
         Reading::Off => return Verdict::Pass,
-        Reading::Unavailable(why) => return Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
+        Reading::Unavailable(Why::NoAnswer(text)) => {
+            let text = format!("stays, because EMQX cannot be asked about its shards: {text}");
+            return Verdict::Hold(case.hold(Reason::RequestFailed, text));
+        }
+        // The next pass asks.
+        Reading::Unavailable(Why::NobodyToAsk | Why::NotAsked) => {
+            let text = "stays until EMQX has been asked about its shards";
+            return Verdict::Hold(case.hold(Reason::DSReplicationProgressing, text));
+        }
     };
-    let Some(site) = case.candidate.node.and_then(|node| storage.site_of(node.name.as_ref()?)) else {
-        return Verdict::Pass;
-    };
+    let Some(site) = name(case).and_then(|name| storage.site_of(&name)) else { return Verdict::Pass };
     let held = match &case.candidate.how {
         How::Shrink { .. } => holds_shards(storage, site),
         How::Restart => others_behind(storage, site),
@@ -31,6 +38,15 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
     match held {
         Some(text) => Verdict::Hold(case.hold(Reason::DSReplicationProgressing, text)),
         None => Verdict::Pass,
+    }
+}
+
+/// A core whose pod is being made anew has its volume all the same.
+fn name(case: &Case<'_, '_>) -> Option<NodeName> {
+    match (&case.candidate.how, case.candidate.node) {
+        (_, Some(node)) => node.name.clone(),
+        (How::Shrink { set, to, .. }, None) => Some(case.fleet.desired.names.core_node(&format!("{}-{to}", set.name))),
+        (How::Restart, None) => None,
     }
 }
 
@@ -61,11 +77,4 @@ fn others_behind(storage: &Storage, site: &str) -> Option<String> {
     });
     let behind = behind.count();
     (behind > 0).then(|| format!("waits until the other copies of {behind} of its shards are up"))
-}
-
-fn unknown(why: &Why) -> String {
-    match why {
-        Why::NoAnswer(text) => format!("stays, because EMQX cannot be asked about its shards: {text}"),
-        Why::NobodyToAsk | Why::NotAsked => "stays until EMQX has been asked about its shards".to_owned(),
-    }
 }

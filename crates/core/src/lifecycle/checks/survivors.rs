@@ -15,8 +15,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     }
     let fleet = case.fleet;
     let role = case.candidate.role;
-    // A replicant that is closed serves nobody. A core that is closed still keeps data.
-    let serving = |node: &&Node| !node.is_down() && (role == Role::Core || node.evacuation.is_none());
+    // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
+    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || fleet.boots_for_long(node));
+    let serving = |node: &&Node| !node.is_down() && !idle(node);
     let Some(me) = case.candidate.node.filter(serving) else { return Verdict::Pass };
     let evacuations = fleet.world.broker.fresh().map(|broker| &broker.evacuations);
     if matches!(evacuations, Some(Reading::Unavailable(_))) && !planted(Bug::UnknownIsOff) {
@@ -25,30 +26,31 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     }
     // It goes without replacement, or nothing ever goes.
     let in_the_way = role == Role::Replicant && fleet.group_in_the_way() == Some(me.image.as_str());
-    // One that is being emptied, by whomever, is about to stop serving. One that is to be and is open may wait for us.
-    let stays = |node: &&Node| (!node.marked || in_the_way) && node.evacuation.is_none() && node.pod != me.pod;
-    // One that the cluster does not see may be cut off from it; where EMQX cannot be asked, nothing goes anyway.
-    let seen = |node: &&Node| node.is_member() || fleet.world.broker.fresh().is_none();
+    // One that is being emptied, by whomever, is about to stop serving. A replicant that has restarted meanwhile is not: it
+    // may wait for us, and we for it.
+    let back = |node: &Node| role == Role::Replicant && fleet.is_open(node);
+    let stays =
+        |node: &&Node| (!node.marked || in_the_way || back(node)) && node.evacuation.is_none() && node.pod != me.pod;
     // Where new nodes stand beside the old ones, all of them take over before the first old one goes.
     let takes_over = match role {
-        Role::Core => fleet.home(role) != Some(me.set.as_str()) && !planted(Bug::DiscardEarly),
+        Role::Core => !fleet.is_home(role, &me.set) && !planted(Bug::DiscardEarly),
         Role::Replicant => fleet.is_blue_green() && fleet.is_outdated(me) && !in_the_way,
     };
     // A core that goes is made up for by those of its own set: others may be of another version, and go themselves.
-    let counts = |node: &&Node| match role {
-        _ if takes_over => !fleet.is_outdated(node),
-        Role::Core => fleet.home(role) == Some(node.set.as_str()) || planted(Bug::DiscardEarly),
+    let counts = |node: &Node| match role {
+        Role::Core => fleet.is_home(role, &node.set) || planted(Bug::DiscardEarly),
         Role::Replicant => true,
     };
-    let serves = |node: &&Node| node.available && seen(node) && stays(node) && counts(node);
-    let serving = fleet.present(role).filter(serves).count();
+    let serves = |node: &&Node| node.available && fleet.is_seen(node) && stays(node) && counts(node);
+    let serving = || i32::try_from(fleet.present(role).filter(serves).count()).unwrap_or(i32::MAX);
+    let serving = if takes_over { fleet.new_ones_serving(role) } else { serving() };
     let needed = match role {
         _ if takes_over => fleet.wanted(role),
         Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
         Role::Core => fleet.wanted(role) - 1,
         Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
     };
-    let needed = usize::try_from(if in_the_way { needed.min(1) } else { needed }).unwrap_or(0);
+    let needed = if in_the_way { needed.min(1) } else { needed };
     if serving >= needed {
         return Verdict::Pass;
     }

@@ -35,6 +35,9 @@ pub(super) fn ready(
     if !config.holds() {
         return Fact::new(kind, false, config.reason, config.message.clone());
     }
+    if let Some(hold) = holds.iter().find(|hold| hold.reason == Reason::RolledBack) {
+        return Fact::new(kind, false, hold.reason, format!("{} {}", hold.subject, hold.detail));
+    }
     if let Some(hold) = holds.iter().find(|hold| hold.reason.weight() == Weight::Progress) {
         return Fact::new(kind, false, hold.reason, format!("{} {}", hold.subject, hold.detail));
     }

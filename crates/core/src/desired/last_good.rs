@@ -1,0 +1,61 @@
+//! What last worked, kept in a ConfigMap, and what did not: a rollout that got nowhere stays rolled back until its templates
+//! change, whoever asks and however often the operator restarts.
+
+use super::templates::Templates;
+use emqx_operator_api::hub::EMQX;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The keys of the ConfigMap.
+const TEMPLATES: &str = "templates.json";
+const ROLLED_BACK: &str = "rolled-back.json";
+
+/// What the ConfigMap holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastGood {
+    pub templates: Templates,
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// A rollout that was given up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The revision of the templates that did not work.
+    pub revision: String,
+    pub at: Timestamp,
+    /// What kept it from getting on.
+    pub why: String,
+}
+
+impl LastGood {
+    /// Reads the data of the ConfigMap. What cannot be read was never there.
+    pub fn read<'t>(entry: impl Fn(&str) -> Option<&'t str>) -> Option<LastGood> {
+        let templates = serde_json::from_str(entry(TEMPLATES)?).ok()?;
+        let rolled_back = entry(ROLLED_BACK).and_then(|text| serde_json::from_str(text).ok());
+        Some(LastGood { templates, rolled_back })
+    }
+
+    pub(crate) fn read_body(body: &Value) -> Option<LastGood> {
+        LastGood::read(|key| body["data"][key].as_str())
+    }
+
+    pub(crate) fn data(&self) -> BTreeMap<&'static str, String> {
+        let text = |value: serde_json::Result<String>| value.expect("templates are plain data");
+        let mut data = BTreeMap::from([(TEMPLATES, text(serde_json::to_string_pretty(&self.templates)))]);
+        if let Some(rolled_back) = &self.rolled_back {
+            data.insert(ROLLED_BACK, text(serde_json::to_string_pretty(rolled_back)));
+        }
+        data
+    }
+
+    /// The resource to carry out in place of this one, if its templates are those that were given up.
+    pub fn instead_of(&self, cr: &EMQX) -> Option<(EMQX, RolledBack)> {
+        let rolled_back = self.rolled_back.as_ref().filter(|_| cr.spec.update_strategy.rollback_on_failure)?;
+        if Templates::of(cr).revision() != rolled_back.revision {
+            return None;
+        }
+        Some((self.templates.put_into(cr)?, rolled_back.clone()))
+    }
+}

@@ -1,0 +1,146 @@
+//! A rollout has to get on. What is seen of the nodes is compared with what was seen before; when nothing has changed for
+//! the time that the user allows, the status says so and why. Where the new nodes do not come up, and the user wants it, the
+//! templates that last worked take their place.
+//!
+//! *Never* gives up templates for which there is nothing to go back to, and none whose nodes serve: that those of before
+//! cannot leave is not their fault.
+
+use super::fleet::Fleet;
+use super::{Hold, Part, Wake};
+use crate::action::{Action, Stage};
+use crate::build::last_good;
+use crate::desired::{LastGood, Role, RolledBack, canonical, digest};
+use crate::planted::{Bug, planted};
+use crate::reason::{Reason, Weight};
+use crate::world::{Kind, Node, Rollout};
+use jiff::SignedDuration;
+use serde_json::json;
+
+/// Passes come more often than this. What is between two that do not is not held against the nodes: the operator was away.
+const LOOK: SignedDuration = SignedDuration::from_secs(90);
+
+/// How far the rollout is, if one is under way.
+pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
+    if fleet.desired.paused || is_settled(fleet) {
+        return None;
+    }
+    let before = fleet.world.rollout.as_ref();
+    let (revision, seen) = (fleet.desired.templates.revision(), seen(fleet, before));
+    let same = before.filter(|before| before.revision == revision && before.seen == seen);
+    let idle = same.map_or(SignedDuration::ZERO, |before| {
+        before.idle + fleet.world.now.duration_since(before.looked).clamp(SignedDuration::ZERO, LOOK)
+    });
+    Some(Rollout { revision, seen, idle, looked: fleet.world.now })
+}
+
+/// `holds` are those of the other rules: they say what is awaited.
+pub(super) fn plan(fleet: &Fleet<'_>, rollout: Option<&Rollout>, holds: &[Hold]) -> Part {
+    let mut part = Part::default();
+    let record = record(fleet);
+    if let Some(rolled_back) = &fleet.desired.rolled_back {
+        let text = format!(
+            "did not come up and was given up at {:.0}: {}. Nodes are as they last worked; correct the spec, or set the \
+             annotation apps.emqx.io/restart-requested-at to try again",
+            rolled_back.at, rolled_back.why
+        );
+        part.hold(Reason::RolledBack, format!("revision {}", rolled_back.revision), text, Wake::Watch);
+    } else if is_settled(fleet) && is_configured(fleet) {
+        part.actions.extend(remember(fleet, record.as_ref()));
+    }
+    let Some(rollout) = rollout else { return part };
+    let allowed = fleet.desired.update_strategy.progress_deadline_seconds;
+    if rollout.idle < SignedDuration::from_secs(allowed.into()) {
+        return part;
+    }
+    let why = awaited(holds);
+    let given_up = record.filter(|record| gives_up(fleet, record)).map(|record| {
+        let rolled_back = RolledBack { revision: rollout.revision.clone(), at: fleet.world.now, why: why.clone() };
+        LastGood { rolled_back: Some(rolled_back), ..record }
+    });
+    match given_up {
+        Some(record) => part.ensure(fleet.world, last_good(fleet.desired, &record), Stage::Intent),
+        None => {
+            let text = format!("has made no progress for {allowed} s: {why}");
+            part.hold(Reason::ProgressDeadlineExceeded, format!("revision {}", rollout.revision), text, Wake::Poll(30));
+        }
+    }
+    part
+}
+
+fn record(fleet: &Fleet<'_>) -> Option<LastGood> {
+    let live = fleet.world.live(Kind::ConfigMap, &fleet.desired.names.last_good())?;
+    LastGood::read_body(&live.body)
+}
+
+/// Writes down what works.
+fn remember(fleet: &Fleet<'_>, record: Option<&LastGood>) -> Vec<Action> {
+    let mut part = Part::default();
+    let works = LastGood { templates: fleet.desired.templates.clone(), rolled_back: None };
+    if fleet.desired.update_strategy.rollback_on_failure && record != Some(&works) {
+        part.ensure(fleet.world, last_good(fleet.desired, &works), Stage::Marks);
+    }
+    part.actions
+}
+
+/// Whether to return to what is in this record.
+fn gives_up(fleet: &Fleet<'_>, record: &LastGood) -> bool {
+    let other = record.templates != fleet.desired.templates && fleet.desired.rolled_back.is_none();
+    let at_fault = [Role::Core, Role::Replicant].into_iter().any(|role| fails(fleet, role));
+    fleet.desired.update_strategy.rollback_on_failure && other && (at_fault || planted(Bug::GiveUpWorking))
+}
+
+/// A new node does not get ready, or cannot be made.
+fn fails(fleet: &Fleet<'_>, role: Role) -> bool {
+    let new = fleet.present(role).any(|node| !fleet.is_outdated(node) && !node.ready);
+    let home = fleet.world.pool(role).sets.iter().find(|set| fleet.is_home(role, &set.name));
+    new || home.is_some_and(|set| set.refusal.is_some())
+}
+
+/// All nodes are of the wanted templates, there are as many as wanted, and they serve.
+fn is_settled(fleet: &Fleet<'_>) -> bool {
+    [Role::Core, Role::Replicant].into_iter().all(|role| {
+        let pool = fleet.world.pool(role);
+        let serves = |node: &Node| node.available && node.is_member() && !fleet.is_outdated(node);
+        pool.told() == fleet.wanted(role)
+            && i32::try_from(pool.nodes.len()) == Ok(fleet.wanted(role))
+            && pool.nodes.iter().all(|node| serves(node) && !node.terminating)
+    })
+}
+
+/// EMQX has taken the configuration.
+fn is_configured(fleet: &Fleet<'_>) -> bool {
+    let running = super::running_config_revision(fleet.desired, fleet.world);
+    running.as_ref() == Some(&fleet.desired.config.runtime_revision)
+}
+
+/// All that changes while a rollout gets on, as two digests. What only EMQX knows is as before while it does not answer.
+fn seen(fleet: &Fleet<'_>, before: Option<&Rollout>) -> String {
+    let world = fleet.world;
+    let short = |value| digest(&canonical(&value))[..8].to_owned();
+    let sets: Vec<_> =
+        world.cores.sets.iter().chain(&world.replicants.sets).map(|set| (&set.name, set.wanted)).collect();
+    let nodes = world.nodes().map(|node| json!([node.uid, node.revision, node.ready, node.terminating, node.marked]));
+    let claims: Vec<_> = world.claims.iter().map(|claim| &claim.uid).collect();
+    let kubernetes = short(json!([sets, nodes.collect::<Vec<_>>(), claims]));
+    let emqx = match world.broker.fresh() {
+        Some(broker) => {
+            let leaving = world.nodes().filter(|node| node.evacuation.is_some());
+            let leaving =
+                leaving.map(|node| json!([node.pod, node.evacuation, node.broker.as_ref().map(|b| b.sessions)]));
+            short(json!([leaving.collect::<Vec<_>>(), broker.storage, broker.nodes.keys().collect::<Vec<_>>()]))
+        }
+        None => {
+            before.and_then(|before| before.seen.split_once('-')).map(|(_, emqx)| emqx.to_owned()).unwrap_or_default()
+        }
+    };
+    format!("{kubernetes}-{emqx}")
+}
+
+/// The most telling of what the other rules say.
+fn awaited(holds: &[Hold]) -> String {
+    let of = |weight| holds.iter().find(move |hold: &&Hold| hold.reason.weight() == weight);
+    match of(Weight::Trouble).or_else(|| of(Weight::Progress)) {
+        Some(hold) => format!("{} {}", hold.subject, hold.detail),
+        None => "nodes have not got ready".to_owned(),
+    }
+}
