@@ -10,7 +10,9 @@ use crate::timings::Timings;
 use crate::volume::Volume;
 use futures::future::{BoxFuture, FutureExt};
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -40,6 +42,16 @@ impl Peers for Link {
         let seeds = self.network.seeds.lock().expect("no code panics while it holds the seeds").clone();
         async { seeds }.boxed()
     }
+}
+
+/// An address of loopback that nobody else has, with the port of MQTT. A port of 127.0.0.1 that is free now can be
+/// anybody's in a moment: the next test's, or the near end of a connection.
+pub fn own_address() -> SocketAddr {
+    static USED: AtomicU8 = AtomicU8::new(0);
+    let process = std::process::id() % (254 * 254);
+    let part = |number: u32| u8::try_from(number % 254 + 1).unwrap_or(1);
+    let host = USED.fetch_add(1, Ordering::Relaxed) % 254 + 1;
+    SocketAddr::from((Ipv4Addr::new(127, part(process / 254), part(process), host), 1883))
 }
 
 /// What a test says about a node; the rest is as shipped.
@@ -84,12 +96,12 @@ impl Spec {
         })
     }
 
-    /// With one MQTT listener, on this port of loopback.
+    /// With one MQTT listener, at this address.
     #[must_use]
-    pub fn listening(mut self, port: u16) -> Self {
+    pub fn listening(mut self, address: SocketAddr) -> Self {
         self.mqtt = true;
         let off = |spec: Self, kind: &str| spec.env(&format!("EMQX_LISTENERS__{kind}__DEFAULT__ENABLE"), "false");
-        let spec = self.env("EMQX_LISTENERS__TCP__DEFAULT__BIND", &format!("127.0.0.1:{port}"));
+        let spec = self.env("EMQX_LISTENERS__TCP__DEFAULT__BIND", &address.to_string());
         ["SSL", "WS", "WSS"].into_iter().fold(spec, off)
     }
 

@@ -1,6 +1,7 @@
 //! A rumqttc client of either version, seen through the few events that the tests are about.
 
 use rumqttc::v5;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -49,17 +50,17 @@ impl Drop for Client {
 
 impl Client {
     /// Starts to connect, with a session that outlives the connection.
-    pub(crate) fn start(version: Version, name: &str, port: u16) -> Self {
+    pub(crate) fn start(version: Version, name: &str, address: SocketAddr) -> Self {
         let (report, events) = mpsc::unbounded_channel();
         let (sender, polling) = match version {
             Version::V4 => {
-                let mut options = rumqttc::MqttOptions::new(name, "127.0.0.1", port);
+                let mut options = rumqttc::MqttOptions::new(name, address.ip().to_string(), address.port());
                 options.set_clean_session(false);
                 let (client, events) = rumqttc::AsyncClient::new(options, 100);
                 (Sender::V4(client), tokio::spawn(poll_v4(events, report)))
             }
             Version::V5 => {
-                let mut options = v5::MqttOptions::new(name, "127.0.0.1", port);
+                let mut options = v5::MqttOptions::new(name, address.ip().to_string(), address.port());
                 options.set_clean_start(false).set_session_expiry_interval(Some(600));
                 let (client, events) = v5::AsyncClient::new(options, 100);
                 (Sender::V5(client), tokio::spawn(poll_v5(events, report)))
@@ -69,8 +70,8 @@ impl Client {
     }
 
     /// Connects; fails the test if it is not let in. Says whether the broker knew the session.
-    pub(crate) async fn connect(version: Version, name: &str, port: u16) -> (Self, bool) {
-        let mut client = Self::start(version, name, port);
+    pub(crate) async fn connect(version: Version, name: &str, address: SocketAddr) -> (Self, bool) {
+        let mut client = Self::start(version, name, address);
         match client.next().await {
             Event::Connected { session_present } => (client, session_present),
             other => panic!("{name} wanted to connect and got {other:?}"),

@@ -2,11 +2,11 @@
 
 use crate::clients::{Client, Event, Version};
 use emqx_sim::http::{self, Call};
-use emqx_sim::local::{Network, Running, Spec};
+use emqx_sim::local::{Network, Running, Spec, own_address};
 use emqx_sim::rpc::Phase;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) struct Cluster {
     network: Arc<Network>,
     folder: TempDir,
     settings: Vec<(&'static str, &'static str)>,
-    ports: BTreeMap<String, u16>,
+    addresses: BTreeMap<String, SocketAddr>,
     running: BTreeMap<String, Running>,
 }
 
@@ -32,7 +32,7 @@ impl Cluster {
             network: Network::new(cores),
             folder: tempfile::tempdir().unwrap(),
             settings: settings.to_vec(),
-            ports: cores.iter().map(|name| ((*name).to_owned(), free_port())).collect(),
+            addresses: cores.iter().map(|name| ((*name).to_owned(), own_address())).collect(),
             running: BTreeMap::new(),
         };
         for name in cores {
@@ -47,9 +47,8 @@ impl Cluster {
     }
 
     pub(crate) async fn listens(&self, name: &str) {
-        let port = self.port(name);
         let connected = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            while TcpStream::connect(self.address(name)).await.is_err() {
                 sleep(Duration::from_millis(10)).await;
             }
         };
@@ -72,7 +71,7 @@ impl Cluster {
             .env("EMQX_CLUSTER__DISCOVERY_STRATEGY", "static")
             .env("EMQX_LICENSE__KEY", "evaluation")
             .env("EMQX_API_KEY__BOOTSTRAP_FILE", keys.to_str().unwrap())
-            .listening(self.port(name));
+            .listening(self.address(name));
         spec.timings.tick = Duration::from_millis(100);
         spec.timings.discovery = Duration::from_millis(200);
         for (name, value) in &self.settings {
@@ -81,8 +80,8 @@ impl Cluster {
         spec
     }
 
-    pub(crate) fn port(&self, name: &str) -> u16 {
-        self.ports[name]
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        self.addresses[name]
     }
 
     pub(crate) fn node(&self, name: &str) -> &Running {
@@ -138,10 +137,6 @@ impl Cluster {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 const NAMES: [&str; 3] = ["a@h", "b@h", "c@h"];
 
 #[tokio::test]
@@ -149,18 +144,19 @@ async fn sessions_of_clients_that_are_away_go_where_the_evacuation_says() {
     let cluster = Cluster::start(&NAMES, &[]).await;
     for number in 0..10 {
         let name = format!("client-{number}");
-        let (mut client, _) = Client::connect(Version::V5, &name, cluster.port("a@h")).await;
+        let (mut client, _) = Client::connect(Version::V5, &name, cluster.address("a@h")).await;
         client.subscribe("t").await;
     }
     let away = |count| move |node: &Running, _: &[Value]| node.node.clients.counts().disconnected == count;
     cluster.until("a@h", away(10)).await;
-    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.port("b@h")).await;
+    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.address("b@h")).await;
     publisher.publish("t", "queued").await;
     cluster.evacuate("a@h", &["c@h"]).await;
     let left = |name: &str| cluster.node(name).node.clients.counts().disconnected;
     assert_eq!((left("a@h"), left("b@h"), left("c@h")), (0, 0, 10));
     for number in 0..10 {
-        let (mut client, known) = Client::connect(Version::V5, &format!("client-{number}"), cluster.port("b@h")).await;
+        let (mut client, known) =
+            Client::connect(Version::V5, &format!("client-{number}"), cluster.address("b@h")).await;
         assert!(known);
         assert_eq!(client.message().await, "queued");
     }
@@ -169,10 +165,10 @@ async fn sessions_of_clients_that_are_away_go_where_the_evacuation_says() {
 #[tokio::test]
 async fn a_killed_node_takes_its_sessions_along() {
     let mut cluster = Cluster::start(&NAMES, &[]).await;
-    let (mut client, _) = Client::connect(Version::V5, "client", cluster.port("a@h")).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", cluster.address("a@h")).await;
     client.subscribe("t").await;
     cluster.kill("a@h");
     assert!(matches!(client.next().await, Event::Over(_)));
-    let (_, known) = Client::connect(Version::V5, "client", cluster.port("b@h")).await;
+    let (_, known) = Client::connect(Version::V5, "client", cluster.address("b@h")).await;
     assert!(!known, "sessions in memory die with their node");
 }

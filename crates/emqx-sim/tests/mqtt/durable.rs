@@ -40,7 +40,7 @@ async fn holders(cluster: &Cluster, wanted: impl Fn(usize) -> bool) {
 async fn ten_subscribers(cluster: &Cluster, node: &str) {
     for number in 0..10 {
         let name = format!("client-{number}");
-        let (mut client, known) = Client::connect(Version::V5, &name, cluster.port(node)).await;
+        let (mut client, known) = Client::connect(Version::V5, &name, cluster.address(node)).await;
         assert!(!known);
         client.subscribe("t").await;
     }
@@ -48,7 +48,8 @@ async fn ten_subscribers(cluster: &Cluster, node: &str) {
 
 async fn ten_find(cluster: &Cluster, node: &str, messages: &[&str]) {
     for number in 0..10 {
-        let (mut client, known) = Client::connect(Version::V5, &format!("client-{number}"), cluster.port(node)).await;
+        let (mut client, known) =
+            Client::connect(Version::V5, &format!("client-{number}"), cluster.address(node)).await;
         assert!(known, "client-{number} lost its session");
         for message in messages {
             assert_eq!(client.message().await, *message, "client-{number}");
@@ -57,7 +58,7 @@ async fn ten_find(cluster: &Cluster, node: &str, messages: &[&str]) {
 }
 
 async fn publish(cluster: &Cluster, node: &str, text: &str) {
-    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.port(node)).await;
+    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.address(node)).await;
     publisher.publish("t", text).await;
 }
 
@@ -77,7 +78,7 @@ async fn sessions_and_messages_survive_the_loss_of_any_node() {
 #[tokio::test]
 async fn what_was_acknowledged_is_not_sent_again() {
     let mut cluster = start(&DURABLE).await;
-    let (mut client, _) = Client::connect(Version::V5, "client", cluster.port("a@h")).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", cluster.address("a@h")).await;
     client.subscribe("t").await;
     publish(&cluster, "b@h", "first").await;
     assert_eq!(client.message().await, "first");
@@ -85,7 +86,7 @@ async fn what_was_acknowledged_is_not_sent_again() {
     sleep(Duration::from_millis(200)).await;
     cluster.kill("a@h");
     publish(&cluster, "b@h", "second").await;
-    let (mut client, known) = Client::connect(Version::V5, "client", cluster.port("c@h")).await;
+    let (mut client, known) = Client::connect(Version::V5, "client", cluster.address("c@h")).await;
     assert!(known);
     assert_eq!(client.message().await, "second");
 }
@@ -94,9 +95,9 @@ async fn what_was_acknowledged_is_not_sent_again() {
 #[tokio::test]
 async fn a_connected_session_finds_what_its_node_was_not_told_of() {
     let cluster = start(&DURABLE).await;
-    let (mut client, _) = Client::connect(Version::V5, "client", cluster.port("b@h")).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", cluster.address("b@h")).await;
     client.subscribe("t").await;
-    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.port("a@h")).await;
+    let (mut publisher, _) = Client::connect(Version::V5, "publisher", cluster.address("a@h")).await;
     cluster.node("b@h").node.set_faults(Faults { silent: true, ..Faults::default() });
     publisher.publish("t", "untold").await;
     cluster.node("b@h").node.set_faults(Faults::default());
@@ -110,7 +111,7 @@ async fn without_most_replicas_nothing_is_served_and_with_them_all_is_there_agai
     publish(&cluster, "a@h", "kept").await;
     cluster.kill("b@h");
     cluster.kill("c@h");
-    let Event::Over(reason) = Client::start(Version::V5, "client-0", cluster.port("a@h")).next().await else {
+    let Event::Over(reason) = Client::start(Version::V5, "client-0", cluster.address("a@h")).next().await else {
         panic!("a session was opened without its replicas")
     };
     assert!(reason.contains("ServerUnavailable"), "{reason}");

@@ -14,19 +14,19 @@ async fn an_evacuated_node_sends_clients_elsewhere() {
     let nodes = Listening::start().await;
     nodes.broker("a").refuse_connections(true);
     for (version, refusal) in [(Version::V4, "ServiceUnavailable"), (Version::V5, "UseAnotherServer")] {
-        let Event::Over(reason) = Client::start(version, "client", nodes.port("a")).next().await else {
+        let Event::Over(reason) = Client::start(version, "client", nodes.address("a")).next().await else {
             panic!("{version:?} was let in")
         };
         assert!(reason.contains(refusal), "{version:?}: {reason}");
     }
     nodes.broker("a").refuse_connections(false);
-    Client::connect(Version::V4, "client", nodes.port("a")).await;
+    Client::connect(Version::V4, "client", nodes.address("a")).await;
 }
 
 #[tokio::test]
 async fn evicted_clients_are_told_why() {
     let nodes = Listening::start().await;
-    let (mut client, _) = Client::connect(Version::V5, "client", nodes.port("a")).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     assert_eq!(nodes.broker("a").evict_connections(10), 1);
     assert_eq!(nodes.broker("a").evict_connections(10), 0, "it is closing already");
     assert_eq!(client.next().await, Event::Goodbye(0x9C));
@@ -37,11 +37,11 @@ async fn sessions_that_nobody_fetches_are_carried_to_other_nodes() {
     for version in VERSIONS {
         let nodes = Listening::start().await;
         for name in ["one", "two"] {
-            let (mut client, _) = Client::connect(version, name, nodes.port("a")).await;
+            let (mut client, _) = Client::connect(version, name, nodes.address("a")).await;
             client.subscribe("t").await;
         }
         offline(&nodes, "a", 2).await;
-        let (mut publisher, _) = Client::connect(version, "publisher", nodes.port("b")).await;
+        let (mut publisher, _) = Client::connect(version, "publisher", nodes.address("b")).await;
         publisher.publish("t", "queued").await;
         let targets = ["b".to_owned(), "c".to_owned()];
         assert_eq!(nodes.broker("a").evict_sessions(1, &targets).await, 1);
@@ -49,7 +49,7 @@ async fn sessions_that_nobody_fetches_are_carried_to_other_nodes() {
         assert_eq!(nodes.broker("a").evict_sessions(10, &targets).await, 1);
         assert_eq!(nodes.broker("a").counts(), Counts::default());
         for name in ["one", "two"] {
-            let (mut client, known) = Client::connect(version, name, nodes.port("c")).await;
+            let (mut client, known) = Client::connect(version, name, nodes.address("c")).await;
             assert!(known, "{name} lost its session");
             assert_eq!(client.message().await, "queued");
         }
@@ -90,7 +90,7 @@ const LAST: &str = "last";
 
 /// Everything that was acknowledged; the last message says that it is the last.
 async fn publish_until(nodes: Arc<Listening>, done: Arc<AtomicBool>) -> BTreeSet<String> {
-    let (mut publisher, _) = Client::connect(Version::V5, "publisher", nodes.port("b")).await;
+    let (mut publisher, _) = Client::connect(Version::V5, "publisher", nodes.address("b")).await;
     let mut acknowledged = BTreeSet::new();
     while !done.load(Ordering::Acquire) {
         let text = acknowledged.len().to_string();
@@ -117,21 +117,21 @@ struct Received {
 impl Subscriber {
     async fn start(nodes: &Listening, number: usize) -> Self {
         let (version, name) = (VERSIONS[number % 2], format!("subscriber-{number}"));
-        let (mut client, _) = Client::connect(version, &name, nodes.port("a")).await;
+        let (mut client, _) = Client::connect(version, &name, nodes.address("a")).await;
         client.subscribe("t").await;
         Self { version, name, client, received: Received::default() }
     }
 
     /// Receives until the last message; connects to the next node whenever the connection ends.
     async fn live(mut self, nodes: Arc<Listening>) -> Received {
-        let mut ports = ["a", "b", "c"].map(|node| nodes.port(node)).into_iter().cycle();
+        let mut addresses = ["a", "b", "c"].map(|node| nodes.address(node)).into_iter().cycle();
         loop {
             match self.client.next().await {
                 Event::Message(text) if text == LAST => return self.received,
                 Event::Message(text) => _ = self.received.messages.insert(text),
                 Event::Over(_) => {
-                    let port = ports.next().expect("they go round");
-                    self.client = Client::start(self.version, &self.name, port);
+                    let address = addresses.next().expect("they go round");
+                    self.client = Client::start(self.version, &self.name, address);
                 }
                 Event::Connected { session_present } => self.received.lost_sessions += usize::from(!session_present),
                 Event::Subscribed | Event::Acknowledged | Event::Goodbye(_) => {}

@@ -3,6 +3,7 @@
 use emqx_sim::mqtt::{Broker, Limits, PeerRequest, PeerResponse, Peers};
 use futures::future::{BoxFuture, FutureExt as _};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -67,28 +68,28 @@ impl Peers for Link {
 /// The three brokers, listening.
 pub(crate) struct Listening {
     pub(crate) nodes: Nodes,
-    ports: BTreeMap<&'static str, u16>,
+    addresses: BTreeMap<&'static str, SocketAddr>,
     _accepting: JoinSet<()>,
 }
 
 impl Listening {
     pub(crate) async fn start() -> Self {
         let nodes = Nodes::new(|| Duration::ZERO, false);
-        let (mut ports, mut accepting) = (BTreeMap::new(), JoinSet::new());
+        let (mut addresses, mut accepting) = (BTreeMap::new(), JoinSet::new());
         for name in NAMES {
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            ports.insert(name, socket.local_addr().unwrap().port());
+            addresses.insert(name, socket.local_addr().unwrap());
             accepting.spawn(accept(nodes.broker(name).clone(), socket));
         }
-        Self { nodes, ports, _accepting: accepting }
+        Self { nodes, addresses, _accepting: accepting }
     }
 
     pub(crate) fn broker(&self, name: &str) -> &Broker {
         self.nodes.broker(name)
     }
 
-    pub(crate) fn port(&self, name: &str) -> u16 {
-        self.ports[name]
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        self.addresses[name]
     }
 }
 

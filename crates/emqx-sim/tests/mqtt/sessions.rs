@@ -8,9 +8,9 @@ use emqx_sim::mqtt::Counts;
 async fn messages_reach_subscribers_on_other_nodes() {
     for version in VERSIONS {
         let nodes = Listening::start().await;
-        let (mut subscriber, _) = Client::connect(version, "subscriber", nodes.port("a")).await;
+        let (mut subscriber, _) = Client::connect(version, "subscriber", nodes.address("a")).await;
         subscriber.subscribe("t/+").await;
-        let (mut publisher, _) = Client::connect(version, "publisher", nodes.port("b")).await;
+        let (mut publisher, _) = Client::connect(version, "publisher", nodes.address("b")).await;
         publisher.publish("t/1", "hello").await;
         publisher.publish("other", "not for it").await;
         publisher.publish("t/2", "again").await;
@@ -23,16 +23,16 @@ async fn messages_reach_subscribers_on_other_nodes() {
 async fn a_session_is_resumed_on_another_node_with_what_it_missed() {
     for version in VERSIONS {
         let nodes = Listening::start().await;
-        let (mut subscriber, known) = Client::connect(version, "subscriber", nodes.port("a")).await;
+        let (mut subscriber, known) = Client::connect(version, "subscriber", nodes.address("a")).await;
         assert!(!known);
         subscriber.subscribe("t/#").await;
         drop(subscriber);
         offline(&nodes, "a", 1).await;
-        let (mut publisher, _) = Client::connect(version, "publisher", nodes.port("c")).await;
+        let (mut publisher, _) = Client::connect(version, "publisher", nodes.address("c")).await;
         for number in 0..100 {
             publisher.publish("t", &number.to_string()).await;
         }
-        let (mut subscriber, known) = Client::connect(version, "subscriber", nodes.port("b")).await;
+        let (mut subscriber, known) = Client::connect(version, "subscriber", nodes.address("b")).await;
         assert!(known);
         for number in 0..100 {
             assert_eq!(subscriber.message().await, number.to_string());
@@ -44,8 +44,8 @@ async fn a_session_is_resumed_on_another_node_with_what_it_missed() {
 #[tokio::test]
 async fn who_connects_elsewhere_takes_its_session_from_the_old_connection() {
     let nodes = Listening::start().await;
-    let (mut old, _) = Client::connect(Version::V5, "client", nodes.port("a")).await;
-    let (_new, known) = Client::connect(Version::V5, "client", nodes.port("b")).await;
+    let (mut old, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
+    let (_new, known) = Client::connect(Version::V5, "client", nodes.address("b")).await;
     assert!(known);
     assert_eq!(old.next().await, Event::Goodbye(0x8E));
     assert!(matches!(old.next().await, Event::Over(_)));
@@ -54,11 +54,11 @@ async fn who_connects_elsewhere_takes_its_session_from_the_old_connection() {
 #[tokio::test]
 async fn clients_that_connect_everywhere_at_once_end_with_one_session() {
     let nodes = Listening::start().await;
-    let (mut first, _) = Client::connect(Version::V5, "client", nodes.port("a")).await;
+    let (mut first, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     first.subscribe("t").await;
     drop(first);
     let everywhere =
-        ["a", "b", "c", "a", "b", "c"].map(|node| Client::connect(Version::V5, "client", nodes.port(node)));
+        ["a", "b", "c", "a", "b", "c"].map(|node| Client::connect(Version::V5, "client", nodes.address(node)));
     let connected = futures::future::join_all(everywhere).await;
     assert!(connected.iter().all(|(_, known)| *known), "one of them found no session");
     let sessions: usize = ["a", "b", "c"].iter().map(|node| nodes.broker(node).counts().sessions).sum();
@@ -68,7 +68,7 @@ async fn clients_that_connect_everywhere_at_once_end_with_one_session() {
 #[tokio::test]
 async fn a_node_that_stops_says_so() {
     let nodes = Listening::start().await;
-    let (mut client, _) = Client::connect(Version::V5, "client", nodes.port("a")).await;
+    let (mut client, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     nodes.broker("a").shut_down();
     assert_eq!(client.next().await, Event::Goodbye(0x8B));
 }

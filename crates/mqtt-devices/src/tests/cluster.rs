@@ -2,9 +2,10 @@
 
 use crate::{Clients, Plan};
 use emqx_sim::http::{self, Call};
-use emqx_sim::local::{Network, Running, Spec};
+use emqx_sim::local::{Network, Running, Spec, own_address};
 use emqx_sim::rpc::Phase;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,23 +22,23 @@ pub(super) struct Cluster {
     network: Arc<Network>,
     folder: TempDir,
     settings: &'static [(&'static str, &'static str)],
-    ports: BTreeMap<&'static str, u16>,
+    addresses: BTreeMap<&'static str, SocketAddr>,
     pub(super) running: BTreeMap<&'static str, Running>,
-    address: u16,
+    address: SocketAddr,
     _balancing: JoinSet<()>,
 }
 
 impl Cluster {
     pub(super) async fn start(settings: &'static [(&'static str, &'static str)]) -> Cluster {
-        let ports: BTreeMap<_, _> = NODES.into_iter().map(|name| (name, free_port())).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses: BTreeMap<_, _> = NODES.into_iter().map(|name| (name, own_address())).collect();
+        let listener = TcpListener::bind(own_address()).await.unwrap();
         let mut balancing = JoinSet::new();
-        let address = listener.local_addr().unwrap().port();
-        balancing.spawn(balance(listener, ports.values().copied().collect()));
+        let address = listener.local_addr().unwrap();
+        balancing.spawn(balance(listener, addresses.values().copied().collect()));
         let network = Network::new(&NODES);
         let folder = tempfile::tempdir().unwrap();
         let mut cluster =
-            Cluster { network, folder, settings, ports, running: BTreeMap::new(), address, _balancing: balancing };
+            Cluster { network, folder, settings, addresses, running: BTreeMap::new(), address, _balancing: balancing };
         for name in NODES {
             cluster.boot(name);
         }
@@ -57,7 +58,7 @@ impl Cluster {
             .env("EMQX_CLUSTER__DISCOVERY_STRATEGY", "static")
             .env("EMQX_LICENSE__KEY", "evaluation")
             .env("EMQX_API_KEY__BOOTSTRAP_FILE", self.folder.path().join("keys").to_str().unwrap())
-            .listening(self.ports[name]);
+            .listening(self.addresses[name]);
         for (name, value) in self.settings {
             spec = spec.env(name, value);
         }
@@ -72,13 +73,14 @@ impl Cluster {
         while node.phase() != Phase::Running || node.running().await.len() < NODES.len() {
             sleep(Duration::from_millis(20)).await;
         }
-        while TcpStream::connect(("127.0.0.1", self.ports[name])).await.is_err() {
+        while TcpStream::connect(self.addresses[name]).await.is_err() {
             sleep(Duration::from_millis(20)).await;
         }
     }
 
     pub(super) async fn clients(&self, sessions: usize) -> Clients {
-        let plan = Plan { sessions, publishers: 4, rate: 200.0, ..Plan::new("127.0.0.1", self.address, "load") };
+        let (host, port) = (self.address.ip().to_string(), self.address.port());
+        let plan = Plan { sessions, publishers: 4, rate: 200.0, ..Plan::new(&host, port, "load") };
         Clients::start(plan, PATIENCE).await.unwrap()
     }
 
@@ -106,12 +108,8 @@ impl Cluster {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// What a Service does: every connection goes to the next backend that takes it.
-async fn balance(listener: TcpListener, backends: Vec<u16>) {
+async fn balance(listener: TcpListener, backends: Vec<SocketAddr>) {
     let next = Arc::new(AtomicUsize::new(0));
     let mut connections = JoinSet::new();
     loop {
@@ -119,8 +117,8 @@ async fn balance(listener: TcpListener, backends: Vec<u16>) {
         let (backends, next) = (backends.clone(), next.clone());
         connections.spawn(async move {
             for _ in 0..backends.len() {
-                let port = backends[next.fetch_add(1, Ordering::Relaxed) % backends.len()];
-                if let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await {
+                let backend = backends[next.fetch_add(1, Ordering::Relaxed) % backends.len()];
+                if let Ok(mut far) = TcpStream::connect(backend).await {
                     let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
                     return;
                 }
