@@ -150,6 +150,8 @@ impl Node {
                 continue;
             }
             if !self.faults().evacuation_frozen {
+                // Who was being let in when the node closed is there only now.
+                self.clients.evict_connections(options.conn_evict_rate);
                 let moved = self.clients.evict_sessions(options.sess_evict_rate, &recipients).await;
                 self.hand_over(moved, &recipients).await;
             }

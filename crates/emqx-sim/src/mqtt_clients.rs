@@ -61,7 +61,9 @@ impl Peers for Links {
 
     fn shards(&self) -> Option<Vec<Vec<String>>> {
         let node = self.node()?;
-        node.config().durable_sessions().then(|| node.replica_nodes())
+        // Two statements: the lock of the configuration must not be held while the state is locked.
+        let durable = node.config().durable_sessions();
+        durable.then(|| node.replica_nodes())
     }
 
     fn call(&self, node: &str, request: PeerRequest) -> BoxFuture<'_, Result<PeerResponse, String>> {
@@ -69,8 +71,9 @@ impl Peers for Links {
         async move {
             let node = self.node().ok_or("the node has ended")?;
             let doubted = self.failed().get(&name).is_some_and(|at| at.elapsed() < DOUBTED);
-            // The answer to this one may take its time.
-            let waits = matches!(request, PeerRequest::Lock { .. });
+            // The answer to a lock may take its time, and a session must not be lost on its way.
+            let waits =
+                matches!(request, PeerRequest::Lock { .. } | PeerRequest::TakeOver { .. } | PeerRequest::Import { .. });
             let limit = if doubted && !waits { LESS_TIME } else { TIME };
             let call = node.pass_on(&name, request);
             let answer = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(format!("{name} is silent")));

@@ -43,12 +43,14 @@ async fn listen(node: &Arc<Node>, broker: &Broker) {
     broker.open();
     let mut tasks = JoinSet::new();
     if node.config().durable_sessions() {
-        let broker = broker.clone();
+        let catching_up = broker.clone();
+        tasks.spawn(async move { catching_up.catch_up_all().await });
+        // Also where no replica is, on replicants.
+        let looking = broker.clone();
         tasks.spawn(async move {
-            broker.catch_up_all().await;
             loop {
                 tokio::time::sleep(LOOK).await;
-                broker.look_into_storage().await;
+                looking.look_into_storage().await;
             }
         });
     }
@@ -89,9 +91,13 @@ fn acceptor(node: &Arc<Node>, listener: &Listener) -> Result<Option<Acceptor>, S
 }
 
 async fn accept(broker: Broker, listener: Listener, acceptor: Acceptor) {
-    let socket = match TcpListener::bind(listener.bind.socket()).await {
-        Ok(socket) => socket,
-        Err(error) => return tracing::error!(listener = listener.id(), %error, "failed to listen"),
+    let socket = loop {
+        match TcpListener::bind(listener.bind.socket()).await {
+            Ok(socket) => break socket,
+            // A listener that is being closed may still have the port.
+            Err(error) => tracing::warn!(listener = listener.id(), %error, "failed to listen"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     };
     let mut connections = JoinSet::new();
     loop {

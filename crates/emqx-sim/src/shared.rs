@@ -69,6 +69,9 @@ pub struct Storage {
     pub sites: BTreeMap<String, String>,
     /// Databases with their shards; no entry before the shards were allocated.
     pub databases: BTreeMap<String, Vec<Shard>>,
+    /// Of two versions that differ the higher one is true: how often it was changed, and who did it.
+    #[serde(default)]
+    pub version: (u64, String),
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -107,7 +110,8 @@ impl Shared {
             Change::KeyDeleted(key) => drop(self.keys.remove(&key)),
             Change::User(name, secret) => drop(self.users.insert(name, secret)),
             Change::Token(token, user, until) => drop(self.tokens.insert(token, (user, until))),
-            Change::Storage(storage) => self.storage = storage,
+            Change::Storage(storage) if storage.version > self.storage.version => self.storage = storage,
+            Change::Storage(_) => {}
             Change::Site(site, node) => drop(self.storage.sites.insert(site, node)),
             Change::ConfigChanged(count) => self.config_changes = count.max(self.config_changes),
         }

@@ -6,6 +6,7 @@ use crate::mqtt::{DurableRequest, DurableResponse, PeerRequest, PeerResponse};
 use crate::node::{Node, Seen};
 use crate::shared::{Change, Role, Shard, Storage};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::timeout;
 
 pub(crate) const DATABASE: &str = "messages";
 
@@ -14,10 +15,27 @@ impl Node {
         if !self.config().durable_sessions() || self.faults().storage_stuck || !self.moves_replicas().await {
             return;
         }
+        let before = self.shared().storage.clone();
+        let ready = self.ready_sites(&before).await;
         let mut storage = self.shared().storage.clone();
-        if self.allocate(&mut storage) || self.step(&mut storage).await {
-            self.change(Change::Storage(storage)).await;
+        // The next look is soon enough for what others have changed meanwhile.
+        if storage.version != before.version {
+            return;
         }
+        let lost = self.lost_sites(&storage);
+        let mut changed = self.allocate(&mut storage);
+        for (shard, ready) in storage.databases.values_mut().flatten().zip(&ready) {
+            changed |= shard.advance(ready, &lost);
+        }
+        if changed {
+            self.change_storage(storage).await;
+        }
+    }
+
+    /// Tells everybody, also those who have not heard of what changed before.
+    pub(crate) async fn change_storage(&self, mut storage: Storage) {
+        storage.version = (self.shared().storage.version.0 + 1, self.name.clone());
+        self.change(Change::Storage(storage)).await;
     }
 
     /// The first core does not wait for others, unless it is told how many sites there will be.
@@ -25,7 +43,7 @@ impl Node {
         let mut storage = self.shared().storage.clone();
         let alone = self.config().durable_sessions() && self.shared().members.len() == 1;
         if alone && self.allocate(&mut storage) {
-            self.change(Change::Storage(storage)).await;
+            self.change_storage(storage).await;
         }
     }
 
@@ -53,22 +71,19 @@ impl Node {
         true
     }
 
-    /// Per shard one replica: lost ones leave first, then one joins, then one leaves.
-    async fn step(&self, storage: &mut Storage) -> bool {
+    /// For each shard the sites that may take part in its next step: lost ones leave first, then one joins, then one leaves.
+    async fn ready_sites(&self, storage: &Storage) -> Vec<BTreeSet<String>> {
         let mut up = BTreeSet::new();
         for (site, node) in &storage.sites {
             if self.shared().members.contains_key(node) && self.seen(node).await == Seen::Running {
                 up.insert(site.clone());
             }
         }
-        let lost = self.lost_sites(storage);
-        let nodes = storage.sites.clone();
-        let mut changed = false;
-        for (index, shard) in storage.databases.values_mut().flatten().enumerate() {
-            let ready = self.copied(index, shard, &up, &nodes).await;
-            changed |= shard.advance(&ready, &lost);
+        let mut ready = Vec::new();
+        for (index, shard) in storage.databases.values().flatten().enumerate() {
+            ready.push(self.copied(index, shard, &up, &storage.sites).await);
         }
-        changed
+        ready
     }
 
     /// Of the sites that are up, those that may take part in a change of this shard: none, unless all that hold it or
@@ -84,7 +99,8 @@ impl Node {
         let concerned = shard.replicas.union(target).filter(|site| up.contains(*site));
         for node in concerned.filter_map(|site| nodes.get(site)) {
             let request = PeerRequest::Durable(DurableRequest::CatchUp(index));
-            if !matches!(self.pass_on(node, request).await, Ok(PeerResponse::Durable(DurableResponse::Done))) {
+            let told = timeout(self.timings.call, self.pass_on(node, request)).await;
+            if !matches!(told, Ok(Ok(PeerResponse::Durable(DurableResponse::Done)))) {
                 return BTreeSet::new();
             }
         }
@@ -127,7 +143,7 @@ impl Node {
             return Err("Site still holds replicas");
         }
         storage.sites.remove(site);
-        self.change(Change::Storage(storage)).await;
+        self.change_storage(storage).await;
         Ok(())
     }
 }

@@ -122,7 +122,9 @@ impl State {
         let connection = Connection { number, mailbox: mailbox.clone(), again, receive_maximum };
         let entry = Entry { session, connection: Some(connection) };
         entry.wake();
-        self.sessions.insert(connect.client.clone(), entry);
+        if let Some(older) = self.sessions.insert(connect.client.clone(), entry) {
+            older.into_session(Goodbye::TakenOver);
+        }
         Admitted { number, session_present, mailbox }
     }
 }

@@ -6,11 +6,14 @@ use super::peers::PeerRequest;
 use super::session::{Delivery, Message, MessageId, Window, next_id};
 use super::topics;
 use futures::future::{BoxFuture, FutureExt as _, join_all};
-use std::time::Instant;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
 
 /// A session that moves on and on is followed so far.
 const MOST_HOPS: u8 = 8;
+/// Before a message is acknowledged that too few replicas have.
+const STORE_ATTEMPTS: u32 = 5;
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Messages for a session that was given away to another node.
 struct Forward {
@@ -28,7 +31,7 @@ impl Broker {
         }
         message.id = next_id();
         // Before anybody is told: who fetches a session from now on finds the message there.
-        let kept = message.qos == 0 || !self.keeps_sessions() || self.store(&message).await.is_ok();
+        let kept = message.qos == 0 || !self.keeps_sessions() || self.store_patiently(&message).await;
         if !kept {
             // Durable sessions get only what is in storage.
             message.id = MessageId::default();
@@ -37,6 +40,17 @@ impl Broker {
         let calls = others.iter().map(|node| self.tell(node, PeerRequest::Deliver(message.clone())));
         futures::join!(self.deliver_here(&message), join_all(calls));
         kept
+    }
+
+    /// A replica that did not answer once may the next time.
+    async fn store_patiently(&self, message: &Message) -> bool {
+        for _ in 0..STORE_ATTEMPTS {
+            if self.store(message).await.is_ok() {
+                return true;
+            }
+            sleep(STORE_PAUSE).await;
+        }
+        false
     }
 
     async fn tell(&self, node: &str, request: PeerRequest) -> bool {

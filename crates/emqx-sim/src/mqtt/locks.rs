@@ -1,5 +1,5 @@
 //! One client, one opening of its session at a time, as in EMQX. The lock of a client is kept by one node of the cluster,
-//! the first by name. Without it a client that connects to two nodes at once would have a session on each, and one that
+//! the last by name: cores have names, which sort after the addresses of replicants. Without it a client that connects to two nodes at once would have a session on each, and one that
 //! connects while its session is being moved would find none.
 //!
 //! A lock that cannot be had in time is done without: sessions that come to exist twice are united at the next opening.
@@ -88,7 +88,7 @@ impl Locks {
 impl Broker {
     /// `None` if the lock could not be had in time.
     pub(super) async fn lock_client(&self, client: &str) -> Option<ClientLock> {
-        let keeper = self.peers.nodes().into_iter().chain([self.node.to_string()]).min()?;
+        let keeper = self.peers.nodes().into_iter().chain([self.node.to_string()]).max()?;
         let holder = format!("{}/{}", self.node, self.next_number());
         let locked = if *keeper == *self.node {
             self.locks.acquire(client, &holder).await

@@ -29,7 +29,11 @@ impl Node {
     }
 
     fn pong(&self) -> Pong {
-        let members = self.shared().members.clone();
+        let (members, storage) = {
+            let shared = self.shared();
+            (shared.members.clone(), shared.storage.clone())
+        };
+        let site = storage.sites.into_iter().find(|(_, node)| *node == self.name).map(|(site, _)| site);
         Pong {
             name: self.name.clone(),
             phase: self.phase(),
@@ -38,6 +42,8 @@ impl Node {
             uptime_ms: self.uptime_ms(),
             members: members.into_keys().collect(),
             joined: self.has_joined(),
+            site,
+            storage: storage.version,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Node, lock};
 use crate::config::{Config, Layers};
-use crate::rpc::{Phase, Response};
+use crate::rpc::{Phase, Pong, Request, Response};
 use crate::shared::{Change, Role, Shared};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -74,26 +74,52 @@ impl Node {
         }
     }
 
-    /// Members that another core has had twice in a row, that run and count us in, and that we were never told of: the
-    /// message that they came went to us before we could hear it.
-    pub(super) async fn find_missed_members(&self) {
-        if self.role != Role::Core || self.phase() != Phase::Running {
+    /// A message can miss a node, and nobody sends it twice. So a node looks at what the cores of its cluster have.
+    pub(super) async fn compare_with_cores(&self) {
+        if self.phase() != Phase::Running {
             return;
         }
-        let mut missed = BTreeSet::new();
+        let mut cores = Vec::new();
         for (core, role) in self.other_members() {
             let found = if role == Role::Core { self.ping(&core).await } else { None };
-            let known = self.shared().members.clone();
-            let ours = found.filter(|pong| pong.phase == Phase::Running && pong.members.contains(&self.name));
-            missed.extend(ours.into_iter().flat_map(|pong| pong.members).filter(|name| !known.contains_key(name)));
+            cores.extend(found.filter(|pong| pong.phase == Phase::Running && pong.members.contains(&self.name)));
         }
+        if self.role == Role::Core {
+            self.find_missed_members(&cores).await;
+        }
+        for core in &cores {
+            self.find_missed_storage(core).await;
+        }
+    }
+
+    /// Members that another core has had twice in a row, that run, and that are in a cluster with us or with others of ours.
+    async fn find_missed_members(&self, cores: &[Pong]) {
+        let known = self.shared().members.clone();
+        let missed = cores.iter().flat_map(|core| &core.members).filter(|name| !known.contains_key(*name));
+        let missed: BTreeSet<_> = missed.cloned().collect();
         let before = std::mem::replace(&mut *lock(&self.missed), missed.clone());
         for name in missed.intersection(&before) {
+            let ours = |member: &String| known.contains_key(member);
             let found = self.ping(name).await;
-            if let Some(pong) = found.filter(|pong| pong.phase == Phase::Running && pong.members.contains(&self.name)) {
+            if let Some(pong) = found.filter(|pong| pong.phase == Phase::Running && pong.members.iter().any(ours)) {
                 self.take_note(News::Change(Change::Member(pong.name, pong.role)));
                 self.remember();
             }
+        }
+    }
+
+    /// The site of a core, and changes of where replicas are.
+    async fn find_missed_storage(&self, core: &Pong) {
+        let storage = self.shared().storage.clone();
+        if let Some(site) = core.site.clone().filter(|site| storage.sites.get(site) != Some(&core.name)) {
+            self.take_note(News::Change(Change::Site(site, core.name.clone())));
+            self.remember();
+        }
+        if core.storage > storage.version
+            && let Ok(Response::Joined { shared, .. }) = self.call(&core.name, Request::Copy).await
+        {
+            self.take_note(News::Change(Change::Storage(shared.storage)));
+            self.remember();
         }
     }
 }

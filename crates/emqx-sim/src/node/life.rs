@@ -74,7 +74,8 @@ impl Node {
             self.shared().apply(Change::Member(self.name.clone(), Role::Core));
             return Ok(());
         };
-        let others: Vec<String> = memory.shared.members.keys().filter(|name| **name != self.name).cloned().collect();
+        let cores = memory.shared.members.iter().filter(|(_, role)| **role == Role::Core);
+        let others: Vec<String> = cores.map(|(name, _)| name).filter(|name| **name != self.name).cloned().collect();
         *self.shared() = memory.shared;
         self.wait_for_tables(&memory.running_peers).await;
         for other in others {
@@ -207,7 +208,7 @@ impl Node {
             self.notice_peers().await;
             self.heal().await?;
             self.reattach().await;
-            self.find_missed_members().await;
+            self.compare_with_cores().await;
             self.move_replicas().await;
         }
     }

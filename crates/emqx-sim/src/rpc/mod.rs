@@ -35,6 +35,10 @@ pub struct Pong {
     pub members: Vec<String>,
     /// Whether it has joined other cores. Replicants do not count: they attach to a core that is still alone, too.
     pub joined: bool,
+    /// The site that it has, in durable storage.
+    pub site: Option<String>,
+    /// How far it is with changes of durable storage.
+    pub storage: (u64, String),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::super::{Context, Reply};
 use crate::node::Seen;
-use crate::shared::{Change, Shard};
+use crate::shared::Shard;
 use crate::storage::DATABASE;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,9 +69,7 @@ pub(super) async fn site(ctx: &Context<'_>) -> Reply {
 }
 
 pub(super) fn storages(ctx: &Context<'_>) -> Reply {
-    let shared = ctx.node.shared();
     let open: Vec<&str> = if ctx.node.config().durable_sessions() { vec![DATABASE] } else { Vec::new() };
-    drop(shared);
     Reply::json(&json!(open))
 }
 
@@ -149,7 +147,7 @@ async fn retarget(ctx: &Context<'_>, mut all: Vec<Shard>, sites: BTreeSet<String
         shard.target = (target != shard.replicas).then_some(target);
     }
     storage.databases.insert(DATABASE.to_owned(), all);
-    ctx.node.change(Change::Storage(storage)).await;
+    ctx.node.change_storage(storage).await;
     accepted()
 }
 

@@ -108,7 +108,22 @@ impl Replica {
     }
 
     pub(super) fn merge(&mut self, client: &str, record: &Record) -> io::Result<()> {
-        lines(client, record).into_iter().try_for_each(|line| self.change(line))
+        let news: Vec<Line> = lines(client, record).into_iter().filter(|line| !self.knows(line)).collect();
+        news.into_iter().try_for_each(|line| self.change(line))
+    }
+
+    /// Whether it would change nothing.
+    fn knows(&self, line: &Line) -> bool {
+        let (Line::Head(client, _) | Line::Message(client, _) | Line::Acknowledged(client, _)) = line;
+        let Some(record) = self.records.get(client) else { return false };
+        match line {
+            Line::Head(_, head) => head.version <= record.head.version,
+            Line::Message(_, message) => {
+                record.acknowledged.binary_search(&message.id).is_ok()
+                    || record.messages.iter().any(|one| one.id == message.id)
+            }
+            Line::Acknowledged(_, id) => record.acknowledged.binary_search(id).is_ok(),
+        }
     }
 
     fn change(&mut self, line: Line) -> io::Result<()> {
