@@ -4,6 +4,7 @@ use crate::backoff::Backoffs;
 use crate::index::{Index, Key};
 use crate::leader::Leading;
 use crate::observe::{ReferenceCache, SetEvents};
+use crate::refusals::Refusals;
 use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
 use crate::rollouts::Rollouts;
@@ -20,8 +21,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world, and only counts
-/// the deadlines of rollouts anew.
+/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world. It only counts the
+/// deadlines of rollouts anew, and sends a configuration once more that was refused.
 pub struct Context {
     pub client: Client,
     pub emqx: emqx_client::Client,
@@ -35,6 +36,7 @@ pub struct Context {
     pub backoffs: Backoffs,
     pub written: Written,
     pub rollouts: Rollouts,
+    pub refusals: Refusals,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub leading: Leading,
@@ -92,6 +94,7 @@ impl Context {
         self.backoffs.reset(key);
         self.written.forget(key);
         self.rollouts.forget(key);
+        self.refusals.forget(key);
         self.references.forget(key);
         self.set_events.forget(key);
         self.metrics.forget(key);

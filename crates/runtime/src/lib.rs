@@ -15,6 +15,7 @@ mod index;
 mod leader;
 mod observe;
 mod pass;
+mod refusals;
 mod report;
 mod resource;
 mod rollouts;
@@ -75,6 +76,7 @@ pub async fn run(config: kube::Config, settings: Settings, stop: CancellationTok
         backoffs: Default::default(),
         written: Default::default(),
         rollouts: Default::default(),
+        refusals: Default::default(),
         metrics,
         leading: leadership.leading.clone(),
         settings,

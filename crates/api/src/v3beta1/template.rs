@@ -239,8 +239,9 @@ pub struct NodeTemplateSpec {
     #[schemars(schema_with = "schema::kubernetes::<Probe>")]
     pub readiness_probe: Option<Probe>,
 
-    /// Holds the other probes back while it fails. Default: none. A core may wait for its peers without limit when it
-    /// starts, so give it ten minutes or more. A change restarts the EMQX nodes.
+    /// Holds the other probes back while it fails. Default: `/status` of the dashboard port, every 2 s, for 15 minutes.
+    /// A core may wait for its peers without limit when it starts, so give it ten minutes or more. A change restarts the
+    /// EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Probe>")]
     pub startup_probe: Option<Probe>,

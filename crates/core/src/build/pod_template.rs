@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// Time for a broker to hand over its shards and close its tables.
-const GRACE_SECONDS: i64 = 60;
+const GRACE_SECONDS: i64 = 120;
 
 /// A template and its revision.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ fn emqx_container(desired: &Desired, pool: &PoolSpec, availability_check: bool) 
         security_context: template.container_security_context.clone(),
         liveness_probe: Some(probes::liveness(desired, pool)),
         readiness_probe: Some(probes::readiness(desired, pool, availability_check)),
-        startup_probe: template.startup_probe.clone(),
+        startup_probe: Some(probes::startup(desired, pool)),
         lifecycle: lifecycle(pool),
         volume_mounts: some(mounts(desired, pool)),
         ..Container::default()

@@ -21,6 +21,19 @@ pub(super) fn liveness(desired: &Desired, pool: &PoolSpec) -> Probe {
     pool.template.liveness_probe.clone().unwrap_or_else(default)
 }
 
+/// A core waits without limit for peers that had newer data than it, a replicant for a core of its version: neither is
+/// helped by being killed.
+pub(super) fn startup(desired: &Desired, pool: &PoolSpec) -> Probe {
+    let default = || Probe {
+        http_get: Some(get(desired.config.dashboard, STATUS)),
+        period_seconds: Some(2),
+        timeout_seconds: Some(2),
+        failure_threshold: Some(450),
+        ..Probe::default()
+    };
+    pool.template.startup_probe.clone().unwrap_or_else(default)
+}
+
 /// The default of older API versions asked `/status`, which stays 200 while a node is evacuated; it stands in stored
 /// resources, so it is read as "the default".
 pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Probe {

@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// EMQX listens on nothing for its API unless told so; the shipped files do, and ours replace them.
+/// EMQX listens on nothing for its API unless told so; the shipped files do, and ours replace them. It stands where it
+/// outranks what somebody changes at run time, or probes and Services would miss it.
 const PRELUDE: &str = "dashboard.listeners.http.bind = \"0.0.0.0:18083\"\n";
 
 /// The configuration, ready to be put into files and sent to brokers.
@@ -44,7 +45,7 @@ pub struct Config {
     pub listeners: Vec<ListenerPort>,
     /// Whether a licence is configured.
     pub licensed: bool,
-    /// Durable sessions are switched on.
+    /// EMQX has durable storage in use, as far as spec and version tell.
     pub durable: bool,
 }
 
@@ -83,9 +84,9 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     let (visible_startup, visible_runtime) = split(&visible);
     let (startup, runtime) = split(&filled);
     Ok(Config {
-        runtime: format!("{PRELUDE}{}", render(&runtime)),
+        runtime: render(&runtime),
         runtime_roots: render(&runtime),
-        startup: render(&startup),
+        startup: format!("{PRELUDE}{}", render(&startup)),
         revision: digest(&render(&visible)),
         runtime_revision: digest(&render(&visible_runtime)),
         startup_revision: (!visible_startup.is_empty()).then(|| digest(&render(&visible_startup))),
@@ -93,8 +94,18 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
         dashboard: dashboard.expect(everything),
         listeners: ports.expect(everything),
         licensed: given.contains_key("license"),
-        durable: given.get("durable_sessions").is_some_and(|root| root["enable"] == true || root["enable"] == "true"),
+        durable: is_durable(given, cr, image.as_ref()),
     })
+}
+
+/// Durable sessions are switched on, or it is a release whose queues bring durable storage by themselves.
+fn is_durable(roots: &Roots, cr: &EMQX, image: Option<&Image>) -> bool {
+    let on = |value: &Value| *value == true || *value == "true";
+    let told = roots.get("durable_sessions").is_some_and(|root| on(&root["enable"]));
+    let mut env = cr.spec.core_template.spec.node.env.iter();
+    let in_env = env.any(|one| one.name == "EMQX_DURABLE_SESSIONS__ENABLE" && one.value.as_deref() == Some("true"));
+    let by_itself = image.and_then(|image| image.version).is_some_and(|version| version >= (6, 0, 0));
+    told || in_env || by_itself
 }
 
 type Roots = BTreeMap<String, Value>;

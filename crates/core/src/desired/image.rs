@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Image {
     pub reference: String,
-    /// The version in the tag, where the tag is one.
+    /// The version in the tag, where the tag is one; the first of a line such as `5.8`.
     pub version: Option<(u16, u16, u16)>,
     /// The edition, where repository and version tell.
     pub edition: Option<Edition>,
@@ -56,8 +56,9 @@ fn split(reference: &str) -> (&str, Option<&str>) {
 fn version(tag: &str) -> Option<(u16, u16, u16)> {
     let digits = tag.strip_prefix(['v', 'e']).unwrap_or(tag);
     let mut parts = digits.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok());
-    match (parts.next()?, parts.next()?, parts.next()?) {
-        (Some(major), Some(minor), Some(patch)) => Some((major, minor, patch)),
+    match (parts.next()?, parts.next()?, parts.next()) {
+        (Some(major), Some(minor), None) => Some((major, minor, 0)),
+        (Some(major), Some(minor), Some(Some(patch))) => Some((major, minor, patch)),
         _ => None,
     }
 }
@@ -83,7 +84,10 @@ mod tests {
     #[test]
     fn the_name_tells_the_edition_where_it_can() {
         assert_eq!(edition("emqx/emqx:5.8.9"), Some(Edition::OpenSource));
+        assert_eq!(edition("emqx/emqx:5.8"), Some(Edition::OpenSource));
         assert_eq!(edition("emqx/emqx:5.10.4"), Some(Edition::Enterprise));
+        assert_eq!(edition("emqx/emqx:5.10"), Some(Edition::Enterprise));
+        assert_eq!(edition("emqx/emqx:5"), None);
         assert_eq!(edition("emqx/emqx-enterprise:5.8.9"), Some(Edition::Enterprise));
         assert_eq!(edition("emqx/emqx-enterprise:latest"), Some(Edition::Enterprise));
         assert_eq!(edition("registry.example:5000/mirror/emqx:6.0.0-rc.1"), Some(Edition::Enterprise));

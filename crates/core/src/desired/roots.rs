@@ -62,6 +62,8 @@ const KNOWN: [&str; 53] = [
     "telemetry",
 ];
 const KNOWN_LISTS: [&str; 3] = ["topic_metrics", "zones", "quic"];
+/// Roots of 6.x that are so short that they look like misspelt others.
+const SINCE_6: [&str; 1] = ["mq"];
 
 /// Keys that the operator sets through the environment, so that a value in the spec would be lost silently.
 pub(super) const RESERVED: [(&str, &str); 7] = [
@@ -85,12 +87,14 @@ pub(super) fn misnamed(root: &str, image: Option<&Image>) -> Option<String> {
     if KNOWN.contains(&root) || KNOWN_LISTS.contains(&root) {
         return None;
     }
+    let version = image.and_then(|image| image.version);
+    if SINCE_6.contains(&root) && version.is_none_or(|version| version >= (6, 0, 0)) {
+        return None;
+    }
     let close = KNOWN.into_iter().chain(KNOWN_LISTS).find(|known| strsim::damerau_levenshtein(known, root) <= 2);
     match close {
         Some(known) => Some(format!("EMQX has no root of this name; did you mean {known}?")),
-        None if image.and_then(|image| image.version).is_some_and(|version| version < (6, 0, 0)) => {
-            Some("EMQX has no root of this name".to_owned())
-        }
+        None if version.is_some_and(|version| version < (6, 0, 0)) => Some("EMQX has no root of this name".to_owned()),
         None => None,
     }
 }
@@ -107,5 +111,6 @@ mod tests {
         assert!(misnamed("listener", new.as_ref()).is_some_and(|text| text.contains("listeners")));
         assert!(misnamed("something_else", old.as_ref()).is_some());
         assert_eq!(misnamed("something_else", new.as_ref()), None);
+        assert_eq!((misnamed("mq", new.as_ref()), misnamed("mq", old.as_ref()).is_some()), (None, true));
     }
 }

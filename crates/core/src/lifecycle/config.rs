@@ -2,17 +2,20 @@
 //!
 //! *Decides* when runtime roots are sent to EMQX. An annotation of the ConfigMap remembers the revision that the running
 //! nodes have; it is written after EMQX has accepted it, so a stop in between sends the same text once more, which is
-//! harmless. *Holds* while no API answers: the files have the new text by then, so that nodes that restart get it.
+//! harmless. *Holds* while no API answers, and while nodes of another image run, which may refuse what is new: the files
+//! have the new text by then, so that nodes that restart get it.
 
+use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Call, Stage};
 use crate::build::{Manifest, config_map, config_secret, set_annotation};
-use crate::desired::Desired;
+use crate::desired::{Desired, Role};
 use crate::reason::Reason;
 use crate::world::{Kind, Live, World};
 use emqx_operator_api::annotation::RUNTIME_CONFIG_REVISION;
 
-pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
     if let Some(secret) = config_secret(desired) {
         part.ensure(world, secret, Stage::Config);
@@ -24,7 +27,7 @@ pub(super) fn plan(desired: &Desired, world: &World) -> Part {
         Running::Revision(running) if running == *revision => {
             part.ensure(world, marked(files, revision), Stage::Config);
         }
-        Running::Revision(_) | Running::Unknown if world.broker.fresh().is_some() => {
+        Running::Revision(_) | Running::Unknown if world.broker.fresh().is_some() && !changes_image(fleet) => {
             if !desired.config.runtime_roots.is_empty() {
                 let text = desired.config.runtime_roots.clone();
                 part.actions.push(Action::Call(Call::PutConfig { text, revision: revision.clone() }));
@@ -33,11 +36,11 @@ pub(super) fn plan(desired: &Desired, world: &World) -> Part {
         }
         Running::Revision(running) => {
             part.ensure(world, marked(files, &running), Stage::Config);
-            wait_for_api(&mut part);
+            wait(&mut part, world);
         }
         Running::Unknown => {
             part.ensure(world, files, Stage::Config);
-            wait_for_api(&mut part);
+            wait(&mut part, world);
         }
     }
     part
@@ -70,7 +73,14 @@ fn marked(mut files: Manifest, revision: &str) -> Manifest {
     files
 }
 
-fn wait_for_api(part: &mut Part) {
-    let detail = "the new configuration is in the files; the running nodes get it when their API answers";
+/// Nodes of another release run, which may not know what the new configuration has. New nodes read it from the files.
+fn changes_image(fleet: &Fleet<'_>) -> bool {
+    let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
+    outdated.any(|node| node.image != fleet.desired.image.reference)
+}
+
+fn wait(part: &mut Part, world: &World) {
+    let when = if world.broker.fresh().is_some() { "when all have the new image" } else { "when their API answers" };
+    let detail = format!("the new configuration is in the files; the running nodes get it {when}");
     part.hold(Reason::PendingAvailability, "spec.config", detail, Wake::Poll(5));
 }

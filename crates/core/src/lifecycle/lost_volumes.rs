@@ -89,8 +89,8 @@ fn cure(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, pod: &str, site: 
     let only = storage.shards().filter(|shard| shard.replicas.keys().all(|other| other == site)).count();
     let text = match (held, only) {
         (0, _) => {
-            part.actions.extend(leave);
-            part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned() }));
+            // A site of a member is only down for EMQX, and is not forgotten.
+            part.actions.push(leave.unwrap_or_else(|| Action::Call(Call::ForgetSite { site: site.to_owned() })));
             format!(
                 "has an empty volume in place of the one of site {site}, which is being forgotten so that it can start"
             )

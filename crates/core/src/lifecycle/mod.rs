@@ -66,11 +66,12 @@ pub enum Wake {
 }
 
 /// Rules about objects.
-const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, config::plan];
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan];
 
 /// Rules about nodes, which share what is known about the sets.
 const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     objects::plan,
+    config::plan,
     cores::plan,
     replicants::plan,
     removal::plan,

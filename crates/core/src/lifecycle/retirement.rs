@@ -86,6 +86,9 @@ fn next(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32, pod: &s
     }
     let claim = fleet.world.claims.iter().find(|claim| claim.set == set.name && claim.ordinal == ordinal)?;
     if !claim.terminating {
+        // A list can lack a node that is a member: of a core that has just booted, or while the network is cut. This comes
+        // before the deletion, which waits when it fails.
+        part.actions.push(Action::Call(Call::ForceLeave { node: node.clone() }));
         part.actions.push(Action::Delete {
             id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
             on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },

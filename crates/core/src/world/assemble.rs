@@ -4,11 +4,11 @@ use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
 use super::{Broker, Claim, FreshSecrets, KubernetesView, Reading, Sensitive, VolumeSite, World, troubles};
-use crate::desired::{Desired, OPERATOR_API_KEY, Role};
+use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::Value;
@@ -176,6 +176,7 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         running: running.is_some(),
         running_since: running.and_then(|running| running.started_at.as_ref()).map(|time| time.0),
         image: emqx_image(pod),
+        dashboard: dashboard(pod),
         unready_since: ready_since.filter(|_| !ready),
         started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
         deletion_cost: annotation_of(metadata, annotation::DELETION_COST)
@@ -192,12 +193,22 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
     }
 }
 
+fn emqx_container(pod: &Pod) -> Option<&Container> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == "emqx")
+}
+
 fn emqx_image(pod: &Pod) -> String {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers
-        .filter(|container| container.name == "emqx")
-        .find_map(|container| container.image.clone())
-        .unwrap_or_default()
+    emqx_container(pod).and_then(|container| container.image.clone()).unwrap_or_default()
+}
+
+fn dashboard(pod: &Pod) -> Option<DashboardPorts> {
+    let port = |name: &str| {
+        let ports = emqx_container(pod)?.ports.as_deref().unwrap_or_default();
+        let named = ports.iter().rfind(|port| port.name.as_deref() == Some(name))?;
+        u16::try_from(named.container_port).ok()
+    };
+    let ports = DashboardPorts { http: port("dashboard"), https: port("dashboard-https") };
+    (ports.http.is_some() || ports.https.is_some()).then_some(ports)
 }
 
 fn join(pool: &mut Pool, broker: &Broker) {

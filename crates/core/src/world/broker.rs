@@ -90,7 +90,7 @@ pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint>
 }
 
 fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {
-    let ports = desired.config.dashboard;
+    let ports = node.dashboard.unwrap_or(desired.config.dashboard);
     let (port, https) = ports.http.map(|port| (port, false)).or(ports.https.map(|port| (port, true)))?;
     Some(Endpoint { pod: node.pod.clone(), ip: node.ip.clone()?, port, https })
 }

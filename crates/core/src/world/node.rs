@@ -1,7 +1,7 @@
 //! One node of the cluster: a pod and the EMQX node in it.
 
 use super::broker::{BrokerNode, Evacuation};
-use crate::desired::{NodeName, Role};
+use crate::desired::{DashboardPorts, NodeName, Role};
 use crate::reason::Reason;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,6 +14,8 @@ pub struct Node {
     pub uid: String,
     pub resource_version: String,
     pub ip: Option<String>,
+    /// Where its API listens, which may not be where the spec wants it by now; `None` when the pod does not say.
+    pub dashboard: Option<DashboardPorts>,
     /// The EMQX node; a replicant has none before its pod has an address.
     pub name: Option<NodeName>,
     /// The set that owns the pod.

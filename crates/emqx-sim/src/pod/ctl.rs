@@ -62,7 +62,8 @@ impl Node {
             ["ds", "info"] => self.storage_text(),
             ["ds", "forget", site] => match self.forget_site(site).await {
                 Ok(()) => "ok\n".to_owned(),
-                Err(reason) => format!("error: {reason}\n"),
+                Err("not_found") => format!("Unable to forget site: Unknown site: {site}\n"),
+                Err(reason) => format!("Unable to forget site: {reason}\n"),
             },
             ["rebalance", rest @ ..] if self.profile.edition == Edition::Enterprise => {
                 self.rebalance_command(rest).await

@@ -34,9 +34,17 @@ pub(super) async fn call(
     let candidates = cores.iter().map(observe::endpoint).collect();
     let asker = Asker { ctx, candidates, credentials: observe::credentials(secret) };
     match call {
-        Call::PutConfig { text, .. } => {
+        Call::PutConfig { text, revision } => {
+            let (reason, image) = (Reason::ConfigRejected, &desired.image.reference);
+            if let Some(text) = ctx.refusals.of(key, revision, image) {
+                return Err(FailureKind::Refused { reason, text });
+            }
             let request = PutConfigs { text: text.clone(), mode: UpdateMode::Replace };
-            asker.ask(&request, CONFIG_DEADLINE, Some(Reason::ConfigRejected)).await
+            let result = asker.ask(&request, CONFIG_DEADLINE, Some(reason)).await;
+            if let Err(FailureKind::Refused { text, .. }) = &result {
+                ctx.refusals.note(key, revision, image, text);
+            }
+            result
         }
         Call::StartEvacuation { node, options } => asker.ask(&start(node, options), NODE_DEADLINE, None).await,
         Call::StopEvacuation { node } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE, None).await,

@@ -36,7 +36,9 @@ pub struct Site {
 pub struct SiteShard {
     pub storage: String,
     pub id: String,
-    pub status: ReplicaStatus,
+    /// Absent for a replica that is only on its way there.
+    #[serde(default)]
+    pub status: Option<ReplicaStatus>,
     /// Absent if nothing is pending, and always before 5.9.
     #[serde(default)]
     pub transition: Option<Transition>,
