@@ -12,10 +12,14 @@ use futures::stream::{self, StreamExt as _};
 use kube::Client;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Clusters at the same time: they wait more than they work.
 const AT_ONCE: usize = 4;
+/// What only follows the end, such as marks that are cleared, takes up to nine seconds.
+const STAYS: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Counts writes, and kills the operator at one of them.
 #[derive(Debug)]
@@ -87,11 +91,13 @@ async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usiz
     let operator = mortal(&namespace, &killer);
     scenario.begin(client, &namespace).await;
     scenario.end(client, &namespace).await;
-    let expected = end_state::of(client, &namespace).await;
+    // What is written from now on is no part of the change.
+    let writes = killer.seen.load(Ordering::Acquire);
+    let expected = at_rest(client, &namespace).await;
     let restarts = end_state::restarts(&namespace) - before;
     killer.killed.cancel();
     tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
-    (expected, restarts, killer.seen.load(Ordering::Acquire))
+    (expected, restarts, writes)
 }
 
 /// Whether the point was reached. A crash may save writes, so the last points may not exist.
@@ -126,16 +132,31 @@ async fn disturbed(
     reached
 }
 
-/// What only follows the end, such as marks that are cleared, gets a moment.
+/// The end, once it stays as it is.
+async fn at_rest(client: &Client, namespace: &str) -> Vec<String> {
+    let started = Instant::now();
+    let (mut end, mut since) = (end_state::of(client, namespace).await, Instant::now());
+    while since.elapsed() < STAYS {
+        assert!(started.elapsed() < LIMIT, "the end of {namespace} does not stay: {end:#?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = end_state::of(client, namespace).await;
+        if now != end {
+            (end, since) = (now, Instant::now());
+        }
+    }
+    end
+}
+
+/// What only follows the end gets its time.
 async fn settled(client: &Client, namespace: &str, expected: &[String]) -> Vec<String> {
-    for _ in 0..50 {
+    let started = Instant::now();
+    loop {
         let end = end_state::of(client, namespace).await;
-        if end == expected {
+        if end == expected || started.elapsed() > LIMIT {
             return end;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    end_state::of(client, namespace).await
 }
 
 fn killer(moment: Moment, number: usize) -> Arc<Killer> {

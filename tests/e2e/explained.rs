@@ -7,7 +7,7 @@ use emqx_operator_tests::operator::Operator;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 async fn explains(prefix: &str, beside: Option<Value>, spec: Value, reason: &str, parts: &[&str]) {
     let (client, namespace) = environment(prefix).await;

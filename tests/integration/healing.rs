@@ -4,17 +4,17 @@ use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::{emqx, wait};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn cluster(prefix: &str, replicants: i32) -> (Client, String) {
     let client = crate::environment().await;
@@ -72,9 +72,11 @@ async fn deleted_objects_come_back() {
 #[tokio::test]
 async fn a_deleted_core_set_comes_back_with_its_volumes() {
     let (client, namespace) = cluster("cores", 2).await;
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap().items;
+    let cores = pods.iter().filter(|pod| pod.name_any().starts_with("iot-core-"));
+    let old: BTreeSet<String> = cores.filter_map(ResourceExt::uid).collect();
     comes_back::<StatefulSet>(&client, &namespace, "iot-core").await;
-    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |condition| condition.status != "True").await;
-    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    emqx::renewed(&client, &namespace, "iot", 4, &old, LIMIT).await;
 }
 
 #[tokio::test]

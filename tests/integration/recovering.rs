@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const OLD: &str = "emqx/emqx:5.10.4";
 const NEW: &str = "emqx/emqx:5.10.5";
@@ -49,8 +50,8 @@ async fn all_nodes_that_are_lost_at_once_come_back_without_help() {
     let (client, namespace) = cluster("all-lost", spec(3, 2)).await;
     let before = pods(&client, &namespace).await;
     kill(&client, &namespace, &before.keys().map(String::as_str).collect::<Vec<_>>()).await;
-    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |ready| ready.status != "True").await;
-    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    let old: BTreeSet<String> = before.values().map(|(uid, _)| uid.clone()).collect();
+    emqx::renewed(&client, &namespace, "iot", 5, &old, LIMIT).await;
     let after = pods(&client, &namespace).await;
     assert_eq!(after.len(), 5, "{after:?}");
     for core in ["iot-core-0", "iot-core-1", "iot-core-2"] {

@@ -17,7 +17,7 @@ pub async fn store(client: &Client) -> anyhow::Result<()> {
     relaxed["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     apply(client, None, &relaxed).await?;
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     let old = emqx::resource("ancient", json!({"image": 5, "coreTemplate": "none"}));
     wait::until("the old resource to be stored", limit, || async {
         apply(client, Some(NAMESPACE), &old).await.map_err(|error| error.to_string())
@@ -32,14 +32,14 @@ async fn an_unreadable_resource_says_so_and_stops_nobody() {
     let namespace = emqx_operator_tests::cluster::namespace(&client, "beside").await.unwrap();
     apply(&client, Some(&namespace), &emqx::resource("fine", json!({"image": "emqx/emqx:5.10.4"}))).await.unwrap();
     let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
-    wait::until("the other cluster to be made", Duration::from_secs(20), || async {
+    wait::until("the other cluster to be made", Duration::from_secs(60), || async {
         sets.get("fine-core").await.map_err(|error| error.to_string())
     })
     .await;
 
     let resource = kube::discovery::ApiResource::erase::<emqx_operator_api::hub::EMQX>(&());
     let api = Api::<kube::core::DynamicObject>::namespaced_with(client.clone(), NAMESPACE, &resource);
-    let condition = wait::until("the old resource to say what is wrong", Duration::from_secs(20), || async {
+    let condition = wait::until("the old resource to say what is wrong", Duration::from_secs(60), || async {
         let object = api.get("ancient").await.map_err(|error| error.to_string())?;
         let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let degraded: Option<Value> = conditions.into_iter().find(|condition| condition["type"] == "Degraded");

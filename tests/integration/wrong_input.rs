@@ -348,7 +348,7 @@ async fn a_missing_secret_that_appears_is_noticed() {
         .unwrap();
     let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
     // Well before the interval at which refused specs are tried again.
-    emqx_operator_tests::wait::until("the cluster to be made", Duration::from_secs(10), || async {
+    emqx_operator_tests::wait::until("the cluster to be made", Duration::from_secs(20), || async {
         sets.get("iot-core").await.map_err(|error| error.to_string())
     })
     .await;

@@ -36,7 +36,7 @@ async fn every_panel_shows_data() {
     // One that is held up, or the panel about that would be empty.
     let held = emqx::resource("held", json!({"image": "registry.example/no/such:image"}));
     apply(&client, Some("default"), &held).await.unwrap();
-    let prometheus = Prometheus::start(&endpoint(), Scraper::Anonymous);
+    let prometheus = Prometheus::start(&endpoint(), Scraper::Anonymous).await;
     let queries = queries();
     assert!(queries.len() > 20, "{queries:?}");
     for (title, query) in queries {
@@ -47,8 +47,12 @@ async fn every_panel_shows_data() {
         .await;
     }
     // Labels are those of clusters, not of the pod that was scraped.
-    let ready =
-        prometheus.query("emqx_operator_cluster_condition{namespace=\"default\",name=\"emqx\",type=\"Ready\"} == 1");
-    assert_eq!(ready.await.unwrap()[0]["metric"]["status"], "True");
+    let ready = "emqx_operator_cluster_condition{namespace=\"default\",name=\"emqx\",type=\"Ready\"} == 1";
+    until("the cluster to be Ready in Prometheus", Duration::from_secs(60), || async {
+        let found = prometheus.query(ready).await?;
+        let is_ready = found.first().is_some_and(|series| series["metric"]["status"] == "True");
+        if is_ready { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
     installed::clear().await;
 }

@@ -30,14 +30,11 @@ async fn stopped_by(client: &Client, left: &[Value]) -> String {
 /// Everything, once Kubernetes' own controllers have done with what was just made: the account of a new namespace,
 /// the conditions of a new CRD.
 async fn settled() -> String {
-    let mut before = everything();
-    until("nothing changing by itself", Duration::from_secs(30), || {
+    until("nothing changing by itself", Duration::from_secs(60), || async {
+        let before = everything();
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let now = everything();
-        let last = std::mem::replace(&mut before, now.clone());
-        async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if now == last { Ok(now) } else { Err(format!("{last}\nbecame\n{now}")) }
-        }
+        if now == before { Ok(now) } else { Err(format!("{before}\nbecame\n{now}")) }
     })
     .await
 }

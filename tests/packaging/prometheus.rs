@@ -4,10 +4,14 @@ use crate::programs::{self, kubectl};
 use crate::{SERVICE, SYSTEM};
 use emqx_operator_tests::wait::until;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// Scrapes come every five seconds, and a fresh operator may not serve yet.
+const SCRAPED: Duration = Duration::from_secs(90);
 
 /// Whom a scrape shows itself as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +53,11 @@ pub fn endpoint() -> Value {
 }
 
 impl Prometheus {
-    pub fn start(endpoint: &Value, scraper: Scraper) -> Prometheus {
+    pub async fn start(endpoint: &Value, scraper: Scraper) -> Prometheus {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        std::fs::write(file("prometheus.yml"), configuration(endpoint, scraper, &folder).to_string()).unwrap();
+        let configuration = configuration(endpoint, scraper, &folder).await;
+        std::fs::write(file("prometheus.yml"), configuration.to_string()).unwrap();
         // Inside the cluster's network a port that is free now is free in a moment, too.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(programs::prometheus().join("prometheus"));
@@ -63,17 +68,33 @@ impl Prometheus {
         Prometheus { child: command.spawn().unwrap(), folder, port }
     }
 
-    /// Waits for a scrape and gives its error, empty when it went well.
-    pub async fn scraped(&self) -> String {
-        until("Prometheus to scrape the operator", Duration::from_secs(60), || async {
-            let answer = self.get("/api/v1/targets?state=active").await?;
-            let target = answer.pointer("/data/activeTargets/0").ok_or_else(|| format!("no target: {answer}"))?;
-            match target["health"].as_str() {
-                Some("up" | "down") => Ok(target["lastError"].as_str().unwrap_or_default().to_owned()),
-                other => Err(format!("its health is {other:?}; the log: {}", self.log())),
-            }
+    /// Waits for a scrape that goes well.
+    pub async fn scrapes(&self) {
+        until("Prometheus to scrape the operator", SCRAPED, || async {
+            let error = self.last_error().await?;
+            if error.is_empty() { Ok(()) } else { Err(error) }
+        })
+        .await;
+    }
+
+    /// Waits for a scrape that is let in or refused and gives its error, empty when it is let in.
+    pub async fn answered(&self) -> String {
+        until("the operator to answer a scrape", SCRAPED, || async {
+            let error = self.last_error().await?;
+            // 500 and 503 are said by who could not ask.
+            if error.is_empty() || error.contains("HTTP status 4") { Ok(error) } else { Err(error) }
         })
         .await
+    }
+
+    /// The error of the last scrape, empty when it went well.
+    async fn last_error(&self) -> Result<String, String> {
+        let answer = self.get("/api/v1/targets?state=active").await?;
+        let target = answer.pointer("/data/activeTargets/0").ok_or_else(|| format!("no target: {answer}"))?;
+        match target["health"].as_str() {
+            Some("up" | "down") => Ok(target["lastError"].as_str().unwrap_or_default().to_owned()),
+            other => Err(format!("its health is {other:?}; the log: {}", self.log())),
+        }
     }
 
     /// The results of a query.
@@ -96,15 +117,16 @@ impl Prometheus {
 
 /// What the Prometheus operator makes of a ServiceMonitor's endpoint: JSON is YAML. The targets are looked up here, because
 /// not every build of Prometheus can ask Kubernetes.
-fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value {
+async fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value {
+    let targets = targets(endpoint["port"].as_str().unwrap()).await;
     let mut scrape = json!({
         "job_name": SERVICE,
-        "scrape_interval": "1s",
-        "scrape_timeout": "1s",
+        "scrape_interval": "5s",
+        "scrape_timeout": "5s",
         "scheme": endpoint["scheme"],
         "metrics_path": endpoint["path"],
         "honor_labels": endpoint["honorLabels"] == true,
-        "static_configs": targets(endpoint["port"].as_str().unwrap()),
+        "static_configs": targets,
     });
     if endpoint["scheme"] == "https" {
         scrape["tls_config"] = tls(&endpoint["tlsConfig"], folder);
@@ -117,20 +139,50 @@ fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> Value 
     json!({"scrape_configs": [scrape]})
 }
 
-/// The pods behind the Services that the ServiceMonitors select, at the port of this name.
-fn targets(port: &str) -> Vec<Value> {
+/// The pods behind the Services that the ServiceMonitors select, at the port of this name. Endpoints follow pods a
+/// moment later, and this Prometheus is told once.
+async fn targets(port: &str) -> Vec<Value> {
+    until("the endpoints to be the ready pods", Duration::from_secs(60), || async {
+        let (endpoints, pods) = (endpoints(port), ready_pods());
+        let same = !pods.is_empty() && endpoints.keys().eq(&pods);
+        if same { Ok(endpoints) } else { Err(format!("{endpoints:?} are not {pods:?}")) }
+    })
+    .await
+    .into_values()
+    .collect()
+}
+
+/// The operator's objects of a kind: its pods, or the slices of their Services.
+fn of_the_manager(kind: &str) -> Vec<Value> {
     let selected = ["--selector", "control-plane=controller-manager", "--output", "json"];
-    let slices = kubectl(&[&["--namespace", SYSTEM, "get", "endpointslices"], &selected[..]].concat());
-    let slices: Value = serde_json::from_str(&slices).unwrap();
-    let mut targets = Vec::new();
-    for slice in slices["items"].as_array().unwrap() {
+    let list = kubectl(&[&["--namespace", SYSTEM, "get", kind], &selected[..]].concat());
+    let mut list: Value = serde_json::from_str(&list).unwrap();
+    serde_json::from_value(list["items"].take()).unwrap()
+}
+
+/// The addresses of pods that are ready and stay.
+fn ready_pods() -> BTreeSet<String> {
+    let is_ready = |pod: &Value| {
+        let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    };
+    let stay = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod);
+    let pods = of_the_manager("pods");
+    pods.iter().filter(stay).filter_map(|pod| pod["status"]["podIP"].as_str().map(str::to_owned)).collect()
+}
+
+/// A target for each address.
+fn endpoints(port: &str) -> BTreeMap<String, Value> {
+    let mut targets = BTreeMap::new();
+    for slice in of_the_manager("endpointslices") {
         let number = slice["ports"].as_array().into_iter().flatten().find(|found| found["name"] == port);
         let Some(number) = number.map(|found| &found["port"]) else { continue };
         let pods = slice["endpoints"].as_array().into_iter().flatten();
         for pod in pods.filter(|pod| pod["conditions"]["ready"] == true) {
             let address = pod["addresses"][0].as_str().unwrap();
             let labels = json!({"namespace": SYSTEM, "job": SERVICE, "pod": pod["targetRef"]["name"]});
-            targets.push(json!({"targets": [format!("{address}:{number}")], "labels": labels}));
+            let target = json!({"targets": [format!("{address}:{number}")], "labels": labels});
+            targets.insert(address.to_owned(), target);
         }
     }
     targets

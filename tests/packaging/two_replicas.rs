@@ -11,8 +11,8 @@ use kube::{Api, Client};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A lease that was given back is free, and others look every two seconds.
-const SOON: Duration = Duration::from_secs(10);
+/// A lease that was given back is free, and others look every two seconds; one that was not ends after 13 s at least.
+const SOON: Duration = Duration::from_secs(12);
 
 fn holder() -> String {
     let lease = ["get", "lease", "19fd6fcc.emqx.io", "--output", "jsonpath={.spec.holderIdentity}"];

@@ -63,9 +63,9 @@ async fn is_scraped() {
     let endpoint = endpoint();
     let secure = endpoint["scheme"] == "https";
     let scraper = if secure { Scraper::Reader } else { Scraper::Anonymous };
-    let prometheus = Prometheus::start(&endpoint, scraper);
-    assert_eq!(prometheus.scraped().await, "", "{endpoint}");
-    until("the operator's metrics to be in Prometheus", Duration::from_secs(30), || async {
+    let prometheus = Prometheus::start(&endpoint, scraper).await;
+    prometheus.scrapes().await;
+    until("the operator's metrics to be in Prometheus", Duration::from_secs(60), || async {
         let leading = prometheus.query("emqx_operator_leading == 1").await?;
         if leading.len() == 1 { Ok(()) } else { Err(format!("{leading:?}")) }
     })
@@ -77,7 +77,7 @@ async fn is_scraped() {
 }
 
 async fn refuses(scraper: Scraper, code: &str) {
-    let error = Prometheus::start(&endpoint(), scraper).scraped().await;
+    let error = Prometheus::start(&endpoint(), scraper).await.answered().await;
     assert!(error.contains(&format!("HTTP status {code}")), "{scraper:?} got {error:?}, not {code}");
 }
 

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// A lease is valid for 15 s, and a follower looks every two.
-const AFTER_DEATH: Duration = Duration::from_secs(20);
-/// A lease that was given back is free.
-const AFTER_FAREWELL: Duration = Duration::from_secs(5);
+const AFTER_DEATH: Duration = Duration::from_secs(30);
+/// A lease that was given back is free; one that was not ends after 13 s at least.
+const AFTER_FAREWELL: Duration = Duration::from_secs(12);
 
 fn replica(namespace: &str, identity: &str) -> Settings {
     let election = LeaderElection { namespace: namespace.to_owned(), identity: identity.to_owned() };
@@ -104,8 +104,9 @@ async fn a_leader_that_is_killed_at_work_leaves_nothing_to_be_done_twice() {
     })
     .await;
     drop(first);
+    // The cluster may have been Ready by then.
+    leads(&client, &namespace, "second", LIMIT).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
-    assert_eq!(holder(&client, &namespace).await, "second");
     nothing_was_written_twice(&namespace);
 }
 
@@ -120,7 +121,7 @@ async fn a_lease_is_respected_whatever_the_clock_of_its_holder_says() {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": LEASE},
-            "spec": {"holderIdentity": "skewed", "leaseDurationSeconds": 5,
+            "spec": {"holderIdentity": "skewed", "leaseDurationSeconds": 15,
                 "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()},
         });
         apply(&client, Some(&namespace), &lease).await.unwrap();
@@ -128,7 +129,7 @@ async fn a_lease_is_respected_whatever_the_clock_of_its_holder_says() {
     renew(-3).await;
     let operator = Operator::with(replica(&namespace, "waiting"));
     // Three times the lease's time.
-    for _ in 0..15 {
+    for _ in 0..45 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let lease = leases.get(LEASE).await.unwrap();
         assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some("skewed"));
@@ -136,7 +137,7 @@ async fn a_lease_is_respected_whatever_the_clock_of_its_holder_says() {
     }
     // Far in the future, and then silent.
     renew(3).await;
-    leads(&client, &namespace, "waiting", Duration::from_secs(10)).await;
+    leads(&client, &namespace, "waiting", Duration::from_secs(30)).await;
     drop(operator);
     assert_eq!(holder(&client, &namespace).await, "");
 }

@@ -3,6 +3,10 @@
 use crate::cluster::setting;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The user that operators of tests are.
+const OPERATOR: &str = "emqx-operator";
 
 /// A write of the operator.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +20,7 @@ pub struct Write {
 /// Every write of the operator to a namespace, in order. Leases are left out: one is renewed for ever.
 pub fn writes(namespace: &str) -> Vec<Write> {
     const WRITING: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
-    requests()
+    requests_with(&[namespace])
         .iter()
         .filter(|event| event["objectRef"]["namespace"] == namespace)
         .filter(|event| event["verb"].as_str().is_some_and(|verb| WRITING.contains(&verb)))
@@ -36,6 +40,22 @@ pub fn writes(namespace: &str) -> Vec<Write> {
         .collect()
 }
 
+/// Waits until nothing was written to a namespace for the time of a rest. That a broker did not answer for some seconds
+/// of a busy machine is told in the status, and that it does again; who writes regularly writes in each of three rests.
+pub async fn silent(namespace: &str, rest: Duration) {
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        let before = writes(namespace).len();
+        tokio::time::sleep(rest).await;
+        let later = writes(namespace).split_off(before);
+        if later.is_empty() {
+            return;
+        }
+        written.push(later);
+    }
+    panic!("written in each of three rests: {written:#?}");
+}
+
 /// How often each object was written.
 pub fn counts(writes: &[Write]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
@@ -47,8 +67,16 @@ pub fn counts(writes: &[Write]) -> BTreeMap<&str, usize> {
 
 /// Every request of the operator.
 pub(crate) fn requests() -> Vec<Value> {
+    requests_with(&[])
+}
+
+/// Those that have each of these texts as a value somewhere.
+fn requests_with(texts: &[&str]) -> Vec<Value> {
     let path = setting("EMQX_TEST_AUDIT_LOG").expect("the audit log is known");
-    let text = std::fs::read_to_string(path).expect("the audit log can be read");
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event["user"]["username"] == "emqx-operator").collect()
+    let log = std::fs::read_to_string(path).expect("the audit log can be read");
+    // The log has the requests of everybody: to parse them all takes seconds.
+    let quoted: Vec<_> = texts.iter().chain(&[OPERATOR]).map(|text| format!("\"{text}\"")).collect();
+    let lines = log.lines().filter(|line| quoted.iter().all(|text| line.contains(text)));
+    let events = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["user"]["username"] == OPERATOR).collect()
 }

@@ -15,7 +15,7 @@ pub async fn install(client: &Client) -> anyhow::Result<()> {
     apply(client, None, &serde_json::to_value(emqx_crd())?).await?;
     let api = Api::<EMQX>::namespaced(client.clone(), "default");
     let params = PatchParams { dry_run: true, ..PatchParams::apply("user") };
-    until("the CRD to be served", Duration::from_secs(20), || async {
+    until("the CRD to be served", Duration::from_secs(60), || async {
         let probe = resource("probe", json!({"image": "emqx/emqx:5.10.4"}));
         let answer = api.patch("probe", &params, &Patch::Apply(&probe)).await.map_err(|error| error.to_string())?;
         // A default of the schema shows that it is the strict one.

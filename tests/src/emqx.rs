@@ -2,9 +2,12 @@
 
 use crate::wait::until;
 use emqx_operator_api::hub::EMQX;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Api, Client};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// A resource with a spec.
@@ -60,6 +63,38 @@ pub async fn settled(client: &Client, namespace: &str, name: &str, limit: Durati
     })
     .await;
     started.elapsed()
+}
+
+/// Waits until the cluster is Ready with so many pods, all of them ready, and none of these uids. That it was not Ready
+/// meanwhile may be over before somebody looks.
+pub async fn renewed(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    pods: usize,
+    old: &BTreeSet<String>,
+    limit: Duration,
+) {
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    until(&format!("{namespace}/{name} to be Ready with new pods"), limit, || async {
+        let now = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let is_new = |pod: &&Pod| is_ready(pod) && pod.uid().is_some_and(|uid| !old.contains(&uid));
+        let new = now.iter().filter(is_new).count();
+        let all = conditions(client, namespace, name).await?;
+        let ready = all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        if ready && new == pods && now.len() == pods {
+            Ok(())
+        } else {
+            Err(format!("{new} of {} pods are new and ready, Ready {ready}", now.len()))
+        }
+    })
+    .await;
+}
+
+/// Whether Kubernetes says that the pod is ready.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// Deletes a cluster, so that it leaves room for others.

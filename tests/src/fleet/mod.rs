@@ -206,6 +206,12 @@ impl Fleet {
         self.nodes().retain(|_, member| member.uid != uid);
     }
 
+    /// Pods that are not among these are gone.
+    fn keep(&self, uids: &HashSet<String>) {
+        let gone: Vec<_> = self.seen().iter().filter(|uid| !uids.contains(*uid)).cloned().collect();
+        gone.iter().for_each(|uid| self.lose(uid));
+    }
+
     fn nodes(&self) -> MutexGuard<'_, HashMap<IpAddr, Member>> {
         self.0.nodes.lock().expect("no code panics while it holds the nodes")
     }

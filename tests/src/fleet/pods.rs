@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -20,11 +21,19 @@ pub(super) async fn follow(fleet: Fleet) {
     let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
     let pods = Api::<Pod>::all(fleet.0.client.clone());
     let mut events = std::pin::pin!(watcher(pods, watcher::Config::default().labels(&selector)).default_backoff());
+    // Nobody tells of a pod that is deleted before a list that follows a broken watch: it is missing there.
+    let mut listed = HashSet::<String>::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => seen(&fleet, pod),
+            Ok(Event::Apply(pod)) => seen(&fleet, pod),
             Ok(Event::Delete(pod)) => fleet.lose(&pod.uid().unwrap_or_default()),
-            Ok(Event::Init | Event::InitDone) | Err(_) => {}
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(pod)) => {
+                listed.extend(pod.uid());
+                seen(&fleet, pod);
+            }
+            Ok(Event::InitDone) => fleet.keep(&listed),
+            Err(_) => {}
         }
     }
 }

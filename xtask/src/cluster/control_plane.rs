@@ -48,6 +48,8 @@ fn start_api_server(state: &mut State) -> anyhow::Result<()> {
         format!("--service-account-key-file={}", file("pki/tokens.pub")),
         format!("--audit-policy-file={}", file("audit-policy.yaml")),
         format!("--audit-log-path={}", file("logs/audit.log")),
+        // MB; without it the log begins anew at 100 MB, and who counts loses what came before.
+        "--audit-log-maxsize=100000".to_owned(),
         "--allow-privileged=true".to_owned(),
         // Nodes are asked for logs and exec by address; their names resolve nowhere.
         "--kubelet-preferred-address-types=InternalIP".to_owned(),

@@ -30,8 +30,9 @@ pub(super) fn start_fake(state: &mut State) -> anyhow::Result<()> {
         format!("--cidr={}", super::namespace::FAKE_PODS),
         format!("--node-ip={NODE_ADDRESS}"),
         "--manage-all-nodes=true".to_owned(),
-        // Without leases the controllers take the nodes for dead after a while, and their pods for not ready.
-        "--node-lease-duration-seconds=120".to_owned(),
+        // Without leases the controllers take the nodes for dead after a while, and their pods for not ready. They look
+        // at when a lease was renewed, not at how long it is valid; it is renewed after a quarter of this time.
+        "--node-lease-duration-seconds=40".to_owned(),
     ];
     processes::start(state, "kwok", &arguments)?;
     state.apply(FAKE_STORAGE)?;

@@ -5,7 +5,10 @@ use emqx_client::api::{Change, CreateApiKey, Expiry, ForceLeave, GetNodes, PutCo
 use emqx_client::{Client, Credentials, Endpoint, Error, Missing, NoAnswer, Secret, Token};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_millis(900);
+/// Long, for a loaded machine; nothing waits for it when nobody hangs.
+const DEADLINE: Duration = Duration::from_secs(9);
+/// Where somebody hangs.
+const SHORT: Duration = Duration::from_millis(900);
 const UNKNOWN_PATH: &str = r#"{"code":"NOT_FOUND","message":"Request Path Not Found"}"#;
 const BAD_KEY: &str = r#"{"code":"BAD_API_KEY_OR_SECRET"}"#;
 
@@ -19,8 +22,12 @@ async fn says(status: u16, body: &'static str) -> Server {
 }
 
 async fn nodes(candidates: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
+    nodes_within(DEADLINE, candidates).await
+}
+
+async fn nodes_within(deadline: Duration, candidates: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
     let candidates: Vec<_> = candidates.iter().map(|endpoint| (*endpoint).clone()).collect();
-    let answered = Client::new().unwrap().ask_any(&candidates, &credentials(), &GetNodes, DEADLINE).await?;
+    let answered = Client::new().unwrap().ask_any(&candidates, &credentials(), &GetNodes, deadline).await?;
     Ok((answered.by, answered.answer[0].node.clone(), answered.failures.len()))
 }
 
@@ -61,15 +68,15 @@ async fn whoever_cannot_answer_is_left_for_the_next() {
 async fn a_hanging_node_gets_a_competitor() {
     let (hanging, good) = (serve(|_, _| hang()).await, healthy("b").await);
     let started = Instant::now();
-    let (by, _, failures) = nodes(&[&hanging.endpoint, &good.endpoint]).await.unwrap();
+    let (by, _, failures) = nodes_within(SHORT, &[&hanging.endpoint, &good.endpoint]).await.unwrap();
     assert_eq!((by, failures), (good.endpoint.clone(), 0));
-    assert!(started.elapsed() < DEADLINE);
+    assert!(started.elapsed() < SHORT);
 }
 
 #[tokio::test]
 async fn silence_everywhere_ends_at_the_deadline() {
     let (first, second) = (serve(|_, _| hang()).await, serve(|_, _| hang()).await);
-    let silence = nodes(&[&first.endpoint, &second.endpoint]).await.unwrap_err();
+    let silence = nodes_within(SHORT, &[&first.endpoint, &second.endpoint]).await.unwrap_err();
     let asked: Vec<_> = silence.failures.iter().map(|(endpoint, _)| endpoint).collect();
     assert_eq!(asked, [&first.endpoint, &second.endpoint]);
     assert!(silence.failures.iter().all(|(_, error)| matches!(error, Error::TimedOut { .. })), "{silence}");
@@ -79,7 +86,7 @@ async fn silence_everywhere_ends_at_the_deadline() {
 #[tokio::test]
 async fn failures_stand_in_the_order_of_the_candidates() {
     let (slow, quick) = (serve(|_, _| hang()).await, says(401, BAD_KEY).await);
-    let silence = nodes(&[&slow.endpoint, &quick.endpoint]).await.unwrap_err();
+    let silence = nodes_within(SHORT, &[&slow.endpoint, &quick.endpoint]).await.unwrap_err();
     let text = format!(
         "{}: GET /nodes: no answer within 0.9 s; {}: GET /nodes: the credentials are not accepted (BAD_API_KEY_OR_SECRET)",
         slow.endpoint, quick.endpoint
@@ -135,9 +142,9 @@ async fn a_change_goes_to_one_node_at_a_time() {
     let (hanging, good) = (serve(|_, _| hang()).await, says(204, "").await);
     let candidates = [hanging.endpoint.clone(), good.endpoint.clone()];
     let started = Instant::now();
-    let left = Client::new().unwrap().ask_any(&candidates, &key(), &leave(), DEADLINE).await.unwrap();
+    let left = Client::new().unwrap().ask_any(&candidates, &key(), &leave(), SHORT).await.unwrap();
     assert_eq!((left.answer, left.by, left.failures.len()), (Change::Done, good.endpoint.clone(), 1));
-    assert!(started.elapsed() >= DEADLINE / 3, "the first had its share");
+    assert!(started.elapsed() >= SHORT / 3, "the first had its share");
 }
 
 #[tokio::test]

@@ -45,7 +45,8 @@ async fn cores_with_a_replicant_each_still_join() {
     let mut all = Vec::new();
     for (core, replicant) in [("emqx@core-1", "emqx@replicant-1"), ("emqx@core-0", "emqx@replicant-0")] {
         let mut core = spec(root.path(), core, "core");
-        core.timings.singleton = Duration::from_secs(2);
+        // Long enough to start all of them and to look.
+        core.timings.singleton = Duration::from_secs(10);
         for node in [core, spec(root.path(), replicant, "replicant")] {
             let started = network.start(node).unwrap();
             started.node.reaches(Phase::Running).await;
