@@ -84,7 +84,8 @@ reasons! {
     NoRequester Progress,
     /// The first nodes have not read the configuration yet.
     PendingInitialStartup Progress,
-    /// The new configuration is in the files and waits for an EMQX API to put it in force without a restart.
+    /// The new configuration is in the files, for nodes that start. The running ones get it without a restart as soon as an
+    /// EMQX API answers, and all have the image of the spec.
     PendingAvailability Progress,
     /// Roots that are only read at start have changed; nodes have to restart.
     StartupConfigPending Progress,

@@ -1,0 +1,117 @@
+//! What an edit that brings a new image with it means for the nodes that still run the old one.
+
+#[path = "support/resource.rs"]
+mod support;
+
+use emqx_operator_core::action::{Action, Call};
+use emqx_operator_core::desired::{Desired, References};
+use emqx_operator_core::reason::Reason;
+use emqx_operator_core::world::{
+    Broker, Endpoint, FreshSecrets, Kind, KubernetesView, Reading, Why, World, api_candidates,
+};
+use emqx_operator_core::{Plan, plan};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn desired(image: &str, roots: Value) -> Desired {
+    let resource = support::resource(json!({
+        "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
+        "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": {"replicas": 1}}},
+    }));
+    Desired::resolve(&resource, &References::default()).expect("the spec is right")
+}
+
+fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> Plan {
+    let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
+    let now = "2026-01-02T00:00:00Z".parse().expect("a time");
+    plan(desired, &World::assemble(desired, view, broker, fresh, now))
+}
+
+/// A broker that answers, and knows no more than that.
+fn answering() -> Reading<Broker> {
+    Reading::Fresh(Broker { nodes: BTreeMap::new(), evacuations: Reading::Off, storage: Reading::Off })
+}
+
+/// What a plan writes of a kind, as Kubernetes keeps it.
+fn written(plan: &Plan, kind: Kind) -> Value {
+    let body = plan.actions.iter().find_map(|action| match action {
+        Action::Apply { manifest, .. } if manifest.id.kind == kind => Some(Value::clone(&manifest.body)),
+        _ => None,
+    });
+    let mut body = body.unwrap_or_else(|| panic!("the plan writes a {kind:?}"));
+    body["metadata"]["uid"] = "one".into();
+    body["metadata"]["resourceVersion"] = "1".into();
+    body["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+    body
+}
+
+/// The cluster that was made for this, with its only core.
+fn cluster(desired: &Desired) -> KubernetesView {
+    let first = plan_for(desired, &KubernetesView::default(), Reading::Unavailable(Why::NobodyToAsk));
+    let mut set = written(&first, Kind::StatefulSet);
+    set["spec"]["replicas"] = 1.into();
+    let mut pod = set["spec"]["template"].clone();
+    pod["metadata"]["name"] = "iot-core-0".into();
+    pod["metadata"]["namespace"] = "default".into();
+    pod["metadata"]["uid"] = "pod".into();
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "iot-core", "uid": "one", "controller": true}]);
+    pod["status"] = json!({
+        "phase": "Running", "podIP": "10.0.0.1",
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"}],
+        "containerStatuses": [{
+            "name": "emqx", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-01-01T00:00:30Z"}},
+        }],
+    });
+    let set: StatefulSet = serde_json::from_value(set).expect("a set");
+    let pod: Pod = serde_json::from_value(pod).expect("a pod");
+    let files: ConfigMap = serde_json::from_value(written(&first, Kind::ConfigMap)).expect("a ConfigMap");
+    KubernetesView {
+        stateful_sets: vec![Arc::new(set)],
+        pods: vec![Arc::new(pod)],
+        config_maps: vec![Arc::new(files)],
+        ..KubernetesView::default()
+    }
+}
+
+fn sends_config(plan: &Plan) -> bool {
+    plan.actions.iter().any(|action| matches!(action, Action::Call(Call::PutConfig { .. })))
+}
+
+#[test]
+fn configuration_alone_is_sent_at_once() {
+    let view = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    let changed = desired("emqx/emqx:5.10.4", json!({"mqtt": {"max_packet_size": "2MB"}}));
+    assert!(sends_config(&plan_for(&changed, &view, answering())));
+}
+
+/// The old release may not know what the new one is told. The files have it, for the new nodes.
+#[test]
+fn configuration_that_comes_with_a_new_image_waits_for_it() {
+    let view = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    let changed = desired("emqx/emqx:6.0.0", json!({"mqtt": {"only_in_six": true}}));
+    let plan = plan_for(&changed, &view, answering());
+    assert!(!sends_config(&plan));
+    assert!(
+        written(&plan, Kind::ConfigMap)["data"]["base.hocon"].as_str().is_some_and(|text| text.contains("only_in_six"))
+    );
+    let hold = plan.holds.iter().find(|hold| hold.reason == Reason::PendingAvailability);
+    assert!(hold.is_some_and(|hold| hold.detail.contains("new image")), "{:?}", plan.holds);
+
+    let mut done = cluster(&changed);
+    done.config_maps = view.config_maps;
+    assert!(sends_config(&plan_for(&changed, &done, answering())), "all nodes have the new image");
+}
+
+/// Where the spec wants the dashboard is right for new pods only.
+#[test]
+fn a_pod_is_asked_where_it_listens() {
+    let view = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    let moved = desired("emqx/emqx:5.10.4", json!({"dashboard": {"listeners": {"http": {"bind": 18084}}}}));
+    let core = Endpoint { pod: "iot-core-0".to_owned(), ip: "10.0.0.1".to_owned(), port: 18083, https: false };
+    assert_eq!(api_candidates(&moved, &view), [core]);
+}
