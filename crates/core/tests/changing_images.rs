@@ -4,10 +4,10 @@
 mod support;
 
 use emqx_operator_core::action::{Action, Call};
-use emqx_operator_core::desired::{Desired, References};
+use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, Endpoint, FreshSecrets, Kind, KubernetesView, Reading, Why, World, api_candidates,
+    Broker, BrokerNode, Endpoint, FreshSecrets, Kind, KubernetesView, Reading, Why, World, api_candidates,
 };
 use emqx_operator_core::{Plan, plan};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -30,9 +30,20 @@ fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -
     plan(desired, &World::assemble(desired, view, broker, fresh, now))
 }
 
-/// A broker that answers, and knows no more than that.
+/// The core answers.
 fn answering() -> Reading<Broker> {
-    Reading::Fresh(Broker { nodes: BTreeMap::new(), evacuations: Reading::Off, storage: Reading::Off })
+    let core = BrokerNode {
+        running: true,
+        role: None,
+        version: None,
+        edition: None,
+        otp_release: None,
+        sessions: None,
+        connections: None,
+    };
+    let name = NodeName("emqx@iot-core-0.iot-headless.default.svc.cluster.local".to_owned());
+    let nodes = BTreeMap::from([(name, core)]);
+    Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Off })
 }
 
 /// What a plan writes of a kind, as Kubernetes keeps it.

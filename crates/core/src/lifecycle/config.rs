@@ -73,10 +73,10 @@ fn marked(mut files: Manifest, revision: &str) -> Manifest {
     files
 }
 
-/// Nodes of another release run, which may not know what the new configuration has. New nodes read it from the files.
+/// Nodes of another release are in the cluster, which may not know what the new configuration has. New nodes read it from the files.
 fn changes_image(fleet: &Fleet<'_>) -> bool {
     let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
-    outdated.any(|node| node.image != fleet.desired.image.reference)
+    outdated.any(|node| node.is_member() && node.image != fleet.desired.image.reference)
 }
 
 fn wait(part: &mut Part, world: &World) {
