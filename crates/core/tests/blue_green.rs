@@ -3,14 +3,18 @@
 #[path = "support/resource.rs"]
 mod support;
 
+#[path = "support/planning.rs"]
+mod planning;
+
 use emqx_operator_api::hub::EMQX;
+use emqx_operator_core::Plan;
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Broker, BrokerNode, FreshSecrets, Kind, KubernetesView, Reading, Why, World};
-use emqx_operator_core::{Plan, plan};
+use emqx_operator_core::world::{Broker, BrokerNode, Kind, KubernetesView, Reading};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use planning::{nobody, plan_for};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -25,22 +29,9 @@ fn desired(strategy: &str, image: &str) -> Desired {
     Desired::resolve(&resource("iot", strategy, image), &References::default()).expect("the spec is right")
 }
 
-fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> Plan {
-    let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
-    let now = "2026-01-02T00:00:00Z".parse().expect("a time");
-    plan(desired, &World::assemble(desired, view, broker, fresh, now))
-}
-
-fn nobody() -> Reading<Broker> {
-    Reading::Unavailable(Why::NobodyToAsk)
-}
-
 /// The core set that a plan writes.
 fn written(plan: &Plan) -> Option<Value> {
-    plan.actions.iter().find_map(|action| match action {
-        Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet => Some(Value::clone(&manifest.body)),
-        _ => None,
-    })
+    planning::written(plan, Kind::StatefulSet)
 }
 
 /// A set as Kubernetes keeps what was written.

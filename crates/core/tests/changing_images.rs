@@ -3,15 +3,17 @@
 #[path = "support/resource.rs"]
 mod support;
 
+#[path = "support/planning.rs"]
+mod planning;
+
+use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{
-    Broker, BrokerNode, Endpoint, FreshSecrets, Kind, KubernetesView, Reading, Why, World, api_candidates,
-};
-use emqx_operator_core::{Plan, plan};
+use emqx_operator_core::world::{Broker, BrokerNode, Endpoint, Kind, KubernetesView, Reading, api_candidates};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use planning::{nobody, plan_for, written};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,12 +24,6 @@ fn desired(image: &str, roots: Value) -> Desired {
         "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": {"replicas": 1}}},
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
-}
-
-fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> Plan {
-    let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
-    let now = "2026-01-02T00:00:00Z".parse().expect("a time");
-    plan(desired, &World::assemble(desired, view, broker, fresh, now))
 }
 
 /// The core answers.
@@ -47,12 +43,8 @@ fn answering() -> Reading<Broker> {
 }
 
 /// What a plan writes of a kind, as Kubernetes keeps it.
-fn written(plan: &Plan, kind: Kind) -> Value {
-    let body = plan.actions.iter().find_map(|action| match action {
-        Action::Apply { manifest, .. } if manifest.id.kind == kind => Some(Value::clone(&manifest.body)),
-        _ => None,
-    });
-    let mut body = body.unwrap_or_else(|| panic!("the plan writes a {kind:?}"));
+fn kept(plan: &Plan, kind: Kind) -> Value {
+    let mut body = written(plan, kind).unwrap_or_else(|| panic!("the plan writes a {kind:?}"));
     body["metadata"]["uid"] = "one".into();
     body["metadata"]["resourceVersion"] = "1".into();
     body["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
@@ -61,8 +53,8 @@ fn written(plan: &Plan, kind: Kind) -> Value {
 
 /// The cluster that was made for this, with its only core.
 fn cluster(desired: &Desired) -> KubernetesView {
-    let first = plan_for(desired, &KubernetesView::default(), Reading::Unavailable(Why::NobodyToAsk));
-    let mut set = written(&first, Kind::StatefulSet);
+    let first = plan_for(desired, &KubernetesView::default(), nobody());
+    let mut set = kept(&first, Kind::StatefulSet);
     set["spec"]["replicas"] = 1.into();
     let mut pod = set["spec"]["template"].clone();
     pod["metadata"]["name"] = "iot-core-0".into();
@@ -80,7 +72,7 @@ fn cluster(desired: &Desired) -> KubernetesView {
     });
     let set: StatefulSet = serde_json::from_value(set).expect("a set");
     let pod: Pod = serde_json::from_value(pod).expect("a pod");
-    let files: ConfigMap = serde_json::from_value(written(&first, Kind::ConfigMap)).expect("a ConfigMap");
+    let files: ConfigMap = serde_json::from_value(kept(&first, Kind::ConfigMap)).expect("a ConfigMap");
     KubernetesView {
         stateful_sets: vec![Arc::new(set)],
         pods: vec![Arc::new(pod)],
@@ -108,7 +100,7 @@ fn configuration_that_comes_with_a_new_image_waits_for_it() {
     let plan = plan_for(&changed, &view, answering());
     assert!(!sends_config(&plan));
     assert!(
-        written(&plan, Kind::ConfigMap)["data"]["base.hocon"].as_str().is_some_and(|text| text.contains("only_in_six"))
+        kept(&plan, Kind::ConfigMap)["data"]["base.hocon"].as_str().is_some_and(|text| text.contains("only_in_six"))
     );
     let hold = plan.holds.iter().find(|hold| hold.reason == Reason::PendingAvailability);
     assert!(hold.is_some_and(|hold| hold.detail.contains("new image")), "{:?}", plan.holds);

@@ -13,8 +13,9 @@ const AGAIN: Duration = Duration::from_mins(10);
 pub struct Refusals(Mutex<HashMap<Key, Refusal>>);
 
 struct Refusal {
-    /// Of the configuration, and the image that refused it.
-    of: (String, String),
+    /// Of the configuration.
+    revision: String,
+    image: String,
     text: String,
     at: Instant,
 }
@@ -23,13 +24,14 @@ impl Refusals {
     /// Why EMQX of this image refused this configuration, if it did lately.
     pub fn of(&self, key: &Key, revision: &str, image: &str) -> Option<String> {
         let refusals = self.lock();
-        let refusal = refusals.get(key).filter(|refusal| refusal.at.elapsed() < AGAIN)?;
-        (refusal.of.0 == revision && refusal.of.1 == image).then(|| refusal.text.clone())
+        let same = |refusal: &&Refusal| refusal.revision == revision && refusal.image == image;
+        let refusal = refusals.get(key).filter(same).filter(|refusal| refusal.at.elapsed() < AGAIN)?;
+        Some(refusal.text.clone())
     }
 
     pub fn note(&self, key: &Key, revision: &str, image: &str, text: &str) {
-        let of = (revision.to_owned(), image.to_owned());
-        self.lock().insert(key.clone(), Refusal { of, text: text.to_owned(), at: Instant::now() });
+        let [revision, image, text] = [revision, image, text].map(str::to_owned);
+        self.lock().insert(key.clone(), Refusal { revision, image, text, at: Instant::now() });
     }
 
     pub fn forget(&self, key: &Key) {

@@ -23,12 +23,9 @@ const PRELUDE: &str = "dashboard.listeners.http.bind = \"0.0.0.0:18083\"\n";
 /// The configuration, ready to be put into files and sent to brokers.
 #[derive(Clone, Serialize)]
 pub struct Config {
-    /// `base.hocon`: what EMQX can change while it runs.
+    /// `base.hocon`, and what is sent to the API: what EMQX can change while it runs. Empty without any such root.
     #[serde(skip)]
     pub runtime: String,
-    /// The runtime roots alone, as they are sent to the API; empty when there are none.
-    #[serde(skip)]
-    pub runtime_roots: String,
     /// `emqx.conf`: what EMQX reads only at start.
     #[serde(skip)]
     pub startup: String,
@@ -85,7 +82,6 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     let (startup, runtime) = split(&filled);
     Ok(Config {
         runtime: render(&runtime),
-        runtime_roots: render(&runtime),
         startup: format!("{PRELUDE}{}", render(&startup)),
         revision: digest(&render(&visible)),
         runtime_revision: digest(&render(&visible_runtime)),

@@ -28,8 +28,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             part.ensure(world, marked(files, revision), Stage::Config);
         }
         Running::Revision(_) | Running::Unknown if world.broker.fresh().is_some() && !changes_image(fleet) => {
-            if !desired.config.runtime_roots.is_empty() {
-                let text = desired.config.runtime_roots.clone();
+            if !desired.config.runtime.is_empty() {
+                let text = desired.config.runtime.clone();
                 part.actions.push(Action::Call(Call::PutConfig { text, revision: revision.clone() }));
             }
             part.ensure(world, marked(files, revision), Stage::Marks);
@@ -73,7 +73,8 @@ fn marked(mut files: Manifest, revision: &str) -> Manifest {
     files
 }
 
-/// Nodes of another release are in the cluster, which may not know what the new configuration has. New nodes read it from the files.
+/// Nodes of another release are in the cluster, which may not know what the new configuration has. New nodes read it from the
+/// files.
 fn changes_image(fleet: &Fleet<'_>) -> bool {
     let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
     outdated.any(|node| node.is_member() && node.image != fleet.desired.image.reference)

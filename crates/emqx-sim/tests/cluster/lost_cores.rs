@@ -1,7 +1,7 @@
 //! Cores that are lost together come back with their volumes, and their replicants are theirs again.
 
-use crate::one_cluster;
-use emqx_sim::local::{Network, Running, Spec};
+use crate::{one_cluster, spec};
+use emqx_sim::local::{Network, Running};
 use emqx_sim::timings::Timings;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,7 @@ const CORES: [&str; 2] = ["emqx@core-0", "emqx@core-1"];
 const REPLICANTS: [&str; 2] = ["emqx@replicant-a", "emqx@replicant-b"];
 
 fn start(network: &Arc<Network>, root: &Path, name: &str, role: &str) -> Running {
-    let folder = root.join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    let mut spec = Spec::new("5.10.4-ee", name, folder)
-        .unwrap()
-        .env("EMQX_LICENSE__KEY", "evaluation")
-        .env("EMQX_NODE__ROLE", role)
-        .env("EMQX_CLUSTER__DISCOVERY_STRATEGY", "dns");
+    let mut spec = spec(root, name, role);
     spec.timings = Timings {
         boot: Duration::from_millis(200),
         singleton: Duration::from_millis(200),

@@ -5,8 +5,10 @@ mod cookie;
 mod joining;
 mod lost_cores;
 
+use emqx_sim::local::Spec;
 use emqx_sim::node::{Node, Seen};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -20,6 +22,17 @@ async fn running(node: &Node) -> BTreeSet<String> {
         }
     }
     running
+}
+
+/// What the nodes of these tests have in common: they find each other by discovery.
+fn spec(root: &Path, name: &str, role: &str) -> Spec {
+    let folder = root.join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    Spec::new("5.10.4-ee", name, folder)
+        .unwrap()
+        .env("EMQX_LICENSE__KEY", "evaluation")
+        .env("EMQX_NODE__ROLE", role)
+        .env("EMQX_CLUSTER__DISCOVERY_STRATEGY", "dns")
 }
 
 /// Waits until each of the nodes sees all of them run, and nobody else.

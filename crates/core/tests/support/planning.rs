@@ -1,0 +1,25 @@
+//! Plans, and what they write.
+
+use emqx_operator_core::action::Action;
+use emqx_operator_core::desired::Desired;
+use emqx_operator_core::world::{Broker, FreshSecrets, Kind, KubernetesView, Reading, Why, World};
+use emqx_operator_core::{Plan, plan};
+use serde_json::Value;
+
+pub fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> Plan {
+    let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
+    let now = "2026-01-02T00:00:00Z".parse().expect("a time");
+    plan(desired, &World::assemble(desired, view, broker, fresh, now))
+}
+
+pub fn nobody() -> Reading<Broker> {
+    Reading::Unavailable(Why::NobodyToAsk)
+}
+
+/// The first object of a kind that a plan applies.
+pub fn written(plan: &Plan, kind: Kind) -> Option<Value> {
+    plan.actions.iter().find_map(|action| match action {
+        Action::Apply { manifest, .. } if manifest.id.kind == kind => Some(Value::clone(&manifest.body)),
+        _ => None,
+    })
+}
