@@ -2,6 +2,7 @@
 
 use crate::clients::{Clients, Synthetic};
 use crate::config::{BootError, Layers, Profile};
+use crate::mqtt::Broker;
 use crate::mqtt_clients::MqttClients;
 use crate::mqtt_listeners;
 use crate::node::{Exit, Node, Parts};
@@ -117,17 +118,18 @@ pub struct Running {
     pub node: Arc<Node>,
     pub clients: Arc<Synthetic>,
     task: AbortHandle,
-    listening: Option<AbortHandle>,
+    listening: Option<(Broker, AbortHandle)>,
     /// Resolves when the node ends by itself.
     pub exit: JoinHandle<Exit>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
-        if let Some(listening) = &self.listening {
+        if let Some((broker, listening)) = &self.listening {
+            broker.kill();
             listening.abort();
         }
+        self.task.abort();
         self.node.kill();
     }
 }
@@ -175,7 +177,8 @@ impl Network {
         let exit = tokio::spawn(node.clone().run());
         let listening = listening.map(|real| {
             real.belong_to(&node);
-            tokio::spawn(mqtt_listeners::serve(node.clone(), real.broker.clone())).abort_handle()
+            let serving = tokio::spawn(mqtt_listeners::serve(node.clone(), real.broker.clone()));
+            (real.broker.clone(), serving.abort_handle())
         });
         Ok(Running { node, clients: synthetic, task: exit.abort_handle(), listening, exit })
     }

@@ -9,6 +9,7 @@ use super::session::{Delivery, Message, Session, Window};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,7 @@ pub struct Broker {
     state: Arc<Mutex<State>>,
     limits: Limits,
     replica: Arc<Mutex<Replica>>,
+    pub(super) killed: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -103,6 +105,7 @@ impl Broker {
             state: Arc::default(),
             limits,
             replica: Arc::default(),
+            killed: Arc::default(),
         }
     }
 
@@ -153,6 +156,12 @@ impl Broker {
     pub fn shut_down(&self) {
         self.lock().closed = true;
         self.close(usize::MAX, Goodbye::ShuttingDown);
+    }
+
+    /// Nothing goes out from here on. Within a process connections outlive their node for a moment: they would acknowledge
+    /// messages that no other node can be told of any more.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
     }
 
     pub fn counts(&self) -> Counts {

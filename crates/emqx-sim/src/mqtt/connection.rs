@@ -6,6 +6,8 @@ use super::codec::{self, Connect, Goodbye, Inbound, Outbound, Protocol, Refusal}
 use super::session::Message;
 use bytes::BytesMut;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -28,7 +30,7 @@ enum End {
 impl Broker {
     /// Serves one connection until it ends.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
-        let mut wire = Wire { stream, protocol: Protocol::V4, input: BytesMut::new() };
+        let mut wire = Wire { stream, protocol: Protocol::V4, input: BytesMut::new(), killed: self.killed.clone() };
         if let Err(reason) = self.talk(&mut wire).await {
             tracing::debug!(reason, "a connection ended before it began");
         }
@@ -202,6 +204,7 @@ struct Wire<S> {
     stream: S,
     protocol: Protocol,
     input: BytesMut,
+    killed: Arc<AtomicBool>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -240,6 +243,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     async fn send(&mut self, packet: Outbound) -> Result<(), String> {
         let mut output = BytesMut::new();
         codec::write(self.protocol, packet, &mut output)?;
+        if self.killed.load(Ordering::SeqCst) {
+            return Err("the node was killed".to_owned());
+        }
         match timeout(SEND_DEADLINE, self.stream.write_all(&output)).await {
             Ok(written) => written.map_err(|error| error.to_string()),
             Err(_) => Err("it does not read".to_owned()),
