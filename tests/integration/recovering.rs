@@ -110,6 +110,28 @@ async fn a_rollout_waits_while_a_core_is_cut_off() {
     all_have(&client, &namespace, 3, NEW).await;
 }
 
+/// A node that takes part in a rebalance cannot be emptied. EMQX says so, and so does the status; when it is over, the
+/// rollout goes on.
+#[tokio::test]
+async fn what_emqx_goes_on_to_refuse_is_told() {
+    let (client, namespace) = cluster("rebalanced", spec(2, 0)).await;
+    let fleet = crate::prepared().await.1;
+    fleet.set_clients(&namespace, "iot-core-1", Counts { connected: 500, ..Counts::default() });
+    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    let rebalance = format!("/api/v5/load_rebalance/{node}");
+    fleet
+        .post(&client, &namespace, "iot-core-1", &format!("{rebalance}/start"), json!({"wait_health_check": 600}))
+        .await;
+    let before = pods(&client, &namespace).await;
+    patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
+    let told = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "RequestRefused").await;
+    assert!(told.message.contains("eviction_agent_busy") && told.message.contains(&node), "{}", told.message);
+    assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
+    fleet.post(&client, &namespace, "iot-core-1", &format!("{rebalance}/stop"), json!({})).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    all_have(&client, &namespace, 2, NEW).await;
+}
+
 #[tokio::test]
 async fn a_pod_that_no_machine_takes_holds_a_rollout_and_a_corrected_spec_goes_on() {
     let (client, namespace) = cluster("unplaced", spec(2, 1)).await;

@@ -4,8 +4,9 @@
 use crate::build::Manifest;
 use crate::desired::NodeName;
 use crate::lifecycle::Permit;
+use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::ObjectId;
+use crate::world::{Kind, ObjectId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,7 +91,8 @@ impl fmt::Debug for Call {
     }
 }
 
-/// The order of execution. Within a stage all are tried; a failure stops the later stages.
+/// The order of execution. Within a stage all are tried; a failure stops the later stages, see [`Action::is_needed`] and
+/// [`Action::stands_alone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Stage {
     /// Secrets that give the cluster its identity.
@@ -120,6 +122,24 @@ impl Action {
             Action::Call(_) => Stage::Broker,
             Action::Delete { .. } | Action::Remove(_) => Stage::Removal,
         }
+    }
+
+    /// Whether later stages need this one: without it they do not begin. Volumes that do not grow and a Service that is
+    /// refused concern no node; who needs a Service to lead elsewhere looks at it.
+    pub fn is_needed(&self) -> bool {
+        match self {
+            _ if planted(Bug::StopForAnything) => true,
+            Action::GrowVolume { .. } => false,
+            Action::Apply { manifest, stage: Stage::Workload, .. } => {
+                !matches!(manifest.id.kind, Kind::Service | Kind::PodDisruptionBudget)
+            }
+            _ => true,
+        }
+    }
+
+    /// Done even when something before it failed: a node that stays is opened again, whatever else is refused.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self, Action::Call(Call::StopEvacuation { .. })) && !planted(Bug::StopForAnything)
     }
 }
 

@@ -78,6 +78,10 @@ bugs! {
     NoWatermark,
     /// A core that is down counts as one whose volume was lost.
     ForgetUnproven,
+    /// Cores go on to be replaced while EMQX refuses the configuration that they would start with.
+    RestartRefused,
+    /// What was refused keeps nodes that are to be opened again from it.
+    StopForAnything,
     /// Templates are given up although their nodes serve.
     GiveUpWorking,
     /// Shards are placed on the cores that are there, also on those that go.

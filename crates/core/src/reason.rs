@@ -137,6 +137,14 @@ reasons! {
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
     /// the core pods and at network policies between the operator and port 18083.
     RequestFailed Trouble,
+    /// EMQX goes on to refuse a request of the operator. The message has the request and EMQX's answer; `eviction_agent_busy`
+    /// means that somebody rebalances the cluster or empties the node. The operator tries again.
+    RequestRefused Trouble,
+    /// A pod was told to end and has not, long after its time to do so was over. Its machine is probably gone or cut off:
+    /// Kubernetes waits until it is known whether the pod still runs there, and makes no other in its place. When the
+    /// machine does not come back, delete its Node object, or taint it with `node.kubernetes.io/out-of-service`, or delete
+    /// the pod with `--force`.
+    StuckTerminating Trouble,
     /// The spec cannot be carried out as it is. The message names each field. Nothing was changed; correct the fields.
     InvalidSpec Trouble,
     /// A Secret, a ConfigMap or a key in one does not exist. Create it, or correct the reference; the operator goes on by

@@ -43,6 +43,11 @@ impl Reason {
             }
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
+            Reason::RequestRefused => &[EVACUATIONS, NODES, OPERATOR_LOG],
+            Reason::StuckTerminating => &[
+                "kubectl get nodes",
+                "kubectl delete pod POD --force --grace-period=0    # when its machine does not come back",
+            ],
             Reason::MissingReference => &[DESCRIBE, "kubectl get secrets,configmaps,serviceaccounts,pvc"],
             Reason::ConfigRejected => &[DESCRIBE, POD_LOG],
             Reason::ImagePullFailed | Reason::ContainerConfigInvalid => &[POD],

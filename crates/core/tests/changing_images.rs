@@ -10,10 +10,11 @@ use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
+use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{Broker, BrokerNode, Endpoint, Kind, KubernetesView, Reading, api_candidates};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use planning::{nobody, plan_for, written};
+use planning::{nobody, plan_for, world_for, written};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +109,45 @@ fn configuration_that_comes_with_a_new_image_waits_for_it() {
     let mut done = cluster(&changed);
     done.config_maps = view.config_maps;
     assert!(sends_config(&plan_for(&changed, &done, answering())), "all nodes have the new image");
+}
+
+/// A node that starts reads what EMQX refuses: none that serves is restarted for it, and users are told.
+#[test]
+fn nobody_is_restarted_with_configuration_that_emqx_refuses() {
+    let old = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    // Everything is written, and the pod is the old one.
+    let written = |desired: &Desired| KubernetesView { pods: old.pods.clone(), ..cluster(desired) };
+    let both = json!({"mqtt": {"max_packet_size": "huge"}, "node": {"process_limit": 2_000_000}});
+    let changed = desired("emqx/emqx:5.10.4", both);
+    let view = KubernetesView { config_maps: old.config_maps.clone(), ..written(&changed) };
+    let mut world = world_for(&changed, &view, answering());
+    let removes = |plan: &Plan| plan.actions.iter().any(|action| matches!(action, Action::Remove(_)));
+    let first = emqx_operator_core::plan(&changed, &world);
+    assert!(sends_config(&first) && !removes(&first), "whether EMQX takes it is not known yet: {first}");
+
+    world.config_refused = Some("mqtt.max_packet_size: not a size".to_owned());
+    let second = emqx_operator_core::plan(&changed, &world);
+    assert!(!sends_config(&second) && !removes(&second), "{second}");
+    let hold = second.holds.iter().find(|hold| hold.reason == Reason::ConfigRejected);
+    assert!(hold.is_some_and(|hold| hold.detail.contains("not a size")), "{second}");
+    let told = |kind: ConditionType| second.report.facts.iter().find(|fact| fact.kind == kind).map(|fact| fact.reason);
+    assert_eq!(told(ConditionType::ConfigApplied), Some(Reason::ConfigRejected));
+    assert_eq!(told(ConditionType::Degraded), Some(Reason::ConfigRejected));
+
+    let corrected = desired("emqx/emqx:5.10.4", json!({"node": {"process_limit": 2_000_000}}));
+    let third = plan_for(&corrected, &written(&corrected), answering());
+    assert!(removes(&third), "a corrected spec goes on: {third}");
+}
+
+#[test]
+fn a_paused_cluster_is_told_of_and_left_alone() {
+    let view = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    let mut changed = desired("emqx/emqx:6.0.0", json!({}));
+    assert!(!plan_for(&changed, &view, answering()).is_empty());
+    changed.paused = true;
+    let plan = plan_for(&changed, &view, answering());
+    assert!(plan.is_empty(), "{plan}");
+    assert!(plan.report.facts.iter().any(|fact| fact.kind == ConditionType::Paused && fact.truth == Truth::True));
 }
 
 /// Where the spec wants the dashboard is right for new pods only.

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::execute::{self, FailureKind, execute};
 use crate::index::Key;
 use crate::observe;
+use crate::refusals;
 use crate::report::{self, Outcome};
 use crate::resource::StoredEmqx;
 use crate::watch::key;
@@ -87,6 +88,8 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
     let broker = observe::broker(ctx, &desired, &view).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.rollout = ctx.rollouts.get(key);
+    let config = refusals::config(&desired.config.runtime_revision, &desired.image.reference);
+    world.config_refused = ctx.refusals.of(key, &config);
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
         return Ok(Passed::until_changed(Outcome::Followed));
@@ -176,6 +179,8 @@ fn next(plan: &Plan, outcome: execute::Outcome, status_wait: Option<Duration>) -
             return Err(PassError::Action { action: failure.action.clone(), cause: failure.kind.to_string() });
         }
     };
+    // What EMQX refuses is not asked for every other second.
+    let awaited = awaited.map(|wait| if outcome.is_refused_by_emqx() { wait.max(AFTER_REFUSAL) } else { wait });
     let soonest = [awaited, after_failure, status_wait].into_iter().flatten().min();
     let outcome = if refused { Outcome::Refused } else { Outcome::Success };
     Ok(Passed { next: soonest.map_or_else(Action::await_change, Action::requeue), outcome })

@@ -72,15 +72,18 @@ pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>
     tracing::debug!(scopes = scope_count, "watches started");
 }
 
-/// The status of a pod tells everything but its image as the user wrote it; the spec is the larger part.
+/// The status of a pod tells everything but its image as the user wrote it, where its API listens and its
+/// machine; the spec is the larger part.
 pub(crate) fn slim_pod(pod: &mut Pod) {
-    let containers = pod.spec.take().map(|spec| spec.containers).unwrap_or_default();
+    let spec = pod.spec.take().unwrap_or_default();
+    let (containers, node_name) = (spec.containers, spec.node_name);
     let named = containers.into_iter().map(|container| Container {
         name: container.name,
         image: container.image,
+        ports: container.ports,
         ..Container::default()
     });
-    pod.spec = Some(PodSpec { containers: named.collect(), ..PodSpec::default() });
+    pod.spec = Some(PodSpec { containers: named.collect(), node_name, ..PodSpec::default() });
 }
 
 /// Of a claim only the size matters.
@@ -294,4 +297,28 @@ where
 /// Namespace and name of a resource.
 pub fn key(resource: &StoredEmqx) -> Key {
     Key { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slim_pod;
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::json;
+
+    /// The decisions are made from what is left of a pod.
+    #[test]
+    fn what_decisions_need_of_a_pod_is_kept() {
+        let needed = json!({
+            "nodeName": "worker-7",
+            "containers": [{
+                "name": "emqx", "image": "emqx/emqx:5.10.4", "ports": [{"name": "dashboard", "containerPort": 18084}],
+            }],
+        });
+        let mut whole = needed.clone();
+        whole["volumes"] = json!([{"name": "large"}]);
+        whole["containers"][0]["env"] = json!([{"name": "LARGE", "value": "text"}]);
+        let mut pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": whole})).expect("a pod");
+        slim_pod(&mut pod);
+        assert_eq!(serde_json::to_value(&pod).expect("JSON")["spec"], needed);
+    }
 }

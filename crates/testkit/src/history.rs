@@ -45,6 +45,7 @@ fn attempt(seed: u64, events: usize, verbose: bool) -> Result<Tally, Failure> {
             return Err(failure(seed, &mut sim));
         }
     }
+    patience(&mut sim);
     calm(&mut sim);
     if sim.violation.is_none() {
         sim.violation = sim.unsettled().map(|what| format!("never settles: {what}"));
@@ -70,6 +71,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         durable: false,
         restarts: 0,
         blue_green: false,
+        bad_config: false,
         rollback: false,
     };
     let mut sim = Sim::new(seed, spec.clone(), verbose);
@@ -110,6 +112,13 @@ fn event(sim: &mut Sim) {
     if sim.spec.rollback && sim.losses.random_bool(0.02) {
         sim.now += PROGRESS_DEADLINE;
     }
+    if sim.refusals.random_bool(0.02) {
+        sim.kubernetes.refuses_services = !sim.kubernetes.refuses_services;
+    }
+    // After a while the operator asks again.
+    if sim.refusals.random_bool(0.01) {
+        sim.config_refused = None;
+    }
     match sim.rng.random_range(0..100) {
         0..=13 => {
             sim.broken_since_observation = 0;
@@ -148,7 +157,7 @@ fn event(sim: &mut Sim) {
         }
         97 => somebody_evacuates(sim),
         // The operator is killed.
-        98 => (sim.pass, sim.rollout) = (None, None),
+        98 => (sim.pass, sim.rollout, sim.config_refused) = (None, None, None),
         _ => {
             for _ in 0..20 {
                 settle_once(sim);
@@ -199,6 +208,9 @@ fn edit(sim: &mut Sim) {
     if sim.strategies.random_bool(0.15) {
         spec.blue_green = !spec.blue_green;
     }
+    if sim.refusals.random_bool(0.2) {
+        spec.bad_config = !spec.bad_config;
+    }
     sane(&mut spec);
     sim.edit(spec);
 }
@@ -230,20 +242,37 @@ fn somebody_evacuates(sim: &mut Sim) {
     }
 }
 
+/// Nothing goes wrong any more, but what was refused is refused still. Nobody stays closed for that.
+fn patience(sim: &mut Sim) {
+    if sim.violation.is_some() || !(sim.spec.bad_config || sim.kubernetes.refuses_services) {
+        return;
+    }
+    fair_weather(sim);
+    sim.note(|| "what was refused is refused still".to_owned());
+    let closed = |sim: &Sim| sim.emqx.members.values().any(|member| member.evacuation.is_some());
+    for _ in 0..CALM {
+        settle_once(sim);
+        sim.check();
+        if sim.violation.is_some() {
+            return;
+        }
+        // Nothing under way, and nothing on its way.
+        if !closed(sim) && sim.is_idle() {
+            return;
+        }
+    }
+    sim.check_open();
+}
+
 /// Nothing goes wrong any more, and people have put right what they did.
 fn calm(sim: &mut Sim) {
-    (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
-    let mut spec = sim.spec.clone();
-    spec.broken = false;
+    if sim.violation.is_some() {
+        return;
+    }
+    fair_weather(sim);
+    sim.kubernetes.refuses_services = false;
+    let mut spec = Spec { bad_config: false, ..sim.spec.clone() };
     sim.edit(spec.clone());
-    let foreign: Vec<_> =
-        sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
-    for (_, claim) in foreign {
-        claim.evacuation = None;
-    }
-    for member in sim.emqx.members.values_mut() {
-        member.evacuation = member.evacuation.take().filter(|evacuation| !evacuation.foreign);
-    }
     sim.note(|| "the weather is calm".to_owned());
     let mut tried_again = false;
     for round in 0..CALM {
@@ -258,6 +287,20 @@ fn calm(sim: &mut Sim) {
         if sim.violation.is_some() || (round % 10 == 9 && sim.unsettled().is_none()) {
             return;
         }
+    }
+}
+
+fn fair_weather(sim: &mut Sim) {
+    (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
+    let spec = Spec { broken: false, ..sim.spec.clone() };
+    sim.edit(spec);
+    let foreign: Vec<_> =
+        sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
+    for (_, claim) in foreign {
+        claim.evacuation = None;
+    }
+    for member in sim.emqx.members.values_mut() {
+        member.evacuation = member.evacuation.take().filter(|evacuation| !evacuation.foreign);
     }
 }
 

@@ -65,6 +65,10 @@ impl Sim {
         if !pod.ready {
             return;
         }
+        if self.refuses_config() {
+            self.violate(format!("{name} was restarted with configuration that EMQX refuses"));
+            return;
+        }
         let tag = pod.tag.clone();
         let cores = || self.kubernetes.pods.iter().filter(|(other, pod)| pod.role == Role::Core && *other != name);
         let serving = cores().filter(|(_, pod)| pod.ready && !pod.terminating).count();
@@ -185,6 +189,20 @@ impl Sim {
 
     fn revision_of(&self, set: &ObjectId) -> String {
         self.kubernetes.objects.get(set).map(|live| template(live).0).unwrap_or_default()
+    }
+
+    /// The operator has nothing to do but what is refused.
+    pub(crate) fn is_idle(&self) -> bool {
+        crate::operator::plan_now(self).actions.iter().all(|action| !action.is_needed())
+    }
+
+    /// After enough time: nobody is closed, also when the rest cannot be done.
+    pub(crate) fn check_open(&mut self) {
+        let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());
+        if let Some((node, _)) = closed {
+            let plan = crate::operator::plan_now(self);
+            self.violate(format!("{node} stays closed while something is refused:\n{plan}"));
+        }
     }
 
     /// In calm weather and after enough time: the cluster is what the spec says, open, and nothing is left to do.

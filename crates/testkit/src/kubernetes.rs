@@ -12,6 +12,8 @@ pub(crate) struct Kubernetes {
     pub(crate) objects: BTreeMap<ObjectId, Live>,
     pub(crate) pods: BTreeMap<String, Pod>,
     pub(crate) claims: BTreeMap<String, Claim>,
+    /// Changes of Services are refused.
+    pub(crate) refuses_services: bool,
     last: u64,
 }
 

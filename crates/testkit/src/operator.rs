@@ -3,6 +3,7 @@
 use crate::emqx::{Evacuation, Phase};
 use crate::kubernetes::keep_annotations;
 use crate::sim::Sim;
+use crate::spec::BAD;
 use crate::view;
 use emqx_operator_core::action::{Action, Call, Stage, Version};
 use emqx_operator_core::desired::NodeName;
@@ -46,14 +47,13 @@ impl Sim {
     pub(crate) fn execute(&mut self) -> bool {
         let Some(mut pass) = self.pass.take() else { return false };
         let Some(action) = pass.actions.pop() else { return false };
-        // A failure stops later stages.
-        if pass.failed.is_none_or(|stage| stage >= action.stage()) {
+        if pass.failed.is_none_or(|stage| stage >= action.stage()) || action.stands_alone() {
             self.note(|| format!("  does: {action}"));
             self.excuse(&action, &pass.opened);
             if self.carry_out(&action, pass.generation).is_err() {
                 self.note(|| "    which fails".to_owned());
                 self.excused = None;
-                pass.failed = Some(action.stage());
+                pass.failed = pass.failed.or(action.is_needed().then(|| action.stage()));
             }
             self.writes += 1;
         }
@@ -78,6 +78,9 @@ impl Sim {
                 Ok(())
             }
             Action::Apply { manifest, on, .. } => {
+                if manifest.id.kind == Kind::Service && self.kubernetes.refuses_services {
+                    return Err(NotNow);
+                }
                 let live = self.kubernetes.objects.get(&manifest.id);
                 if live.map(version) != on.clone() {
                     return Err(NotNow);
@@ -201,7 +204,12 @@ impl Sim {
             return Err(NotNow);
         }
         match call {
-            Call::PutConfig { .. } => {}
+            Call::PutConfig { text, revision } => {
+                if text.contains(BAD) {
+                    self.config_refused = Some((revision.clone(), self.in_force.image.reference.clone()));
+                    return Err(NotNow);
+                }
+            }
             Call::StartEvacuation { node, options } => {
                 if generation != self.generation {
                     return Err(NotNow);

@@ -18,6 +18,8 @@ pub(crate) struct Sim {
     pub(crate) losses: StdRng,
     /// Draws strategies, so that histories of one strategy are what they were before there was another.
     pub(crate) strategies: StdRng,
+    /// For what Kubernetes and EMQX refuse.
+    pub(crate) refusals: StdRng,
     pub(crate) now: i64,
     pub(crate) spec: Spec,
     pub(crate) generation: i64,
@@ -28,6 +30,8 @@ pub(crate) struct Sim {
     decided: (i64, Option<String>),
     /// As the operator remembers it.
     pub(crate) rollout: Option<Rollout>,
+    /// The revision of the configuration that EMQX has refused, and its image, as the operator remembers them.
+    pub(crate) config_refused: Option<(String, String)>,
     pub(crate) kubernetes: Kubernetes,
     pub(crate) emqx: Emqx,
     pub(crate) pass: Option<Pass>,
@@ -51,11 +55,13 @@ impl Sim {
             rng: StdRng::seed_from_u64(seed),
             losses: StdRng::seed_from_u64(seed ^ 0x6c6f_7374),
             strategies: StdRng::seed_from_u64(!seed),
+            refusals: StdRng::seed_from_u64(seed ^ 0x7265_6675),
             now: 1_800_000_000,
             desired: desired.clone(),
             in_force: desired,
             decided: (0, None),
             rollout: None,
+            config_refused: None,
             generation: 1,
             evacuates: spec.evacuation,
             spec,
@@ -91,6 +97,14 @@ impl Sim {
             self.note(|| text);
             self.edited();
         }
+    }
+
+    /// Whether the operator remembers that EMQX refuses what is in force.
+    pub(crate) fn refuses_config(&self) -> bool {
+        let Desired { config, image, .. } = &*self.in_force;
+        self.config_refused.as_ref().is_some_and(|(revision, refused_by)| {
+            (revision, refused_by) == (&config.runtime_revision, &image.reference)
+        })
     }
 
     /// What last worked takes the place of templates that were given up.

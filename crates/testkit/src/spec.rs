@@ -4,6 +4,8 @@ use emqx_operator_api::hub::EMQX;
 use emqx_operator_core::desired::{Desired, References};
 use serde_json::json;
 
+/// What EMQX refuses has this in it.
+pub(crate) const BAD: &str = "too large";
 /// Longer than anything takes in calm weather.
 pub(crate) const PROGRESS_DEADLINE: i64 = 150;
 
@@ -21,6 +23,8 @@ pub(crate) struct Spec {
     pub(crate) durable: bool,
     pub(crate) restarts: u8,
     pub(crate) blue_green: bool,
+    /// EMQX refuses the configuration.
+    pub(crate) bad_config: bool,
     /// A rollout whose nodes do not come up is given up.
     pub(crate) rollback: bool,
 }
@@ -45,7 +49,10 @@ impl Spec {
             },
             "spec": {
                 "image": format!("emqx/emqx:{tag}"),
-                "config": {"roots": {"durable_sessions": {"enable": self.durable}}},
+                "config": {"roots": {
+                    "durable_sessions": {"enable": self.durable},
+                    "mqtt": {"max_packet_size": if self.bad_config { BAD } else { "1MB" }},
+                }},
                 "coreTemplate": {"spec": {"replicas": self.cores}},
                 "replicantTemplate": {"spec": {"replicas": self.replicants}},
                 "updateStrategy": {

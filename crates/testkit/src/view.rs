@@ -24,6 +24,7 @@ pub(crate) fn world(sim: &Sim) -> World {
         cookie: Some(Sensitive("cookie".to_owned())),
         operator_secret: Some(Sensitive("secret".to_owned())),
         broker,
+        config_refused: sim.refuses_config().then(|| "it is too large".to_owned()),
         rollout: sim.rollout.clone(),
         fresh: FreshSecrets::default(),
     }

@@ -10,13 +10,15 @@ mod pods;
 mod readiness;
 
 use crate::cluster;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use container::Container;
 use emqx_sim::clients::Counts;
 use emqx_sim::faults::Faults;
-use emqx_sim::http;
+use emqx_sim::http::{self, Call};
 use emqx_sim::local::{Network, Running, Spec};
 use emqx_sim::timings::Timings;
-use kube::Client;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -101,11 +103,32 @@ impl Fleet {
         self.with(namespace, pod, |running| running.clients.set(counts));
     }
 
-    fn with(&self, namespace: &str, pod: &str, change: impl FnOnce(&Running)) {
+    /// Asks the API of a pod of the cluster `iot` for something, as a person with the operator's key.
+    pub async fn post(&self, client: &Client, namespace: &str, pod: &str, path: &str, body: serde_json::Value) {
+        let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+        let secret = secrets.get("iot-bootstrap-api-key").await.expect("the cluster has keys");
+        let keys = secret.data.unwrap_or_default().remove("bootstrap_api_key").expect("the Secret has the keys");
+        let keys = String::from_utf8(keys.0).expect("keys are text");
+        let mut words = keys.lines().next().expect("there is a key").splitn(3, ':');
+        let pair = [words.next().unwrap_or_default(), words.next().unwrap_or_default()].join(":");
+        let call = Call {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            content_type: Some("application/json".to_owned()),
+            authorization: Some(format!("Basic {}", BASE64_STANDARD.encode(pair))),
+            body: body.to_string().into_bytes(),
+            ..Call::default()
+        };
+        let node = self.with(namespace, pod, |running| running.node.clone());
+        let reply = http::answer(&node, &call).await.expect("the node answers");
+        assert_eq!(reply.status, 200, "{path}: {}", String::from_utf8_lossy(&reply.body));
+    }
+
+    fn with<T>(&self, namespace: &str, pod: &str, what: impl FnOnce(&Running) -> T) -> T {
         let pod = format!("{namespace}/{pod}");
         let nodes = self.nodes();
         let member = nodes.values().find(|member| member.pod == pod);
-        change(&member.unwrap_or_else(|| panic!("pod {pod} has no node")).running);
+        what(&member.unwrap_or_else(|| panic!("pod {pod} has no node")).running)
     }
 
     /// Calls of the API of all nodes that run.

@@ -3,7 +3,8 @@
 //! *Decides* when runtime roots are sent to EMQX. An annotation of the ConfigMap remembers the revision that the running
 //! nodes have; it is written after EMQX has accepted it, so a stop in between sends the same text once more, which is
 //! harmless. *Holds* while no API answers, and while nodes of another image run, which may refuse what is new: the files
-//! have the new text by then, so that nodes that restart get it.
+//! have the new text by then, so that nodes that restart get it. What EMQX has refused is not sent again for a while, and
+//! until then no node is restarted that serves: it would start with it.
 
 use super::fleet::Fleet;
 use super::{Part, Wake};
@@ -27,7 +28,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         Running::Revision(running) if running == *revision => {
             part.ensure(world, marked(files, revision), Stage::Config);
         }
-        Running::Revision(_) | Running::Unknown if world.broker.fresh().is_some() && !changes_image(fleet) => {
+        Running::Revision(_) | Running::Unknown if is_sent(fleet) => {
             if !desired.config.runtime.is_empty() {
                 let text = desired.config.runtime.clone();
                 part.actions.push(Action::Call(Call::PutConfig { text, revision: revision.clone() }));
@@ -80,7 +81,38 @@ fn changes_image(fleet: &Fleet<'_>) -> bool {
     outdated.any(|node| node.is_member() && node.image != fleet.desired.image.reference)
 }
 
+fn is_sent(fleet: &Fleet<'_>) -> bool {
+    let world = fleet.world;
+    world.broker.fresh().is_some() && world.config_refused.is_none() && !changes_image(fleet)
+}
+
+/// How far the runtime roots of the spec are, as far as it matters to nodes that are to restart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// They are in force, or come with the nodes that start.
+    Settled,
+    /// They are sent in this very pass, and EMQX may refuse them.
+    OnTheirWay,
+    Refused,
+}
+
+pub(super) fn progress(fleet: &Fleet<'_>) -> Progress {
+    let config = &fleet.desired.config;
+    match running_revision(fleet.desired, fleet.world) {
+        Running::Nothing => Progress::Settled,
+        Running::Revision(running) if running == config.runtime_revision => Progress::Settled,
+        Running::Revision(_) | Running::Unknown if fleet.world.config_refused.is_some() => Progress::Refused,
+        Running::Revision(_) | Running::Unknown if is_sent(fleet) && !config.runtime.is_empty() => Progress::OnTheirWay,
+        Running::Revision(_) | Running::Unknown => Progress::Settled,
+    }
+}
+
 fn wait(part: &mut Part, world: &World) {
+    if let Some(refusal) = &world.config_refused {
+        let detail = format!("{refusal} (no node that serves is restarted with it)");
+        part.hold(Reason::ConfigRejected, "spec.config", detail, Wake::Poll(30));
+        return;
+    }
     let when = if world.broker.fresh().is_some() { "when all have the new image" } else { "when their API answers" };
     let detail = format!("the new configuration is in the files; the running nodes get it {when}");
     part.hold(Reason::PendingAvailability, "spec.config", detail, Wake::Poll(5));

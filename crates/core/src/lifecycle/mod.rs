@@ -156,7 +156,7 @@ impl Part {
                 self.hold(refusal.reason, set.name.clone(), refusal.text.clone(), Wake::Poll(30));
             }
         }
-        for node in nodes.iter().filter(|node| !node.terminating) {
+        for node in nodes {
             // One that is being emptied is not ready on purpose.
             let closed = node.marked || node.evacuation.is_some();
             if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {

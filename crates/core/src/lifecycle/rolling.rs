@@ -2,6 +2,7 @@
 //! work with other nodes. This file only names who should go; whether they may is decided by admission.
 
 use super::candidate::{Candidate, How};
+use super::config;
 use super::discarding;
 use super::fleet::Fleet;
 use crate::desired::Role;
@@ -32,6 +33,13 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     // what it holds.
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
     let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.mended()).filter(goes).collect();
+    // One that starts reads the configuration that EMQX refuses, or is just asked whether it does.
+    match config::progress(fleet) {
+        _ if planted(Bug::RestartRefused) => {}
+        config::Progress::Settled => {}
+        config::Progress::OnTheirWay => old.retain(|node| node.marked || node.is_down()),
+        config::Progress::Refused => old.retain(|node| node.is_down()),
+    }
     // With the others new replicants get another core to live on.
     if old.iter().any(|node| !fleet.leads_alone(node)) {
         old.retain(|node| !fleet.leads_alone(node));

@@ -21,7 +21,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(90);
 
 /// How far the rollout is, if one is under way.
 pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
-    if fleet.desired.paused || is_settled(fleet) {
+    if fleet.desired.paused || is_settled(fleet) || (is_unknown(fleet) && is_complete(fleet, |_| true)) {
         return None;
     }
     let before = fleet.world.rollout.as_ref();
@@ -98,9 +98,18 @@ fn fails(fleet: &Fleet<'_>, role: Role) -> bool {
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.
 fn is_settled(fleet: &Fleet<'_>) -> bool {
+    is_complete(fleet, Node::is_member)
+}
+
+/// EMQX does not say who is a member.
+fn is_unknown(fleet: &Fleet<'_>) -> bool {
+    fleet.world.broker.fresh().is_none()
+}
+
+fn is_complete(fleet: &Fleet<'_>, is_member: impl Fn(&Node) -> bool) -> bool {
     [Role::Core, Role::Replicant].into_iter().all(|role| {
         let pool = fleet.world.pool(role);
-        let serves = |node: &Node| node.available && node.is_member() && !fleet.is_outdated(node);
+        let serves = |node: &Node| node.available && is_member(node) && !fleet.is_outdated(node);
         pool.told() == fleet.wanted(role)
             && i32::try_from(pool.nodes.len()) == Ok(fleet.wanted(role))
             && pool.nodes.iter().all(|node| serves(node) && !node.terminating)

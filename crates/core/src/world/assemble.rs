@@ -40,6 +40,7 @@ impl World {
             cores,
             replicants,
             broker,
+            config_refused: None,
             rollout: None,
             fresh,
         }

@@ -50,6 +50,8 @@ pub struct World {
     pub claims: Vec<Claim>,
     /// What EMQX answered.
     pub broker: Reading<Broker>,
+    /// Why EMQX of the wanted image has refused the configuration of the spec, if it did lately.
+    pub config_refused: Option<String>,
     /// The rollout that was under way in the pass before.
     pub rollout: Option<Rollout>,
     /// Random texts for secrets that do not exist yet.

@@ -11,18 +11,42 @@ const SCHEDULING_GRACE: SignedDuration = SignedDuration::from_secs(10);
 /// EMQX needs some seconds to boot; cores wait for peers, replicants for cores.
 const READY_GRACE: SignedDuration = SignedDuration::from_mins(3);
 
+/// The kubelet has killed what has not ended in its time, and needs some time to say so.
+const ENDING_GRACE: SignedDuration = SignedDuration::from_mins(1);
+/// A container that has crashed again and again is not well when it has run for a moment.
+const CALM: SignedDuration = SignedDuration::from_mins(10);
+
 /// What the pod waits for, when that is more than time.
 pub(super) fn wait(pod: &Pod, now: Timestamp) -> Option<Wait> {
+    if let Some(until) = &pod.metadata.deletion_timestamp {
+        return stuck(pod, until.0, now);
+    }
     let status = pod.status.as_ref()?;
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     containers
-        .filter_map(of_container)
+        .filter_map(|container| of_container(container, now))
         .next()
         .or_else(|| unschedulable(status, now))
-        .or_else(|| not_ready(pod, status, now))
+        .or_else(|| not_ready(status, now))
 }
 
-fn of_container(container: &ContainerStatus) -> Option<Wait> {
+/// The time in the metadata is the one at which it should have ended.
+fn stuck(pod: &Pod, until: Timestamp, now: Timestamp) -> Option<Wait> {
+    if now.duration_since(until) < ENDING_GRACE {
+        return None;
+    }
+    let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("unknown");
+    let text = format!(
+        "should have ended at {until:.0} and has not; when its machine (node {host}) does not come back, delete the pod with \
+         --force --grace-period=0"
+    );
+    Some(Wait { reason: Reason::StuckTerminating, text, since: Some(until) })
+}
+
+fn of_container(container: &ContainerStatus, now: Timestamp) -> Option<Wait> {
+    if crashes(container, now) {
+        return Some(Wait { reason: Reason::CrashLooping, text: crash(container), since: None });
+    }
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let text = waiting.message.as_deref().unwrap_or_default();
     let (reason, text) = match waiting.reason.as_deref()? {
@@ -36,6 +60,15 @@ fn of_container(container: &ContainerStatus) -> Option<Wait> {
         _ => return None,
     };
     Some(Wait { reason, text, since: None })
+}
+
+/// It runs between two crashes.
+fn crashes(container: &ContainerStatus, now: Timestamp) -> bool {
+    let running = container.state.as_ref().is_some_and(|state| state.running.is_some());
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let ended = last.and_then(|last| last.finished_at.as_ref());
+    let lately = ended.is_some_and(|ended| now.duration_since(ended.0) < CALM);
+    running && !container.ready && container.restart_count >= 2 && lately
 }
 
 fn crash(container: &ContainerStatus) -> String {
@@ -60,7 +93,7 @@ fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     (!fresh).then(|| Wait { reason, text: sentence(text), since })
 }
 
-fn not_ready(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
+fn not_ready(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     let readiness = condition(status, "Ready");
     if readiness.is_some_and(|condition| condition.status == "True") {
         return None;
@@ -68,13 +101,12 @@ fn not_ready(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
     let changed = readiness.and_then(|condition| condition.last_transition_time.as_ref());
     let started = status.start_time.as_ref()?;
     let since = changed.unwrap_or(started).0;
-    if now.duration_since(since) < READY_GRACE || pod.metadata.deletion_timestamp.is_some() {
+    if now.duration_since(since) < READY_GRACE {
         return None;
     }
-    let minutes = now.duration_since(since).as_mins();
     Some(Wait {
         reason: Reason::NotReadyForLong,
-        text: format!("has not been ready for {minutes} min; see `kubectl describe pod` and its log"),
+        text: format!("has not been ready since {since:.0}; see `kubectl describe pod` and its log"),
         since: Some(since),
     })
 }
@@ -106,7 +138,48 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sentence;
+    use super::{sentence, wait};
+    use crate::reason::Reason;
+    use jiff::{SignedDuration, Timestamp};
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::{Value, json};
+
+    fn reason(pod: Value, seconds: i64) -> Option<(Reason, String)> {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        wait(&pod, start + SignedDuration::from_secs(seconds)).map(|wait| (wait.reason, wait.text))
+    }
+
+    /// Its machine is gone: the time in the metadata is the one at which it should have ended.
+    #[test]
+    fn a_pod_that_does_not_end_is_named_with_its_machine() {
+        let pod = json!({
+            "metadata": {"deletionTimestamp": "2026-01-01T00:02:00Z"},
+            "spec": {"nodeName": "worker-7", "containers": []},
+            "status": {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2025-12-31T00:00:00Z"}]},
+        });
+        assert_eq!(reason(pod.clone(), 60), None, "it has time to end");
+        assert_eq!(reason(pod.clone(), 170), None, "the kubelet is about to say so");
+        let (reason, text) = reason(pod, 180).expect("it is late");
+        assert_eq!(reason, Reason::StuckTerminating);
+        assert!(text.contains("2026-01-01T00:02:00Z") && text.contains("worker-7"), "{text}");
+    }
+
+    /// Between two crashes it runs for a moment; that is not another story each time.
+    #[test]
+    fn a_container_that_crashes_again_and_again_does_so_while_it_runs() {
+        let pod = |ready: bool, count: i32| {
+            json!({"metadata": {}, "status": {"containerStatuses": [{
+                "name": "emqx", "image": "", "imageID": "", "ready": ready, "restartCount": count,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:01Z"}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-01-01T00:00:00Z"}},
+            }]}})
+        };
+        assert_eq!(reason(pod(false, 3), 20).map(|found| found.0), Some(Reason::CrashLooping));
+        assert_eq!(reason(pod(true, 3), 20), None, "it serves");
+        assert_eq!(reason(pod(false, 1), 20), None, "once may happen");
+        assert_eq!(reason(pod(false, 3), 700).map(|found| found.0), None, "that was long ago");
+    }
 
     #[test]
     fn an_error_and_its_back_off_read_the_same() {

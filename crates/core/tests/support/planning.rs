@@ -7,9 +7,12 @@ use emqx_operator_core::{Plan, plan};
 use serde_json::Value;
 
 pub fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> Plan {
+    plan(desired, &world_for(desired, view, broker))
+}
+
+pub fn world_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> World {
     let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
-    let now = "2026-01-02T00:00:00Z".parse().expect("a time");
-    plan(desired, &World::assemble(desired, view, broker, fresh, now))
+    World::assemble(desired, view, broker, fresh, "2026-01-02T00:00:00Z".parse().expect("a time"))
 }
 
 pub fn nobody() -> Reading<Broker> {

@@ -5,10 +5,11 @@ use super::outcome::FailureKind;
 use crate::context::Context;
 use crate::index::Key;
 use crate::observe;
+use crate::refusals;
 use emqx_client::api::{
     ForceLeave, ForgetSite, PutConfigs, PutReplicas, Request, StartEvacuation, StopEvacuation, UpdateMode,
 };
-use emqx_client::{Credentials, Endpoint, Missing};
+use emqx_client::{Credentials, Endpoint, Missing, NoAnswer};
 use emqx_operator_core::action::{Call, EvacuationOptions};
 use emqx_operator_core::desired::{Desired, NodeName};
 use emqx_operator_core::reason::Reason;
@@ -33,37 +34,49 @@ pub(super) async fn call(
     let cores = api_candidates(desired, &ctx.objects.view(key));
     let candidates = cores.iter().map(observe::endpoint).collect();
     let asker = Asker { ctx, candidates, credentials: observe::credentials(secret) };
-    match call {
-        Call::PutConfig { text, revision } => {
-            let (reason, image) = (Reason::ConfigRejected, &desired.image.reference);
-            if let Some(text) = ctx.refusals.of(key, revision, image) {
-                return Err(FailureKind::Refused { reason, text });
-            }
-            let request = PutConfigs { text: text.clone(), mode: UpdateMode::Replace };
-            let result = asker.ask(&request, CONFIG_DEADLINE, Some(reason)).await;
-            if let Err(FailureKind::Refused { text, .. }) = &result {
-                ctx.refusals.note(key, revision, image, text);
-            }
-            result
+    let answer = match call {
+        Call::PutConfig { text, .. } => {
+            asker.ask(&PutConfigs { text: text.clone(), mode: UpdateMode::Replace }, CONFIG_DEADLINE).await
         }
-        Call::StartEvacuation { node, options } => asker.ask(&start(node, options), NODE_DEADLINE, None).await,
-        Call::StopEvacuation { node } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE, None).await,
+        Call::StartEvacuation { node, options } => asker.ask(&start(node, options), NODE_DEADLINE).await,
+        Call::StopEvacuation { node } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE).await,
         Call::PlaceShards { database, sites } => {
-            let request = PutReplicas { storage: database.clone(), sites: sites.clone() };
-            asker.ask(&request, NODE_DEADLINE, None).await
+            asker.ask(&PutReplicas { storage: database.clone(), sites: sites.clone() }, NODE_DEADLINE).await
         }
         Call::ForgetSite { site } => {
             let request = ForgetSite { site: site.clone() };
             let answer = ctx.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
             match (answer, cores.first()) {
-                (Ok(_), _) => Ok(()),
                 (Err(failed), Some(core)) if failed.missing() == Some(Missing::Path) => {
-                    command::forget_site(ctx, key, &core.pod, site).await
+                    return command::forget_site(ctx, key, &core.pod, site).await;
                 }
-                (Err(failed), _) => Err(FailureKind::Failed(failed.to_string())),
+                (answer, _) => answer.map(drop),
             }
         }
-        Call::ForceLeave { node } => asker.ask(&ForceLeave { node: node.0.clone() }, NODE_DEADLINE, None).await,
+        Call::ForceLeave { node } => asker.ask(&ForceLeave { node: node.0.clone() }, NODE_DEADLINE).await,
+    };
+    let request = match call {
+        Call::PutConfig { revision, .. } => refusals::config(revision, &desired.image.reference),
+        other => other.to_string(),
+    };
+    match answer {
+        Ok(()) => {
+            ctx.refusals.settle(key, &request);
+            Ok(())
+        }
+        Err(failed) => Err(match failed.refusal().map(ToString::to_string) {
+            Some(text) => refused(call, ctx.refusals.note(key, &request, &text), text),
+            None => FailureKind::Failed(failed.to_string()),
+        }),
+    }
+}
+
+/// Users hear of what is about the text that they wrote, and of what EMQX goes on to refuse.
+fn refused(call: &Call, times: u32, text: String) -> FailureKind {
+    match call {
+        Call::PutConfig { .. } => FailureKind::Refused { reason: Reason::ConfigRejected, text },
+        _ if times < 2 => FailureKind::Failed(text),
+        _ => FailureKind::Refused { reason: Reason::RequestRefused, text: format!("EMQX does not {call}: {text}") },
     }
 }
 
@@ -85,15 +98,10 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// A refusal is told to the user where it is about what the user wrote; otherwise the world has moved on.
-    async fn ask<R>(&self, request: &R, deadline: Duration, blamed: Option<Reason>) -> Result<(), FailureKind>
+    async fn ask<R>(&self, request: &R, deadline: Duration) -> Result<(), NoAnswer>
     where
         R: Request<As = Credentials>,
     {
-        let answer = self.ctx.emqx.ask_any(&self.candidates, &self.credentials, request, deadline).await;
-        answer.map(drop).map_err(|failed| match (failed.refusal(), blamed) {
-            (Some(refusal), Some(reason)) => FailureKind::Refused { reason, text: refusal.to_string() },
-            (Some(_), None) | (None, _) => FailureKind::Failed(failed.to_string()),
-        })
+        self.ctx.emqx.ask_any(&self.candidates, &self.credentials, request, deadline).await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops later stages.
+//! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops what needs it.
 
 mod broker;
 mod command;
@@ -23,16 +23,18 @@ const STAGES: [Stage; 7] =
 /// Carries the plan out as far as it goes; what failed is in the outcome.
 pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World, plan: &Plan) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut stopped = false;
     for stage in STAGES {
-        let actions = plan.stage(stage).map(|action| one(ctx, key, desired, world, action));
-        for (action, result) in plan.stage(stage).zip(futures::future::join_all(actions).await) {
+        let actions: Vec<_> = plan.stage(stage).filter(|action| !stopped || action.stands_alone()).collect();
+        let tried = actions.iter().map(|action| one(ctx, key, desired, world, action));
+        for (action, result) in actions.iter().zip(futures::future::join_all(tried).await) {
             match result {
-                Ok(()) => outcome.done.push(action.clone()),
-                Err(kind) => outcome.failures.push(Failure { action: action.to_string(), kind }),
+                Ok(()) => outcome.done.push((*action).clone()),
+                Err(kind) => {
+                    stopped |= action.is_needed();
+                    outcome.failures.push(Failure { action: action.to_string(), kind });
+                }
             }
-        }
-        if !outcome.failures.is_empty() {
-            break;
         }
     }
     outcome

@@ -40,6 +40,13 @@ impl Outcome {
         })
     }
 
+    /// Whether EMQX goes on to refuse something.
+    pub fn is_refused_by_emqx(&self) -> bool {
+        let by_emqx =
+            |failure: &Failure| matches!(failure.kind, FailureKind::Refused { reason: Reason::RequestRefused, .. });
+        self.failures.iter().any(by_emqx)
+    }
+
     /// Whether everything that failed did so because the snapshot was old.
     pub fn only_stale(&self) -> bool {
         self.failures.iter().all(|failure| matches!(failure.kind, FailureKind::Stale(_)))

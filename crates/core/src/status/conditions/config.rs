@@ -13,15 +13,26 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
         let text = "The first nodes have not read the configuration yet";
         return Fact::new(kind, false, Reason::PendingInitialStartup, text);
     }
+    let running = running_config_revision(desired, world);
+    if let Some(refusal) = world.config_refused.as_ref().filter(|_| running.as_ref() != Some(&config.runtime_revision))
+    {
+        return rejected(refusal);
+    }
     let old = world.nodes().filter(|node| node.ready && node.startup_revision != config.startup_revision);
     let old: Vec<_> = old.map(|node| node.pod.as_str()).collect();
     if !old.is_empty() {
         let text = format!("Configuration roots require rolling restart of {}", old.join(", "));
         return Fact::new(kind, false, Reason::StartupConfigPending, text);
     }
-    if running_config_revision(desired, world).as_ref() != Some(&config.runtime_revision) {
+    if running.as_ref() != Some(&config.runtime_revision) {
         let text = "The new runtime configuration has not reached the running nodes yet";
         return Fact::new(kind, false, Reason::PendingAvailability, text);
     }
     Fact::new(kind, true, Reason::Applied, "Desired configuration is active")
+}
+
+/// What EMQX had before stays in force.
+pub(super) fn rejected(refusal: &str) -> Fact {
+    let text = format!("Runtime configuration rejected by EMQX API: {refusal}");
+    Fact::new(ConditionType::ConfigApplied, false, Reason::ConfigRejected, text)
 }

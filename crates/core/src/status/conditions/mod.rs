@@ -136,8 +136,7 @@ fn api(world: &World) -> Fact {
 pub(super) fn after_failure(facts: &mut Vec<Fact>, reason: Reason, detail: &str) {
     if reason == Reason::ConfigRejected {
         facts.retain(|fact| fact.kind != ConditionType::ConfigApplied);
-        let text = format!("Runtime configuration rejected by EMQX API: {detail}");
-        facts.push(Fact::new(ConditionType::ConfigApplied, false, reason, text));
+        facts.push(config::rejected(detail));
     }
     if reason.weight() == Weight::Trouble {
         facts.retain(|fact| fact.kind != ConditionType::Degraded);

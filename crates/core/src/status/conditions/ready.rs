@@ -1,6 +1,7 @@
 //! The one condition that scripts wait for: everything is as the spec says.
 
 use super::{ConditionType, Fact, Truth};
+use crate::desired::Role;
 use crate::lifecycle::Hold;
 use crate::reason::{Reason, Weight};
 use crate::world::World;
@@ -28,9 +29,14 @@ pub(super) fn ready(
         };
     }
     if world.nodes().any(|node| node.terminating) {
-        let leaving: Vec<_> = world.nodes().filter(|node| node.terminating).map(|node| node.pod.as_str()).collect();
-        let text = format!("waiting for {} to end", leaving.join(", "));
-        return Fact::new(kind, false, Reason::CoreNodesProgressing, text);
+        let leaving: Vec<_> = world.nodes().filter(|node| node.terminating).collect();
+        let pods: Vec<_> = leaving.iter().map(|node| node.pod.as_str()).collect();
+        let cores = leaving.iter().any(|node| node.role == Role::Core);
+        let reason = if cores { Reason::CoreNodesProgressing } else { Reason::ReplicantNodesProgressing };
+        return match degraded {
+            Some(trouble) => Fact::new(kind, false, trouble.reason, trouble.message.clone()),
+            None => Fact::new(kind, false, reason, format!("waiting for {} to end", pods.join(", "))),
+        };
     }
     if !config.holds() {
         return Fact::new(kind, false, config.reason, config.message.clone());
