@@ -392,7 +392,7 @@ async fn objects_that_pods_refer_to_are_missed_by_name() {
 async fn has_event(client: &Client, namespace: &str, name: &str, reason: &str) {
     let events = Api::<Event>::namespaced(client.clone(), namespace);
     let selector = ListParams::default().fields(&format!("involvedObject.name={name},reason={reason}"));
-    emqx_operator_tests::wait::until(&format!("event {reason} on {name}"), Duration::from_secs(10), || async {
+    emqx_operator_tests::wait::until(&format!("event {reason} on {name}"), Duration::from_secs(60), || async {
         let found = events.list(&selector).await.map_err(|error| error.to_string())?;
         if found.items.is_empty() { Err("there is none".to_owned()) } else { Ok(()) }
     })

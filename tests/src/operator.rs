@@ -60,7 +60,7 @@ pub fn settings(namespaces: &[&str]) -> Settings {
         metrics_certificate: None,
         leader_election: None,
         concurrency: 16,
-        emqx_deadline: Duration::from_secs(3),
+        emqx_deadline: Duration::from_secs(10),
         witness: None,
     }
 }

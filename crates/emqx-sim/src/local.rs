@@ -125,12 +125,15 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some((broker, listening)) = &self.listening {
+        // Nothing goes out and nobody gets an answer before the rest ends, which takes a moment.
+        if let Some((broker, _)) = &self.listening {
             broker.kill();
+        }
+        self.node.kill();
+        if let Some((_, listening)) = &self.listening {
             listening.abort();
         }
         self.task.abort();
-        self.node.kill();
     }
 }
 

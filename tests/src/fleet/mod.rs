@@ -179,9 +179,10 @@ impl Fleet {
         };
         let running = network.start(spec)?;
         // A pod that was deleted meanwhile has no node.
-        if self.seen().contains(uid) {
+        let seen = self.seen();
+        if seen.contains(uid) {
             let taken = self.nodes().insert(address, Member { pod: pod.to_owned(), uid: uid.to_owned(), running });
-            if let Some(other) = taken.filter(|other| other.uid != uid && self.seen().contains(&other.uid)) {
+            if let Some(other) = taken.filter(|other| other.uid != uid && seen.contains(&other.uid)) {
                 eprintln!("fleet: pods {} and {pod} both have the address {address}: the first one is lost", other.pod);
             }
         }

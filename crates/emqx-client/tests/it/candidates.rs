@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Long, for a loaded machine; nothing waits for it when nobody hangs.
 const DEADLINE: Duration = Duration::from_secs(9);
-/// Where somebody hangs.
+/// Where everybody hangs.
 const SHORT: Duration = Duration::from_millis(900);
 const UNKNOWN_PATH: &str = r#"{"code":"NOT_FOUND","message":"Request Path Not Found"}"#;
 const BAD_KEY: &str = r#"{"code":"BAD_API_KEY_OR_SECRET"}"#;
@@ -68,9 +68,10 @@ async fn whoever_cannot_answer_is_left_for_the_next() {
 async fn a_hanging_node_gets_a_competitor() {
     let (hanging, good) = (serve(|_, _| hang()).await, healthy("b").await);
     let started = Instant::now();
-    let (by, _, failures) = nodes_within(SHORT, &[&hanging.endpoint, &good.endpoint]).await.unwrap();
+    let deadline = Duration::from_secs(60);
+    let (by, _, failures) = nodes_within(deadline, &[&hanging.endpoint, &good.endpoint]).await.unwrap();
     assert_eq!((by, failures), (good.endpoint.clone(), 0));
-    assert!(started.elapsed() < SHORT);
+    assert!(started.elapsed() < deadline / 2);
 }
 
 #[tokio::test]
@@ -86,12 +87,12 @@ async fn silence_everywhere_ends_at_the_deadline() {
 #[tokio::test]
 async fn failures_stand_in_the_order_of_the_candidates() {
     let (slow, quick) = (serve(|_, _| hang()).await, says(401, BAD_KEY).await);
-    let silence = nodes_within(SHORT, &[&slow.endpoint, &quick.endpoint]).await.unwrap_err();
-    let text = format!(
-        "{}: GET /nodes: no answer within 0.9 s; {}: GET /nodes: the credentials are not accepted (BAD_API_KEY_OR_SECRET)",
-        slow.endpoint, quick.endpoint
-    );
-    assert_eq!(silence.to_string(), text);
+    let silence = nodes(&[&slow.endpoint, &quick.endpoint]).await.unwrap_err();
+    let text = silence.to_string();
+    let (first, second) = text.split_once("; ").expect("two failures");
+    assert!(first.starts_with(&format!("{}: GET /nodes: no answer within ", slow.endpoint)), "{text}");
+    let refused = "GET /nodes: the credentials are not accepted (BAD_API_KEY_OR_SECRET)";
+    assert_eq!(second, format!("{}: {refused}", quick.endpoint));
 }
 
 /// Callers spawn what waits for us.
@@ -142,9 +143,9 @@ async fn a_change_goes_to_one_node_at_a_time() {
     let (hanging, good) = (serve(|_, _| hang()).await, says(204, "").await);
     let candidates = [hanging.endpoint.clone(), good.endpoint.clone()];
     let started = Instant::now();
-    let left = Client::new().unwrap().ask_any(&candidates, &key(), &leave(), SHORT).await.unwrap();
+    let left = Client::new().unwrap().ask_any(&candidates, &key(), &leave(), DEADLINE).await.unwrap();
     assert_eq!((left.answer, left.by, left.failures.len()), (Change::Done, good.endpoint.clone(), 1));
-    assert!(started.elapsed() >= SHORT / 3, "the first had its share");
+    assert!(started.elapsed() >= DEADLINE / 3, "the first had its share");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use emqx_client::{Credentials, Endpoint};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// What the server does with a request.
@@ -70,10 +70,13 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { key: "operator".to_owned(), secret: "s3cret".to_owned() }
 }
 
-/// A port where nobody listens.
+/// A port where nobody listens. It stays ours while the test runs, so that no other server of the process gets it.
 pub(crate) async fn nobody() -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    endpoint(&listener, false)
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    Endpoint { https: false, host: "127.0.0.1".to_owned(), port }
 }
 
 /// Serves over TCP; the second argument of the behavior counts requests from 0.

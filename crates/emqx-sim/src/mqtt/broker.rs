@@ -162,6 +162,7 @@ impl Broker {
     /// messages that no other node can be told of any more.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
+        self.replica().close();
     }
 
     pub fn counts(&self) -> Counts {

@@ -15,6 +15,9 @@ const MOST_HOPS: u8 = 8;
 const STORE_ATTEMPTS: u32 = 5;
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
+/// When a node that was silent is told again.
+const LATER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+
 /// Messages for a session that was given away to another node.
 struct Forward {
     node: String,
@@ -37,9 +40,26 @@ impl Broker {
             message.id = MessageId::default();
         }
         let others = self.peers.nodes();
-        let calls = others.iter().map(|node| self.tell(node, PeerRequest::Deliver(message.clone())));
+        let calls = others.iter().map(|node| async {
+            if !self.tell(node, PeerRequest::Deliver(message.clone())).await && message.qos > 0 {
+                self.tell_later(node, &message);
+            }
+        });
         futures::join!(self.deliver_here(&message), join_all(calls));
         kept
+    }
+
+    /// A node that was silent for a moment still gets it, as from the buffers between real nodes. Nobody waits for it.
+    fn tell_later(&self, node: &str, message: &Message) {
+        let (broker, node, message) = (self.clone(), node.to_owned(), message.clone());
+        tokio::spawn(async move {
+            for pause in LATER {
+                sleep(pause).await;
+                if broker.tell(&node, PeerRequest::Deliver(message.clone())).await {
+                    return;
+                }
+            }
+        });
     }
 
     /// A replica that did not answer once may the next time.

@@ -3,6 +3,7 @@
 use crate::{one_cluster, running};
 use emqx_sim::clients::Synthetic;
 use emqx_sim::config::Layers;
+use emqx_sim::local::own_address;
 use emqx_sim::node::{Node, Parts};
 use emqx_sim::rpc::tcp::{self, Discovery, Remote};
 use emqx_sim::rpc::{CallError, Peers as _, Phase, Request};
@@ -65,7 +66,8 @@ impl Cluster {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_cookie_is_refused() {
-    let (first, second, stranger) = ("127.43.0.1", "127.43.0.2", "127.43.0.3");
+    let [first, second, stranger] = [(); 3].map(|()| own_address().ip().to_string());
+    let (first, second, stranger) = (first.as_str(), second.as_str(), stranger.as_str());
     let root = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::new(&[first, second, stranger]);
     let ours = [cluster.start(root.path(), first, "ours"), cluster.start(root.path(), second, "ours")];

@@ -40,7 +40,7 @@ async fn cores_with_a_replicant_each_still_join() {
     for (core, replicant) in [("emqx@core-1", "emqx@replicant-1"), ("emqx@core-0", "emqx@replicant-0")] {
         let mut core = quick(root.path(), core, "core");
         // Long enough to start all of them and to look.
-        core.timings.singleton = Duration::from_secs(10);
+        core.timings.singleton = Duration::from_secs(20);
         for node in [core, quick(root.path(), replicant, "replicant")] {
             let started = network.start(node).unwrap();
             started.node.reaches(Phase::Running).await;

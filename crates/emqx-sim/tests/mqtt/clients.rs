@@ -57,12 +57,14 @@ impl Client {
             Version::V4 => {
                 let mut options = rumqttc::MqttOptions::new(name, address.ip().to_string(), address.port());
                 options.set_clean_session(false);
-                let (client, events) = rumqttc::AsyncClient::new(options, 100);
+                let (client, mut events) = rumqttc::AsyncClient::new(options, 100);
+                events.network_options.set_connection_timeout(PATIENCE.as_secs());
                 (Sender::V4(client), tokio::spawn(poll_v4(events, report)))
             }
             Version::V5 => {
                 let mut options = v5::MqttOptions::new(name, address.ip().to_string(), address.port());
                 options.set_clean_start(false).set_session_expiry_interval(Some(600));
+                options.set_connection_timeout(PATIENCE.as_secs());
                 let (client, events) = v5::AsyncClient::new(options, 100);
                 (Sender::V5(client), tokio::spawn(poll_v5(events, report)))
             }

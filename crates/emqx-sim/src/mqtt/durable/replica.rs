@@ -20,6 +20,8 @@ const SHORTEST: usize = 50_000;
 pub(in super::super) struct Replica {
     records: BTreeMap<String, Record>,
     journal: Option<Journal>,
+    /// The node was killed; another one may have the volume by now.
+    closed: bool,
 }
 
 struct Journal {
@@ -51,6 +53,11 @@ impl Replica {
         }
         replica.journal = Some(replica.written_anew(path)?);
         Ok(replica)
+    }
+
+    /// Keeps nothing any more.
+    pub(in super::super) fn close(&mut self) {
+        self.closed = true;
     }
 
     fn written_anew(&self, path: PathBuf) -> io::Result<Journal> {
@@ -127,6 +134,9 @@ impl Replica {
     }
 
     fn change(&mut self, line: Line) -> io::Result<()> {
+        if self.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if let Some(journal) = &mut self.journal {
             journal.write(&line)?;
         }
