@@ -116,7 +116,7 @@ async fn a_rollout_waits_while_a_core_is_cut_off() {
 async fn what_emqx_goes_on_to_refuse_is_told() {
     let (client, namespace) = cluster("rebalanced", spec(2, 0)).await;
     let fleet = crate::prepared().await.1;
-    fleet.set_clients(&namespace, "iot-core-1", Counts { connected: 500, ..Counts::default() });
+    fleet.set_clients(&namespace, "iot-core-1", Counts { connected: 5000, ..Counts::default() });
     let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
     let rebalance = format!("/api/v5/load_rebalance/{node}");
     fleet
