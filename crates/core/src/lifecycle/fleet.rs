@@ -134,10 +134,12 @@ impl<'a> Fleet<'a> {
         fewer && node.ordinal().is_none_or(|number| node.role == Role::Replicant || number >= set.wanted)
     }
 
-    /// Old replicants that would hang without this core: they run its version, and no other core does.
+    /// Old replicants that would hang without this core: they run its version, and no other core does. One that does not
+    /// serve leads nobody while this one does.
     pub(super) fn followers(&self, core: &Node) -> usize {
         let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
-        if core.never_ready || planted(Bug::DropLastCore) || self.present(Role::Core).any(|other| same(&other)) {
+        let leads = |other: &Node| same(&other) && (other.ready || !core.ready);
+        if core.never_ready || planted(Bug::DropLastCore) || self.present(Role::Core).any(leads) {
             return 0;
         }
         self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()
