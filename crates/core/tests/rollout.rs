@@ -9,13 +9,13 @@ use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{FreshSecrets, KubernetesView, Reading, Rollout, Why, World};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
-fn desired() -> Desired {
+fn desired(strategy: &Value) -> Desired {
     let resource = support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
-        "spec": {"image": "emqx/emqx:6.0.0", "updateStrategy": {"progressDeadlineSeconds": 300}},
+        "spec": {"image": "emqx/emqx:6.0.0", "updateStrategy": strategy},
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
@@ -36,7 +36,11 @@ fn pod(uid: &str) -> Arc<Pod> {
 
 /// Passes at these seconds; whether the last one says that the deadline is over, and why.
 fn late(passes: &[(i64, &str)]) -> Option<String> {
-    let desired = desired();
+    late_with(&json!({"progressDeadlineSeconds": 300}), passes)
+}
+
+fn late_with(strategy: &Value, passes: &[(i64, &str)]) -> Option<String> {
+    let desired = desired(strategy);
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
     let mut rollout: Option<Rollout> = None;
     let mut said = None;
@@ -67,6 +71,14 @@ fn another_pod_is_progress() {
     let mut passes: Vec<_> = (0..=5).map(|minute| (minute * 60, "the pod")).collect();
     passes[3].1 = "another pod";
     assert_eq!(late(&passes), None);
+}
+
+#[test]
+fn what_the_spec_itself_makes_nodes_wait_is_no_delay() {
+    let strategy = json!({"progressDeadlineSeconds": 300, "evacuationStrategy": {"waitTakeover": 600}});
+    let every_minute: Vec<_> = (0..=11).map(|minute| (minute * 60, "the pod")).collect();
+    assert_eq!(late_with(&strategy, &every_minute[..11]), None);
+    assert!(late_with(&strategy, &every_minute).is_some_and(|said| said.contains("660 s")));
 }
 
 /// The operator was stopped, or had no connection: that is not held against the nodes.

@@ -9,7 +9,7 @@ use super::fleet::Fleet;
 use super::{Hold, Part, Wake};
 use crate::action::{Action, Stage};
 use crate::build::last_good;
-use crate::desired::{LastGood, Role, RolledBack, canonical, digest};
+use crate::desired::{Desired, LastGood, Role, RolledBack, canonical, digest};
 use crate::planted::{Bug, planted};
 use crate::reason::{Reason, Weight};
 use crate::world::{Kind, Node, Rollout};
@@ -18,6 +18,9 @@ use serde_json::json;
 
 /// Passes come more often than this. What is between two that do not is not held against the nodes: the operator was away.
 const LOOK: SignedDuration = SignedDuration::from_secs(90);
+
+/// Seconds in which a node takes its next step when it has waited.
+const MARGIN: i32 = 60;
 
 /// How far the rollout is, if one is under way.
 pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
@@ -48,7 +51,7 @@ pub(super) fn plan(fleet: &Fleet<'_>, rollout: Option<&Rollout>, holds: &[Hold])
         part.actions.extend(remember(fleet, record.as_ref()));
     }
     let Some(rollout) = rollout else { return part };
-    let allowed = fleet.desired.update_strategy.progress_deadline_seconds;
+    let allowed = allowed(fleet.desired);
     if rollout.idle < SignedDuration::from_secs(allowed.into()) {
         return part;
     }
@@ -65,6 +68,16 @@ pub(super) fn plan(fleet: &Fleet<'_>, rollout: Option<&Rollout>, holds: &[Hold])
         }
     }
     part
+}
+
+/// Seconds without progress. Nothing changes while nodes wait as long as the spec itself says, so it is more than that.
+fn allowed(desired: &Desired) -> i32 {
+    let (strategy, cores) = (&desired.update_strategy, desired.cores.template.min_ready_seconds);
+    let replicants = desired.replicants.as_ref().map_or(0, |pool| pool.template.min_ready_seconds);
+    let evacuation = &strategy.evacuation_strategy;
+    let waits = [evacuation.wait_health_check, evacuation.wait_takeover, cores, replicants];
+    let longest = waits.into_iter().max().unwrap_or_default();
+    strategy.progress_deadline_seconds.max(longest.saturating_add(MARGIN))
 }
 
 fn record(fleet: &Fleet<'_>) -> Option<LastGood> {
@@ -136,7 +149,9 @@ fn seen(fleet: &Fleet<'_>, before: Option<&Rollout>) -> String {
             let leaving = world.nodes().filter(|node| node.evacuation.is_some());
             let leaving =
                 leaving.map(|node| json!([node.pod, node.evacuation, node.broker.as_ref().map(|b| b.sessions)]));
-            short(json!([leaving.collect::<Vec<_>>(), broker.storage, broker.nodes.keys().collect::<Vec<_>>()]))
+            // Nodes that are to leave the cluster. One that has a pod may come and go with every crash.
+            let left = broker.nodes.keys().filter(|name| !world.nodes().any(|node| node.name.as_ref() == Some(name)));
+            short(json!([leaving.collect::<Vec<_>>(), broker.storage, left.collect::<Vec<_>>()]))
         }
         None => {
             before.and_then(|before| before.seen.split_once('-')).map(|(_, emqx)| emqx.to_owned()).unwrap_or_default()
