@@ -26,6 +26,10 @@ async fn kill(client: &Client, namespace: &str, names: &[&str]) {
     assert!(killed.iter().all(Result::is_ok), "{killed:?}");
 }
 
+fn image(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.containers.first()?.image.as_deref()
+}
+
 async fn all_have(client: &Client, namespace: &str, count: usize, wanted: &str) {
     let pods = pods(client, namespace).await;
     assert_eq!(pods.len(), count, "{pods:?}");
@@ -145,6 +149,29 @@ async fn a_pod_that_no_machine_takes_holds_a_rollout_and_a_corrected_spec_goes_o
         pods.iter().filter(|(name, _)| *name != "iot-core-1").map(|(_, pod)| pod.clone()).collect::<Vec<_>>()
     };
     assert_eq!(others(&before), others(&during), "the others serve as before");
+    patch(&client, &namespace, json!({"spec": {"coreTemplate": {"spec": {"nodeSelector": null}}}})).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    all_have(&client, &namespace, 3, NEW).await;
+}
+
+/// Replicants come and go as the spec says, of the template that serves, also while cores cannot be replaced.
+#[tokio::test]
+async fn replicants_are_scaled_while_a_rollout_is_held() {
+    let (client, namespace) = cluster("held", spec(2, 2)).await;
+    let bad = json!({"spec": {"image": NEW, "coreTemplate": {"spec": {"nodeSelector": {"disk": "golden"}}}}});
+    patch(&client, &namespace, bad).await;
+    emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "Unschedulable").await;
+    for wanted in [4, 1] {
+        patch(&client, &namespace, json!({"spec": {"replicantTemplate": {"spec": {"replicas": wanted}}}})).await;
+        wait::until(&format!("{wanted} old replicants to serve"), LIMIT, || async {
+            let pods = Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await;
+            let pods = pods.map_err(|error| error.to_string())?.items;
+            let replicants = pods.iter().filter(|pod| pod.metadata.name.as_deref().is_some_and(is_replicant));
+            let serving: Vec<_> = replicants.filter(|pod| emqx::is_ready(pod)).map(image).collect();
+            if serving == vec![Some(OLD); wanted] { Ok(()) } else { Err(format!("{serving:?}")) }
+        })
+        .await;
+    }
     patch(&client, &namespace, json!({"spec": {"coreTemplate": {"spec": {"nodeSelector": null}}}})).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     all_have(&client, &namespace, 3, NEW).await;

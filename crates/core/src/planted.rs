@@ -80,6 +80,10 @@ bugs! {
     ForgetUnproven,
     /// Cores go on to be replaced while EMQX refuses the configuration that they would start with.
     RestartRefused,
+    /// A core that has crashed is replaced although the wanted template does not come up elsewhere.
+    RestartIntoFailure,
+    /// No replicants are added while their cores are replaced.
+    StopScaling,
     /// What was refused keeps nodes that are to be opened again from it.
     StopForAnything,
     /// Templates are given up although their nodes serve.

@@ -6,6 +6,7 @@ use crate::view::{created, marked, node_name};
 use emqx_operator_api::label;
 use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::lifecycle::How;
 use emqx_operator_core::world::{Kind, Live, ObjectId};
 use serde_json::Value;
 
@@ -86,6 +87,25 @@ impl Sim {
             }
             self.check_switched(&node);
         }
+        let mut removals = actions.iter().filter_map(|action| match action {
+            Action::Remove(permit) if *permit.how() == How::Restart => permit.pod(),
+            _ => None,
+        });
+        if let Some((pod, _)) = removals.next().filter(|_| !retargets) {
+            self.check_crashed(pod);
+        }
+    }
+
+    /// It has served, and comes back as it was; it must not become another one of those that do not come up.
+    fn check_crashed(&mut self, name: &str) {
+        let crashed = &self.kubernetes.pods[name];
+        let wanted = self.kubernetes.objects.get(&crashed.set).map(|live| template(live).0);
+        let broken = |pod: &Pod| pod.tag.ends_with("-broken");
+        let mut others = self.kubernetes.pods.values().filter(|other| other.set == crashed.set && !other.terminating);
+        let fails = others.any(|other| broken(other) && Some(&other.revision) == wanted.as_ref());
+        if fails && crashed.was_ready && !broken(crashed) {
+            self.violate(format!("{name} is restarted while the wanted template does not come up"));
+        }
     }
 
     pub(crate) fn set_of(&self, node: &NodeName) -> Option<ObjectId> {
@@ -126,6 +146,11 @@ impl Sim {
         let new_core = self.kubernetes.pods.values().any(|pod| !pod.terminating && lives(pod));
         let hash = hash_of(&new, role);
         let Some(hash) = hash.filter(|_| same && new_core && self.spec.blue_green) else { return };
+        // Where fewer are wanted than there are old ones, some go without replacement.
+        let old = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::ReplicaSet && !self.is_new(live));
+        if role == Role::Replicant && old.map(|(_, live)| replicas(live)).sum::<i32>() > self.spec.replicants {
+            return;
+        }
         let leads = self.led_to();
         if leads.as_deref() != Some(hash) {
             self.violate(format!("{node} is to be emptied while the Service leads to {leads:?}, not only to {hash}"));

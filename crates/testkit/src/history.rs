@@ -45,6 +45,7 @@ fn attempt(seed: u64, events: usize, verbose: bool) -> Result<Tally, Failure> {
             return Err(failure(seed, &mut sim));
         }
     }
+    standstill(&mut sim);
     patience(&mut sim);
     calm(&mut sim);
     if sim.violation.is_none() {
@@ -242,11 +243,29 @@ fn somebody_evacuates(sim: &mut Sim) {
     }
 }
 
+/// Nothing goes wrong any more, but the image does not start. The old replicants are still as many as wanted.
+fn standstill(sim: &mut Sim) {
+    if sim.violation.is_some() || !sim.spec.broken || sim.spec.rollback || sim.kubernetes.refuses_services {
+        return;
+    }
+    fair_weather(sim);
+    sim.note(|| "the image does not start still".to_owned());
+    for round in 0..CALM {
+        settle_once(sim);
+        sim.check();
+        if sim.violation.is_some() || (round % 10 == 9 && sim.is_scaled()) {
+            return;
+        }
+    }
+    sim.not_scaled();
+}
+
 /// Nothing goes wrong any more, but what was refused is refused still. Nobody stays closed for that.
 fn patience(sim: &mut Sim) {
     if sim.violation.is_some() || !(sim.spec.bad_config || sim.kubernetes.refuses_services) {
         return;
     }
+    mend_image(sim);
     fair_weather(sim);
     sim.note(|| "what was refused is refused still".to_owned());
     let closed = |sim: &Sim| sim.emqx.members.values().any(|member| member.evacuation.is_some());
@@ -269,6 +288,7 @@ fn calm(sim: &mut Sim) {
     if sim.violation.is_some() {
         return;
     }
+    mend_image(sim);
     fair_weather(sim);
     sim.kubernetes.refuses_services = false;
     let mut spec = Spec { bad_config: false, ..sim.spec.clone() };
@@ -290,10 +310,13 @@ fn calm(sim: &mut Sim) {
     }
 }
 
-fn fair_weather(sim: &mut Sim) {
-    (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
+fn mend_image(sim: &mut Sim) {
     let spec = Spec { broken: false, ..sim.spec.clone() };
     sim.edit(spec);
+}
+
+fn fair_weather(sim: &mut Sim) {
+    (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
     let foreign: Vec<_> =
         sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
     for (_, claim) in foreign {

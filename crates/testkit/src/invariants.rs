@@ -196,6 +196,18 @@ impl Sim {
         crate::operator::plan_now(self).actions.iter().all(|action| !action.is_needed())
     }
 
+    /// As many replicants serve as the spec wants, unless there is none to begin with, or no core that could be asked.
+    pub(crate) fn is_scaled(&self) -> bool {
+        let serving = |role| self.kubernetes.pods.values().filter(move |pod| pod.role == role && pod.ready).count();
+        let replicants = serving(Role::Replicant);
+        replicants == 0 || serving(Role::Core) == 0 || i32::try_from(replicants) == Ok(self.spec.replicants)
+    }
+
+    pub(crate) fn not_scaled(&mut self) {
+        let plan = crate::operator::plan_now(self);
+        self.violate(format!("the replicants that still serve are not as many as wanted:\n{plan}"));
+    }
+
     /// After enough time: nobody is closed, also when the rest cannot be done.
     pub(crate) fn check_open(&mut self) {
         let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());

@@ -171,6 +171,20 @@ impl<'a> Fleet<'a> {
         new && old.iter().all(|core| self.followers(core) > 0)
     }
 
+    /// Before new replicants can start, old ones go only where there are more than wanted.
+    pub(super) fn has_too_many_old(&self) -> bool {
+        let sets = self.world.replicants.sets.iter().filter(|set| !self.is_home(Role::Replicant, &set.name));
+        !self.cores_lead() && sets.map(|set| set.wanted).sum::<i32>() > self.wanted(Role::Replicant)
+    }
+
+    /// It goes because fewer are wanted, and nobody takes its place.
+    pub(super) fn is_scaled_in(&self, node: &Node) -> bool {
+        match node.role {
+            Role::Core => self.is_surplus(node),
+            Role::Replicant => !self.is_outdated(node) || self.wanted(Role::Replicant) == 0 || self.has_too_many_old(),
+        }
+    }
+
     /// Cores that are to restart in place.
     pub(super) fn outdated_at_home(&self) -> impl Iterator<Item = &'a Node> + '_ {
         self.outdated(Role::Core).filter(|core| self.is_home(Role::Core, &core.set))

@@ -1,4 +1,5 @@
 //! The replicant sets: one per template. The wanted one grows as far as surge and budget allow while the others shrink.
+//! Before cores of its version are there it cannot; what is missing meanwhile is made by an old one.
 
 use super::Part;
 use super::checks::max_surge;
@@ -7,7 +8,7 @@ use crate::action::Action;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::Kind;
+use crate::world::{Kind, NodeSet, ObjectId};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let world = fleet.world;
@@ -25,8 +26,30 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             part.ensure_set(world, set.manifest.clone(), if old == 0 || fleet.cores_lead() { room } else { 0 });
         }
     }
+    grow_old(&mut part, fleet);
     forget_history(&mut part, fleet);
     part
+}
+
+/// A cluster is scaled out also while its cores are replaced, or cannot be.
+fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
+    let world = fleet.world;
+    let missing = fleet.wanted(Role::Replicant) - world.replicants.told();
+    if missing <= 0 || planted(Bug::StopScaling) || fleet.cores_lead() || fleet.group_in_the_way().is_some() {
+        return;
+    }
+    let id = |set: &NodeSet| ObjectId { kind: Kind::ReplicaSet, name: set.name.clone() };
+    let old = |set: &&NodeSet| {
+        !fleet.is_home(Role::Replicant, &set.name) && world.objects.get(&id(set)).is_some_and(super::is_ours)
+    };
+    let is_led = |set: &&NodeSet| {
+        let mut images = world.replicants.of_set(&set.name).map(|node| &node.image);
+        images.any(|image| fleet.present(Role::Core).any(|core| core.ready && core.image == *image))
+    };
+    let grows = world.replicants.sets.iter().filter(old).filter(is_led).max_by_key(|set| set.wanted);
+    if let Some(set) = grows {
+        part.actions.push(Action::Scale { set: id(set), from: set.wanted, to: set.wanted + missing });
+    }
 }
 
 /// Empty sets of old templates are kept up to a limit, so that going back is fast.

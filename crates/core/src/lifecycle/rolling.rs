@@ -40,6 +40,13 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
         config::Progress::OnTheirWay => old.retain(|node| node.marked || node.is_down()),
         config::Progress::Refused => old.retain(|node| node.is_down()),
     }
+    // While one does not come up with the wanted template, the others serve as they are, also the one that was emptied. One
+    // that has crashed comes back by itself.
+    let fails = |core: &Node| core.is_down() && core.wait.is_some();
+    let failed = fleet.present(Role::Core).any(|core| !fleet.is_outdated(core) && fails(core));
+    if failed && !planted(Bug::RestartIntoFailure) {
+        old.retain(|core| fails(core));
+    }
     // With the others new replicants get another core to live on.
     if old.iter().any(|node| !fleet.leads_alone(node)) {
         old.retain(|node| !fleet.leads_alone(node));

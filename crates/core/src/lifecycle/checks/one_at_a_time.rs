@@ -1,4 +1,5 @@
-//! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing.
+//! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing, and where
+//! fewer are wanted they do not wait for a core that does not come up.
 //!
 //! *Why the fact is stable:* nodes leave only by our own permits, and there is one per plan.
 
@@ -18,7 +19,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let begun = case.candidate.node.is_some_and(|node| node.marked);
     // One that is down and is to go anyway is on its way nowhere; and of two that have begun, each would wait for the
     // other.
-    let stuck = |node: &Node| node.is_down() && !node.is_member() && fleet.is_surplus(node);
+    let scaled_in =
+        case.candidate.role == Role::Replicant && case.candidate.node.is_some_and(|me| fleet.is_scaled_in(me));
+    let stuck = |node: &Node| node.is_down() && !node.is_member() && (fleet.is_surplus(node) || scaled_in);
     let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);

@@ -6,6 +6,7 @@
 use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
+use crate::lifecycle::fleet::Fleet;
 use crate::lifecycle::retirement;
 use crate::lifecycle::serving::leads_to_new_ones;
 use crate::planted::{Bug, planted};
@@ -19,7 +20,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     {
         return Verdict::Hold(case.hold(Reason::RetiringCore, "its number is being written down first"));
     }
-    let Some(node) = case.candidate.node else { return Verdict::Pass };
+    let Some(node) = case.candidate.node else { return unmade(case) };
     if fleet.is_outdated(node) && node.evacuation.is_none() && !leads_to_new_ones(fleet) && !planted(Bug::SkipSwitch) {
         let text = "waits until the listeners Service leads to the new nodes";
         return Verdict::Hold(case.hold(Reason::WaitingForOrder, text));
@@ -28,9 +29,29 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         // What has begun is brought to an end: cores may be waiting for it.
         Role::Replicant if node.marked => Verdict::Pass,
         Role::Replicant if fleet.group_in_the_way() == Some(node.image.as_str()) => Verdict::Pass,
-        Role::Replicant if fleet.wanted(Role::Replicant) > 0 && fleet.is_outdated(node) && !fleet.cores_lead() => {
+        Role::Replicant if fleet.is_outdated(node) && waits_for_cores(fleet) => {
             Verdict::Hold(case.hold(Reason::WaitingForOrder, "waits for the cores, which are replaced first"))
         }
         Role::Core | Role::Replicant => Verdict::Pass,
     }
+}
+
+/// An old set may be making replicants that are wanted now.
+fn unmade(case: &Case<'_, '_>) -> Verdict {
+    let fleet = case.fleet;
+    let home = |set: &str| fleet.is_home(Role::Replicant, set);
+    match (case.candidate.role, &case.candidate.how) {
+        (Role::Replicant, How::Shrink { set, .. })
+            if !home(&set.name) && waits_for_cores(fleet) && fleet.group_in_the_way().is_none() =>
+        {
+            Verdict::Hold(
+                case.hold(Reason::WaitingForOrder, "has yet to make what is wanted until the cores are replaced"),
+            )
+        }
+        _ => Verdict::Pass,
+    }
+}
+
+fn waits_for_cores(fleet: &Fleet<'_>) -> bool {
+    fleet.wanted(Role::Replicant) > 0 && !fleet.cores_lead() && !fleet.has_too_many_old()
 }
