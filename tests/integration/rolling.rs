@@ -2,7 +2,7 @@
 
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
-use emqx_operator_tests::{emqx, wait};
+use emqx_operator_tests::{audit, emqx, wait};
 use emqx_sim::faults::{Faults, HttpFault};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
@@ -180,4 +180,63 @@ async fn a_service_that_is_switched_off_goes() {
         }
     })
     .await;
+}
+
+/// Images come from a mirror in this namespace, whatever is asked for, as policies of companies have it.
+async fn images_come_from_a_mirror(client: &Client, namespace: &str) {
+    let name = format!("mirror-{namespace}");
+    let image = "object.spec.template.spec.containers[0].image";
+    let replace = format!(
+        "JSONPatch{{op: 'replace', path: '/spec/template/spec/containers/0/image', value: '{MIRROR}' + {image}}}"
+    );
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                    "resources": ["statefulsets", "replicasets"],
+                }],
+            },
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "mutations": [{
+                "patchType": "JSONPatch",
+                "jsonPatch": {"expression": format!("{image}.startsWith('{MIRROR}') ? [] : [{replace}]")},
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": name}, "spec": {"policyName": name},
+    });
+    apply(client, None, &policy).await.unwrap();
+    apply(client, None, &binding).await.unwrap();
+}
+
+const MIRROR: &str = "mirror.example/";
+
+/// What an admission policy makes of our sets is accepted: it would do so again, and a rollout that waited for it would never
+/// end.
+#[tokio::test]
+async fn a_policy_that_rewrites_images_stops_no_rollout() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "mirrored").await.unwrap();
+    images_come_from_a_mirror(&client, &namespace).await;
+    // The API server heeds a policy some moments after it was made.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2, 2))).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    let pods = pods(&client, &namespace).await;
+    let images: Vec<_> = pods.values().map(|(_, image)| image.as_str()).collect();
+    assert_eq!(images, ["mirror.example/emqx/emqx:5.10.5"; 4]);
+    audit::silent(&namespace, Duration::from_secs(20)).await;
+    let writes = audit::writes(&namespace);
+    let applied =
+        writes.iter().filter(|write| write.object == "statefulsets/iot-core" && write.verb == "patch").count();
+    assert!(applied <= 12, "the set is written again and again: {writes:#?}");
 }

@@ -7,6 +7,7 @@ use crate::observe::{ReferenceCache, SetEvents};
 use crate::refusals::Refusals;
 use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
+use crate::rewritten::Rewritten;
 use crate::rollouts::Rollouts;
 use crate::settings::Settings;
 use crate::watch::Pending;
@@ -22,7 +23,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 /// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world. It only counts the
-/// deadlines of rollouts anew, and sends a configuration once more that was refused.
+/// deadlines of rollouts anew, and writes once more what was refused or came back otherwise.
 pub struct Context {
     pub client: Client,
     pub emqx: emqx_client::Client,
@@ -37,6 +38,7 @@ pub struct Context {
     pub written: Written,
     pub rollouts: Rollouts,
     pub refusals: Refusals,
+    pub rewritten: Rewritten,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub leading: Leading,
@@ -95,6 +97,7 @@ impl Context {
         self.written.forget(key);
         self.rollouts.forget(key);
         self.refusals.forget(key);
+        self.rewritten.forget(key);
         self.references.forget(key);
         self.set_events.forget(key);
         self.metrics.forget(key);

@@ -18,6 +18,7 @@ mod pass;
 mod refusals;
 mod report;
 mod resource;
+mod rewritten;
 mod rollouts;
 mod serve;
 mod settings;
@@ -77,6 +78,7 @@ pub async fn run(config: kube::Config, settings: Settings, stop: CancellationTok
         written: Default::default(),
         rollouts: Default::default(),
         refusals: Default::default(),
+        rewritten: Default::default(),
         metrics,
         leading: leadership.leading.clone(),
         settings,

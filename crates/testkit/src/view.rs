@@ -25,6 +25,7 @@ pub(crate) fn world(sim: &Sim) -> World {
         operator_secret: Some(Sensitive("secret".to_owned())),
         broker,
         config_refused: sim.refuses_config().then(|| "it is too large".to_owned()),
+        rewritten: std::collections::BTreeMap::new(),
         rollout: sim.rollout.clone(),
         fresh: FreshSecrets::default(),
     }

@@ -51,6 +51,9 @@ fn start_api_server(state: &mut State) -> anyhow::Result<()> {
         // MB; without it the log begins anew at 100 MB, and who counts loses what came before.
         "--audit-log-maxsize=100000".to_owned(),
         "--allow-privileged=true".to_owned(),
+        // What is applied may come back otherwise, as from a webhook.
+        "--feature-gates=MutatingAdmissionPolicy=true".to_owned(),
+        "--runtime-config=admissionregistration.k8s.io/v1beta1=true".to_owned(),
         // Nodes are asked for logs and exec by address; their names resolve nowhere.
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
     ];

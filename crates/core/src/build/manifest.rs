@@ -103,10 +103,46 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether the object that exists is as the manifest wants it.
-pub fn in_sync(wanted: &Manifest, live: &Live) -> bool {
+/// Where an object is not as the manifest wants it, and a digest of what is there instead, which may be secret.
+pub type Differences = BTreeMap<String, String>;
+
+/// Whether the object that exists is as the manifest wants it, or as Kubernetes made it when it was last applied: an
+/// admission webhook that sets a field of ours would do so again.
+pub fn in_sync(wanted: &Manifest, live: &Live, rewritten: Option<&Differences>) -> bool {
     let applied = |body: &Value| body["metadata"]["annotations"][annotation::APPLIED].as_str().map(str::to_owned);
-    applied(&wanted.body) == applied(&live.body) && covers(&live.body, &wanted.body, "")
+    applied(&wanted.body) == applied(&live.body)
+        && (covers(&live.body, &wanted.body, "")
+            || rewritten.is_some_and(|known| *known == differences(wanted, &live.body)))
+}
+
+/// What somebody else has made of the fields of the manifest. The number of pods is not among them.
+pub fn differences(wanted: &Manifest, live: &Value) -> Differences {
+    let mut found = Differences::new();
+    collect(live, &wanted.body, "", "", &mut found);
+    found.remove("spec.replicas");
+    found
+}
+
+fn collect(live: &Value, wanted: &Value, key: &str, path: &str, found: &mut Differences) {
+    if covers(live, wanted, key) {
+        return;
+    }
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            for (key, wanted) in wanted {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(live.get(key).unwrap_or(&Value::Null), wanted, key, &path, found);
+            }
+        }
+        (Value::Array(live), Value::Array(wanted)) if merge_keys(key).is_some() => {
+            for (number, wanted) in wanted.iter().enumerate() {
+                let item = merge_keys(key).and_then(|keys| same_item(live, wanted, keys));
+                let name = wanted["name"].as_str().map_or_else(|| number.to_string(), str::to_owned);
+                collect(item.unwrap_or(&Value::Null), wanted, "", &format!("{path}[{name}]"), found);
+            }
+        }
+        _ => drop(found.insert(path.to_owned(), digest(&canonical(live))[..16].to_owned())),
+    }
 }
 
 /// Whether `live` has everything that `wanted` says, under the field named `key`.
@@ -129,27 +165,34 @@ fn covers(live: &Value, wanted: &Value, key: &str) -> bool {
 
 /// Lists whose items have names are merged by name; others belong to whoever set them.
 fn list_covers(live: &[Value], wanted: &[Value], key: &str) -> bool {
-    let merge_keys: &[&str] = match key {
-        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => &["name"],
-        "volumeMounts" => &["mountPath"],
-        "ownerReferences" => &["uid"],
-        "ports" => &["containerPort", "port", "protocol"],
-        "topologySpreadConstraints" => &["topologyKey", "whenUnsatisfiable"],
-        _ => {
-            return live.len() == wanted.len()
-                && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted, key));
+    match merge_keys(key) {
+        Some(keys) => {
+            wanted.iter().all(|wanted| same_item(live, wanted, keys).is_some_and(|live| covers(live, wanted, key)))
         }
-    };
-    wanted.iter().all(|wanted| {
-        let same_item = |live: &&Value| {
-            merge_keys.iter().all(|merge_key| {
-                // A protocol that is left out is TCP.
-                let default = if *merge_key == "protocol" { Value::from("TCP") } else { Value::Null };
-                let of = |item: &Value| item.get(*merge_key).cloned().unwrap_or_else(|| default.clone());
-                of(live) == of(wanted)
-            })
-        };
-        live.iter().find(same_item).is_some_and(|live| covers(live, wanted, key))
+        None => live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted, key)),
+    }
+}
+
+/// What tells the items of such a list from each other.
+fn merge_keys(key: &str) -> Option<&'static [&'static str]> {
+    match key {
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => Some(&["name"]),
+        "volumeMounts" => Some(&["mountPath"]),
+        "ownerReferences" => Some(&["uid"]),
+        "ports" => Some(&["containerPort", "port", "protocol"]),
+        "topologySpreadConstraints" => Some(&["topologyKey", "whenUnsatisfiable"]),
+        _ => None,
+    }
+}
+
+fn same_item<'v>(live: &'v [Value], wanted: &Value, merge_keys: &[&str]) -> Option<&'v Value> {
+    live.iter().find(|live| {
+        merge_keys.iter().all(|merge_key| {
+            // A protocol that is left out is TCP.
+            let default = if *merge_key == "protocol" { Value::from("TCP") } else { Value::Null };
+            let of = |item: &Value| item.get(*merge_key).cloned().unwrap_or_else(|| default.clone());
+            of(live) == of(wanted)
+        })
     })
 }
 
@@ -164,8 +207,10 @@ fn same_quantity(live: &Value, wanted: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::covers;
+    use super::{Manifest, covers, differences};
+    use crate::world::{Kind, ObjectId};
     use serde_json::{Value, json};
+    use std::sync::Arc;
 
     #[track_caller]
     fn check(expected: bool, live: Value, wanted: Value) {
@@ -202,5 +247,22 @@ mod tests {
         check(true, json!({"env": [{"name": "A"}]}), json!({"env": [{"name": "A", "value": ""}]}));
         check(true, json!({}), json!({"hostNetwork": false, "minReadySeconds": 0}));
         check(false, json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "2000m"}}));
+    }
+
+    #[test]
+    fn what_somebody_rewrites_is_named_by_its_path() {
+        let template = |image: &str, limit: &str| {
+            let containers = json!([{"name": "emqx", "image": image, "resources": {"limits": {"cpu": limit}}}]);
+            json!({"spec": {"replicas": 2, "template": {"spec": {"containers": containers}}}})
+        };
+        let id = ObjectId { kind: Kind::StatefulSet, name: "iot-core".to_owned() };
+        let wanted = Manifest { id, body: Arc::new(template("emqx/emqx:6.0.0", "1000m")) };
+        let mut live = template("mirror/emqx/emqx:6.0.0", "1");
+        live["spec"]["replicas"] = 3.into();
+        let found = differences(&wanted, &live);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["spec.template.spec.containers[emqx].image"]);
+        let other = differences(&wanted, &template("elsewhere/emqx/emqx:6.0.0", "1"));
+        assert_ne!(found, other, "what is there instead matters");
+        assert!(differences(&wanted, &template("emqx/emqx:6.0.0", "1")).is_empty());
     }
 }

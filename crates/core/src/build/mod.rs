@@ -23,7 +23,7 @@ pub use config_map::{config_map, config_secret};
 pub use core_set::{CoreSet, core_set, core_template};
 pub use labels::selector;
 pub use last_good::last_good;
-pub use manifest::{Manifest, in_sync, set_annotation, set_replicas};
+pub use manifest::{Differences, Manifest, differences, in_sync, set_annotation, set_replicas};
 pub use pod_template::Template;
 pub use replicant_set::{ReplicantSet, replicant_set};
 pub use secrets::{api_key_secret, cookie_secret};

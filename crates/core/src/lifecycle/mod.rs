@@ -112,7 +112,7 @@ impl Part {
         let live = world.objects.get(&manifest.id);
         match live {
             Some(live) if self.is_taken(&manifest, live) => {}
-            Some(live) if live.terminating || in_sync(&manifest, live) => {}
+            Some(live) if live.terminating || is_as_applied(world, &manifest, live) => {}
             live => self.actions.push(Action::Apply { on: live.map(version), manifest, stage }),
         }
     }
@@ -137,7 +137,7 @@ impl Part {
             Some(live) => {
                 let told =
                     live.body["spec"]["replicas"].as_i64().and_then(|told| i32::try_from(told).ok()).unwrap_or(1);
-                if !in_sync(&manifest, live) {
+                if !is_as_applied(world, &manifest, live) {
                     // A set applied without a number would fall back to one pod; the version makes "as it is" safe.
                     set_replicas(&mut manifest, told);
                     self.actions.push(Action::Apply { manifest, on: Some(version(live)), stage: Stage::Workload });
@@ -164,6 +164,10 @@ impl Part {
             }
         }
     }
+}
+
+fn is_as_applied(world: &World, manifest: &Manifest, live: &Live) -> bool {
+    in_sync(manifest, live, world.rewritten.get(&manifest.id))
 }
 
 /// Only what we made ourselves is deleted.

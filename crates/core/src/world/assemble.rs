@@ -41,6 +41,7 @@ impl World {
             replicants,
             broker,
             config_refused: None,
+            rewritten: BTreeMap::new(),
             rollout: None,
             fresh,
         }

@@ -27,6 +27,7 @@ pub use rollout::Rollout;
 pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};
 pub use view::{KubernetesView, ObjectEvent};
 
+use crate::build::Differences;
 use crate::desired::Role;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -52,6 +53,8 @@ pub struct World {
     pub broker: Reading<Broker>,
     /// Why EMQX of the wanted image has refused the configuration of the spec, if it did lately.
     pub config_refused: Option<String>,
+    /// What came back otherwise than it was applied.
+    pub rewritten: BTreeMap<ObjectId, Differences>,
     /// The rollout that was under way in the pass before.
     pub rollout: Option<Rollout>,
     /// Random texts for secrets that do not exist yet.

@@ -130,6 +130,7 @@ async fn apply_as<K: Child>(
     let params = PatchParams { force: on.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
     match api.patch(&manifest.id.name, &params, &Patch::Apply(&body)).await {
         Ok(applied) => {
+            ctx.rewritten.note(key, manifest, &applied);
             learn(index, applied);
             Ok(())
         }

@@ -1,9 +1,9 @@
-//! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing, and where
+//! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing or extra, and where
 //! fewer are wanted they do not wait for a core that does not come up.
 //!
 //! *Why the fact is stable:* nodes leave only by our own permits, and there is one per plan.
 
-use super::survivors::max_unavailable;
+use super::survivors::{max_surge, max_unavailable};
 use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::planted::{Bug, planted};
@@ -27,7 +27,8 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);
     let marked = world.cores.sets.iter().flat_map(|set| &set.marked).map(String::as_str);
     let restarting = marked.into_iter().find(|pod| *pod != me && !exists(pod));
-    let together = usize::try_from(max_unavailable(fleet.desired)).unwrap_or(0).max(1);
+    let together = max_unavailable(fleet.desired).max(max_surge(fleet.desired));
+    let together = usize::try_from(together).unwrap_or(0).max(1);
     let leaving = world.replicants.nodes.iter().filter(|node| node.pod != me && node.marked && !fleet.is_open(node));
     let closed = begun && !case.candidate.node.is_some_and(|node| fleet.is_open(node));
     if case.candidate.role == Role::Replicant && !closed && leaving.clone().count() >= together {
