@@ -84,6 +84,8 @@ bugs! {
     RestartIntoFailure,
     /// No replicants are added while their cores are replaced.
     StopScaling,
+    /// Where one replicant too many is there, several are emptied.
+    DrainTooMany,
     /// What was refused keeps nodes that are to be opened again from it.
     StopForAnything,
     /// Templates are given up although their nodes serve.

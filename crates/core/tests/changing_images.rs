@@ -8,6 +8,7 @@ mod planning;
 
 use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Call};
+use emqx_operator_core::build::differences;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::{ConditionType, Truth};
@@ -157,4 +158,35 @@ fn a_pod_is_asked_where_it_listens() {
     let moved = desired("emqx/emqx:5.10.4", json!({"dashboard": {"listeners": {"http": {"bind": 18084}}}}));
     let core = Endpoint { pod: "iot-core-0".to_owned(), ip: "10.0.0.1".to_owned(), port: 18083, https: false };
     assert_eq!(api_candidates(&moved, &view), [core]);
+}
+
+/// A policy of the Kubernetes cluster has images come from a mirror. What the set was made to be is the image of the spec.
+#[test]
+fn an_image_of_a_mirror_is_no_other_image() {
+    fn mirror<T: serde::Serialize + serde::de::DeserializeOwned>(objects: &[Arc<T>]) -> Vec<Arc<T>> {
+        let text = |object: &Arc<T>| serde_json::to_string(&**object).expect("plain data");
+        let named = |text: String| text.replace("\"emqx/emqx:", "\"mirror.example/emqx/emqx:");
+        objects.iter().map(|one| Arc::new(serde_json::from_str(&named(text(one))).expect("the same type"))).collect()
+    }
+    let mirrored = |view: KubernetesView| KubernetesView {
+        stateful_sets: mirror(&view.stateful_sets),
+        pods: mirror(&view.pods),
+        ..view
+    };
+    let old = mirrored(cluster(&desired("emqx/emqx:5.10.4", json!({}))));
+    let both = json!({"mqtt": {"max_packet_size": "2MB"}, "node": {"process_limit": 2_000_000}});
+    let changed = desired("emqx/emqx:5.10.4", both);
+    let set =
+        plan_for(&changed, &KubernetesView::default(), nobody()).actions.into_iter().find_map(|action| match action {
+            Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet => Some(manifest),
+            _ => None,
+        });
+    let set = set.expect("the plan makes the cores");
+    let view = KubernetesView { pods: old.pods, config_maps: old.config_maps, ..mirrored(cluster(&changed)) };
+    let mut world = world_for(&changed, &view, answering());
+    let found = differences(&set, &world.objects[&set.id].body);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(!sends_config(&emqx_operator_core::plan(&changed, &world)), "nobody knows what became of the image");
+    world.rewritten.insert(set.id, found);
+    assert!(sends_config(&emqx_operator_core::plan(&changed, &world)));
 }

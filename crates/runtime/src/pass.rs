@@ -88,7 +88,7 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
     let broker = observe::broker(ctx, &desired, &view).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.rollout = ctx.rollouts.get(key);
-    world.rewritten = ctx.rewritten.of(key);
+    world.rewritten = ctx.rewritten.of(key, |id| world.objects.contains_key(id));
     let config = refusals::config(&desired.config.runtime_revision, &desired.image.reference);
     world.config_refused = ctx.refusals.of(key, &config);
     let mut plan = plan(&desired, &world);

@@ -12,8 +12,16 @@ use std::sync::{Mutex, MutexGuard};
 pub struct Rewritten(Mutex<HashMap<Key, BTreeMap<ObjectId, Differences>>>);
 
 impl Rewritten {
-    pub fn of(&self, key: &Key) -> BTreeMap<ObjectId, Differences> {
-        self.lock().get(key).cloned().unwrap_or_default()
+    /// Of the objects that exist; the others are forgotten.
+    pub fn of(&self, key: &Key, exists: impl Fn(&ObjectId) -> bool) -> BTreeMap<ObjectId, Differences> {
+        let mut all = self.lock();
+        let Some(of_cluster) = all.get_mut(key) else { return BTreeMap::new() };
+        of_cluster.retain(|id, _| exists(id));
+        let found = of_cluster.clone();
+        if found.is_empty() {
+            all.remove(key);
+        }
+        found
     }
 
     /// What Kubernetes answered when this was applied.

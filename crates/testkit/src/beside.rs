@@ -82,6 +82,7 @@ impl Sim {
         for (node, targets) in starts.filter(|_| !retargets).collect::<Vec<_>>() {
             let goes = |set: ObjectId| self.beside(&set).is_some();
             let old = targets.iter().find(|target| self.set_of(target).is_some_and(goes));
+            let unclear = unclear || (self.spec.replicants > 0 && self.has_too_many_old());
             if let Some(old) = old.filter(|_| !unclear && self.new_place_but(&node)) {
                 self.violate(format!("sessions of {node} are to move to {old}, which is to go"));
             }
@@ -132,6 +133,12 @@ impl Sim {
         })
     }
 
+    /// Fewer are wanted than there are old ones, so some go without replacement.
+    fn has_too_many_old(&self) -> bool {
+        let old = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::ReplicaSet && !self.is_new(live));
+        old.map(|(_, live)| replicas(live)).sum::<i32>() > self.spec.replicants
+    }
+
     /// Nobody is sent away from an old node while the Service may lead to another old one.
     fn check_switched(&mut self, node: &NodeName) {
         let Some(new) = self.set_of(node).and_then(|set| self.beside(&set)) else { return };
@@ -146,9 +153,7 @@ impl Sim {
         let new_core = self.kubernetes.pods.values().any(|pod| !pod.terminating && lives(pod));
         let hash = hash_of(&new, role);
         let Some(hash) = hash.filter(|_| same && new_core && self.spec.blue_green) else { return };
-        // Where fewer are wanted than there are old ones, some go without replacement.
-        let old = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::ReplicaSet && !self.is_new(live));
-        if role == Role::Replicant && old.map(|(_, live)| replicas(live)).sum::<i32>() > self.spec.replicants {
+        if role == Role::Replicant && self.has_too_many_old() {
             return;
         }
         let leads = self.led_to();

@@ -250,10 +250,14 @@ fn standstill(sim: &mut Sim) {
     }
     fair_weather(sim);
     sim.note(|| "the image does not start still".to_owned());
+    // What was begun before the spec changed is brought to an end, and may have to be made up for.
+    let begun = sim.kubernetes.pods.values().any(|pod| pod.role == Role::Replicant && pod.marked);
+    sim.shrunk = (!begun).then_some(false);
     for round in 0..CALM {
         settle_once(sim);
         sim.check();
         if sim.violation.is_some() || (round % 10 == 9 && sim.is_scaled()) {
+            sim.shrunk = None;
             return;
         }
     }
@@ -317,6 +321,9 @@ fn mend_image(sim: &mut Sim) {
 
 fn fair_weather(sim: &mut Sim) {
     (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
+    for pod in sim.kubernetes.pods.values_mut() {
+        pod.crashes = 0;
+    }
     let foreign: Vec<_> =
         sim.kubernetes.claims.iter_mut().filter(|(_, claim)| claim.evacuation == Some(true)).collect();
     for (_, claim) in foreign {

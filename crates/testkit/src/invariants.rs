@@ -1,7 +1,7 @@
 //! What must never happen, checked where it would.
 
 use crate::emqx::Member;
-use crate::kubernetes::{Claim, State, ordinal, replicas, template};
+use crate::kubernetes::{Claim, Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
@@ -196,11 +196,14 @@ impl Sim {
         crate::operator::plan_now(self).actions.iter().all(|action| !action.is_needed())
     }
 
-    /// As many replicants serve as the spec wants, unless there is none to begin with, or no core that could be asked.
+    /// As many replicants serve as the spec wants, unless there is none to begin with, no core that could be asked, or one of
+    /// them has lost the last core of its version.
     pub(crate) fn is_scaled(&self) -> bool {
-        let serving = |role| self.kubernetes.pods.values().filter(move |pod| pod.role == role && pod.ready).count();
-        let replicants = serving(Role::Replicant);
-        replicants == 0 || serving(Role::Core) == 0 || i32::try_from(replicants) == Ok(self.spec.replicants)
+        let serving = |role| self.kubernetes.pods.values().filter(move |pod| pod.role == role && pod.ready);
+        let replicants = serving(Role::Replicant).count();
+        let hangs = |pod: &Pod| pod.role == Role::Replicant && !serving(Role::Core).any(|core| core.tag == pod.tag);
+        let hopeless = serving(Role::Core).next().is_none() || self.kubernetes.pods.values().any(hangs);
+        replicants == 0 || hopeless || i32::try_from(replicants) == Ok(self.spec.replicants)
     }
 
     pub(crate) fn not_scaled(&mut self) {

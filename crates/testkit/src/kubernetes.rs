@@ -33,6 +33,8 @@ pub(crate) struct Pod {
     pub(crate) ready: bool,
     pub(crate) unready_since: i64,
     pub(crate) was_ready: bool,
+    /// How often its container has ended lately.
+    pub(crate) crashes: u32,
     pub(crate) marked: bool,
     pub(crate) cost: i32,
     pub(crate) terminating: bool,
@@ -181,6 +183,7 @@ fn create(sim: &mut Sim, set: &ObjectId, name: String, role: Role, made: &(Strin
         ready: false,
         unready_since: sim.now,
         was_ready: false,
+        crashes: 0,
         marked: false,
         cost: 0,
         terminating: false,

@@ -123,6 +123,12 @@ impl Sim {
         let mut body = Value::clone(&live.body);
         body["spec"]["replicas"] = to.into();
         self.store(set, body);
+        if let Some(shrunk) = self.shrunk.as_mut().filter(|_| set.kind == Kind::ReplicaSet) {
+            *shrunk |= to < from;
+            if *shrunk && to > from {
+                self.violate(format!("{set} grows again although nobody wants more"));
+            }
+        }
         Ok(())
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Sim {
     pub(crate) closed_at_edit: BTreeMap<&'static str, usize>,
     /// The pod that is being taken away although somebody has just opened its node.
     pub(crate) excused: Option<String>,
+    /// While nothing else changes: whether replicants have been taken away.
+    pub(crate) shrunk: Option<bool>,
     pub(crate) violation: Option<String>,
     pub(crate) writes: u64,
     log: Option<Vec<String>>,
@@ -71,6 +73,7 @@ impl Sim {
             broken_since_observation: 0,
             closed_at_edit: BTreeMap::new(),
             excused: None,
+            shrunk: None,
             violation: None,
             writes: 0,
             log: verbose.then(Vec::new),
@@ -266,6 +269,7 @@ impl Sim {
             self.broken_since_observation += 1;
         }
         (pod.state, pod.ready, pod.unready_since) = (State::Down, false, self.now);
+        pod.crashes += 1;
         self.note(|| format!("{name} crashes"));
         self.stop_node(name);
         self.kubernetes.touch(name);

@@ -1,7 +1,7 @@
 //! The snapshot that the operator sees.
 
 use crate::emqx::{Member, Phase};
-use crate::kubernetes::{State, replicas};
+use crate::kubernetes::{Pod, State, replicas};
 use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
@@ -113,16 +113,22 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
             .then(|| Timestamp::from_second(pod.running_since).expect("histories are short")),
         started: pod.started,
         deletion_cost: pod.cost,
-        wait: (pod.state == State::Down && pod.tag.ends_with("-broken")).then(|| Wait {
-            reason: Reason::ImagePullFailed,
-            text: "no such image".to_owned(),
-            since: None,
-        }),
+        wait: wait(pod),
+        unsteady: pod.crashes >= 2,
         never_ready: !pod.was_ready,
         marked: pod.marked,
         broker: seen.and_then(|broker| broker.nodes.get(&node)).cloned(),
         evacuation: seen.and_then(|broker| broker.evacuations.fresh()?.get(&node)).cloned(),
         name: Some(node),
+    }
+}
+
+fn wait(pod: &Pod) -> Option<Wait> {
+    let wait = |reason, text: &str| Some(Wait { reason, text: text.to_owned(), since: None });
+    match pod.state {
+        State::Down if pod.tag.ends_with("-broken") => wait(Reason::ImagePullFailed, "no such image"),
+        State::Down if pod.crashes >= 2 => wait(Reason::CrashLooping, "has ended again and again"),
+        State::Down | State::Booting | State::Running => None,
     }
 }
 

@@ -78,7 +78,8 @@ fn marked(mut files: Manifest, revision: &str) -> Manifest {
 /// files.
 fn changes_image(fleet: &Fleet<'_>) -> bool {
     let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
-    outdated.any(|node| node.is_member() && node.image != fleet.desired.image.reference)
+    let images = [Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()];
+    outdated.any(|node| node.is_member() && !images.contains(&Some(node.image.as_str())))
 }
 
 fn is_sent(fleet: &Fleet<'_>) -> bool {

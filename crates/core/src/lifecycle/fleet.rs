@@ -1,7 +1,7 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
 use super::home;
-use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
+use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, in_sync, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::world::{Node, NodeSet, Reading, World};
@@ -139,7 +139,9 @@ impl<'a> Fleet<'a> {
     pub(super) fn followers(&self, core: &Node) -> usize {
         let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
         let leads = |other: &Node| same(&other) && (other.ready || !core.ready);
-        if core.never_ready || planted(Bug::DropLastCore) || self.present(Role::Core).any(leads) {
+        // It does not come back by itself, and while no other core serves nobody follows anybody.
+        let lost = core.is_down() && core.wait.is_some() && !self.present(Role::Core).any(|other| other.ready);
+        if core.never_ready || lost || planted(Bug::DropLastCore) || self.present(Role::Core).any(leads) {
             return 0;
         }
         self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()
@@ -171,18 +173,64 @@ impl<'a> Fleet<'a> {
         new && old.iter().all(|core| self.followers(core) > 0)
     }
 
-    /// Before new replicants can start, old ones go only where there are more than wanted.
-    pub(super) fn has_too_many_old(&self) -> bool {
+    /// Pods that the replicant sets of other templates are told to have.
+    pub(super) fn old_replicants(&self) -> i32 {
         let sets = self.world.replicants.sets.iter().filter(|set| !self.is_home(Role::Replicant, &set.name));
-        !self.cores_lead() && sets.map(|set| set.wanted).sum::<i32>() > self.wanted(Role::Replicant)
+        sets.map(|set| set.wanted).sum()
+    }
+
+    /// New replicants cannot start: their cores are not there, or their template does not come up. Those that are wanted
+    /// meanwhile are made by an old set.
+    pub(super) fn keeps_old_replicants(&self) -> bool {
+        let held = !self.cores_lead() || self.new_replicants_fail();
+        self.wanted(Role::Replicant) > 0 && held && self.group_in_the_way().is_none()
+    }
+
+    pub(super) fn new_replicants_fail(&self) -> bool {
+        let home = self.world.replicants.sets.iter().find(|set| self.is_home(Role::Replicant, &set.name));
+        let fails = |node: &Node| !self.is_outdated(node) && node.never_ready && node.wait.is_some();
+        home.is_some_and(|set| set.refusal.is_some()) || self.present(Role::Replicant).any(fails)
+    }
+
+    /// Before new replicants can start, old ones go only where there are more than wanted, beside those that are on their way.
+    pub(super) fn is_one_too_many(&self, pod: Option<&str>) -> bool {
+        let going = self.outdated(Role::Replicant).filter(|node| node.marked && Some(node.pod.as_str()) != pod).count();
+        let going = if planted(Bug::DrainTooMany) { 0 } else { i32::try_from(going).unwrap_or(i32::MAX) };
+        !self.cores_lead() && self.old_replicants().saturating_sub(going) > self.wanted(Role::Replicant)
     }
 
     /// It goes because fewer are wanted, and nobody takes its place.
     pub(super) fn is_scaled_in(&self, node: &Node) -> bool {
+        let wanted = self.wanted(Role::Replicant);
+        let most = || wanted + super::checks::max_surge(self.desired);
         match node.role {
             Role::Core => self.is_surplus(node),
-            Role::Replicant => !self.is_outdated(node) || self.wanted(Role::Replicant) == 0 || self.has_too_many_old(),
+            Role::Replicant => {
+                !self.is_outdated(node)
+                    || wanted == 0
+                    || self.is_one_too_many(Some(&node.pod))
+                    || (!self.is_blue_green() && self.world.replicants.told() > most())
+            }
         }
+    }
+
+    /// A core of the wanted set has not been made: Kubernetes refuses it, or has yet to do it.
+    pub(super) fn lacks_a_core(&self) -> bool {
+        let home = self.home_of_cores();
+        home.is_some_and(|set| {
+            let present = self.present(Role::Core).filter(|core| core.set == set.name).count();
+            i32::try_from(present).is_ok_and(|present| present < set.wanted)
+        })
+    }
+
+    /// The image that Kubernetes has made of the wanted one, once the core set has it.
+    pub(super) fn rewritten_image(&self) -> Option<&'a str> {
+        let manifest = &self.core_set.manifest;
+        let live = self.world.live(manifest.id.kind, &manifest.id.name)?;
+        let rewritten = self.world.rewritten.get(&manifest.id)?;
+        let containers = live.body["spec"]["template"]["spec"]["containers"].as_array()?;
+        let emqx = containers.iter().find(|container| container["name"] == "emqx")?;
+        emqx["image"].as_str().filter(|_| in_sync(manifest, live, Some(rewritten)))
     }
 
     /// Cores that are to restart in place.
@@ -208,7 +256,7 @@ impl<'a> Fleet<'a> {
     /// Every core is followed by replicants of another old version, so none can go, and without a new core no replicant
     /// can start. The smallest group makes way: its sessions move to the others.
     pub(super) fn group_in_the_way(&self) -> Option<&'a str> {
-        let new = self.present(Role::Core).any(|node| !self.is_outdated(node));
+        let new = self.present(Role::Core).any(|node| !self.is_outdated(node)) || self.lacks_a_core();
         let mut groups: Vec<_> =
             self.outdated_at_home().map(|core| (self.followers(core), core.image.as_str())).collect();
         groups.sort_unstable();
@@ -217,7 +265,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Where the sessions of a node go: to those that stay, so that a session moves once, and rather to replicants than to
-    /// cores.
+    /// cores. Those of a replicant that is one too many go to the others.
     pub(super) fn targets(&self, leaving: &Node, candidates: &[&str]) -> Vec<NodeName> {
         let open = |node: &&Node| {
             node.pod != leaving.pod
@@ -231,8 +279,12 @@ impl<'a> Fleet<'a> {
         let stays = |node: &&Node| !candidates.contains(&node.pod.as_str()) && home(node);
         let replicants = || self.present(Role::Replicant).filter(open);
         let cores = || self.present(Role::Core).filter(open);
-        let choices: [Vec<&Node>; 4] = [
+        let too_many = leaving.role == Role::Replicant
+            && self.wanted(Role::Replicant) > 0
+            && self.is_one_too_many(Some(&leaving.pod));
+        let choices: [Vec<&Node>; 5] = [
             replicants().filter(stays).collect(),
+            replicants().filter(|_| too_many).collect(),
             cores().filter(stays).collect(),
             replicants().collect(),
             cores().collect(),

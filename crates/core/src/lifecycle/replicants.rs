@@ -1,5 +1,6 @@
 //! The replicant sets: one per template. The wanted one grows as far as surge and budget allow while the others shrink.
-//! Before cores of its version are there it cannot; what is missing meanwhile is made by an old one.
+//! Before cores of its version are there it cannot, and one that does not come up does not; what is missing meanwhile is made
+//! by an old one.
 
 use super::Part;
 use super::checks::max_surge;
@@ -15,15 +16,15 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     part.troubles(&world.replicants.sets, &world.replicants.nodes);
     if let Some(set) = &fleet.replicant_set {
-        let old: i32 =
-            world.replicants.sets.iter().filter(|other| other.name != set.manifest.id.name).map(|set| set.wanted).sum();
+        let old = fleet.old_replicants();
         let wanted = fleet.wanted(Role::Replicant);
         let wanted = if planted(Bug::OneTooMany) { wanted + 1 } else { wanted };
         let surge = if fleet.is_blue_green() { old } else { max_surge(fleet.desired) };
         let room = wanted.min(wanted + surge - old).max(0);
         // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
         if old == 0 || fleet.cores_lead() || world.live(Kind::ReplicaSet, &set.manifest.id.name).is_some() {
-            part.ensure_set(world, set.manifest.clone(), if old == 0 || fleet.cores_lead() { room } else { 0 });
+            let grows = old == 0 || (fleet.cores_lead() && !fleet.new_replicants_fail());
+            part.ensure_set(world, set.manifest.clone(), if grows { room } else { 0 });
         }
     }
     grow_old(&mut part, fleet);
@@ -31,11 +32,13 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     part
 }
 
-/// A cluster is scaled out also while its cores are replaced, or cannot be.
+/// A cluster is scaled out also while its nodes are replaced, or cannot be. A core that is about to be made comes first, where
+/// there is little room.
 fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
     let world = fleet.world;
-    let missing = fleet.wanted(Role::Replicant) - world.replicants.told();
-    if missing <= 0 || planted(Bug::StopScaling) || fleet.cores_lead() || fleet.group_in_the_way().is_some() {
+    let there = if fleet.is_blue_green() { fleet.old_replicants() } else { world.replicants.told() };
+    let missing = fleet.wanted(Role::Replicant) - there;
+    if missing <= 0 || planted(Bug::StopScaling) || !fleet.keeps_old_replicants() || fleet.lacks_a_core() {
         return;
     }
     let id = |set: &NodeSet| ObjectId { kind: Kind::ReplicaSet, name: set.name.clone() };

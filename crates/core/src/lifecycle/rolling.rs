@@ -7,6 +7,7 @@ use super::discarding;
 use super::fleet::Fleet;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
+use crate::reason::Reason;
 use crate::world::{Kind, Node, NodeSet, ObjectId};
 
 /// Who should go, the next one first.
@@ -40,12 +41,12 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
         config::Progress::OnTheirWay => old.retain(|node| node.marked || node.is_down()),
         config::Progress::Refused => old.retain(|node| node.is_down()),
     }
-    // While one does not come up with the wanted template, the others serve as they are, also the one that was emptied. One
-    // that has crashed comes back by itself.
-    let fails = |core: &Node| core.is_down() && core.wait.is_some();
-    let failed = fleet.present(Role::Core).any(|core| !fleet.is_outdated(core) && fails(core));
-    if failed && !planted(Bug::RestartIntoFailure) {
-        old.retain(|core| fails(core));
+    // While one does not come up with the wanted template, the others serve as they are, also the one that was emptied.
+    match failure(fleet) {
+        _ if planted(Bug::RestartIntoFailure) => {}
+        Failure::None => {}
+        Failure::Unsteady => old.retain(|core| core.is_down() && core.wait.is_some()),
+        Failure::Hopeless => old.clear(),
     }
     // With the others new replicants get another core to live on.
     if old.iter().any(|node| !fleet.leads_alone(node)) {
@@ -59,6 +60,30 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     old.retain(|node| !too_many.contains(&node.pod.as_str()));
     all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
     all
+}
+
+/// What the cores of the wanted template have come to.
+enum Failure {
+    None,
+    /// One does not get ready, or does not stay so. It may be waiting for an old one, so those that are down themselves are
+    /// replaced, too.
+    Unsteady,
+    /// Its container cannot start. One that crashes comes back by itself with the old template, and would not with this one.
+    Hopeless,
+}
+
+fn failure(fleet: &Fleet<'_>) -> Failure {
+    let open = |core: &&Node| !core.marked && core.evacuation.is_none();
+    let mut worst = Failure::None;
+    for core in fleet.present(Role::Core).filter(|core| !fleet.is_outdated(core)) {
+        match core.wait.as_ref().filter(|_| !core.ready).map(|wait| wait.reason) {
+            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) => return Failure::Hopeless,
+            Some(_) if core.is_down() || open(&core) => worst = Failure::Unsteady,
+            _ if core.unsteady => worst = Failure::Unsteady,
+            _ => {}
+        }
+    }
+    worst
 }
 
 fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {

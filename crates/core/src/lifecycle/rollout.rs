@@ -139,18 +139,26 @@ fn is_configured(fleet: &Fleet<'_>) -> bool {
 fn seen(fleet: &Fleet<'_>, before: Option<&Rollout>) -> String {
     let world = fleet.world;
     let short = |value| digest(&canonical(&value))[..8].to_owned();
-    let sets: Vec<_> =
-        world.cores.sets.iter().chain(&world.replicants.sets).map(|set| (&set.name, set.wanted)).collect();
-    let nodes = world.nodes().map(|node| json!([node.uid, node.revision, node.ready, node.terminating, node.marked]));
+    // While old replicants are only scaled, their coming and going leads to nothing new.
+    let scaled =
+        |role: Role, set: &str| role == Role::Replicant && !fleet.is_home(role, set) && fleet.keeps_old_replicants();
+    let replicants = world.replicants.sets.iter().filter(|set| !scaled(Role::Replicant, &set.name));
+    let sets: Vec<_> = world.cores.sets.iter().chain(replicants).map(|set| (&set.name, set.wanted)).collect();
+    let nodes = || world.nodes().filter(|node| !scaled(node.role, &node.set));
+    // One that crashes again and again gets ready in between.
+    let ready = |node: &Node| node.ready && !node.unsteady;
+    let told = nodes().map(|node| json!([node.uid, node.revision, ready(node), node.terminating, node.marked]));
     let claims: Vec<_> = world.claims.iter().map(|claim| &claim.uid).collect();
-    let kubernetes = short(json!([sets, nodes.collect::<Vec<_>>(), claims]));
+    let kubernetes = short(json!([sets, told.collect::<Vec<_>>(), claims]));
     let emqx = match world.broker.fresh() {
         Some(broker) => {
-            let leaving = world.nodes().filter(|node| node.evacuation.is_some());
+            let leaving = nodes().filter(|node| node.evacuation.is_some());
             let leaving =
                 leaving.map(|node| json!([node.pod, node.evacuation, node.broker.as_ref().map(|b| b.sessions)]));
-            // Nodes that are to leave the cluster. One that has a pod may come and go with every crash.
-            let left = broker.nodes.keys().filter(|name| !world.nodes().any(|node| node.name.as_ref() == Some(name)));
+            // Cores that are to leave the cluster. One that has a pod may come and go with every crash.
+            let core = |told: &crate::world::BrokerNode| told.role.as_deref() != Some("replicant");
+            let left = broker.nodes.iter().filter(|(_, told)| core(told)).map(|(name, _)| name);
+            let left = left.filter(|name| !world.nodes().any(|node| node.name.as_ref() == Some(name)));
             short(json!([leaving.collect::<Vec<_>>(), broker.storage, left.collect::<Vec<_>>()]))
         }
         None => {

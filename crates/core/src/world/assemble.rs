@@ -185,6 +185,7 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
         wait: troubles::wait(pod, now),
+        unsteady: troubles::is_unsteady(pod, now),
         never_ready: troubles::never_ready(pod),
         marked: annotation_of(metadata, annotation::EVACUATING).is_some(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),

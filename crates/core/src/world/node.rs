@@ -43,6 +43,8 @@ pub struct Node {
     pub deletion_cost: i32,
     /// What the pod waits for, when that is more than time.
     pub wait: Option<Wait>,
+    /// A container has crashed again and again lately, whether it is ready at the moment or not.
+    pub unsteady: bool,
     /// It has not been ready since it was created, so it never had a client through a Service.
     pub never_ready: bool,
     /// The operator has begun to empty it.

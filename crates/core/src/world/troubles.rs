@@ -65,10 +65,20 @@ fn of_container(container: &ContainerStatus, now: Timestamp) -> Option<Wait> {
 /// It runs between two crashes.
 fn crashes(container: &ContainerStatus, now: Timestamp) -> bool {
     let running = container.state.as_ref().is_some_and(|state| state.running.is_some());
+    running && !container.ready && has_crashed(container, now)
+}
+
+/// Again and again, and lately.
+fn has_crashed(container: &ContainerStatus, now: Timestamp) -> bool {
     let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let ended = last.and_then(|last| last.finished_at.as_ref());
-    let lately = ended.is_some_and(|ended| now.duration_since(ended.0) < CALM);
-    running && !container.ready && container.restart_count >= 2 && lately
+    container.restart_count >= 2 && ended.is_some_and(|ended| now.duration_since(ended.0) < CALM)
+}
+
+/// Whether a container has crashed again and again lately.
+pub(super) fn is_unsteady(pod: &Pod, now: Timestamp) -> bool {
+    let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    containers.into_iter().any(|container| has_crashed(container, now))
 }
 
 fn crash(container: &ContainerStatus) -> String {

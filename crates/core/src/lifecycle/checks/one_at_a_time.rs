@@ -8,7 +8,7 @@ use crate::desired::Role;
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::Node;
+use crate::world::{Node, NodeSet};
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     if planted(Bug::SkipOneAtATime) {
@@ -25,7 +25,10 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);
-    let marked = world.cores.sets.iter().flat_map(|set| &set.marked).map(String::as_str);
+    // One that Kubernetes does not make again may be waiting for the room that this one leaves.
+    let awaited =
+        |set: &&NodeSet| set.refusal.is_none() || !(scaled_in || (begun && case.candidate.role == Role::Replicant));
+    let marked = world.cores.sets.iter().filter(awaited).flat_map(|set| &set.marked).map(String::as_str);
     let restarting = marked.into_iter().find(|pod| *pod != me && !exists(pod));
     let together = max_unavailable(fleet.desired).max(max_surge(fleet.desired));
     let together = usize::try_from(together).unwrap_or(0).max(1);

@@ -29,7 +29,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
         // What has begun is brought to an end: cores may be waiting for it.
         Role::Replicant if node.marked => Verdict::Pass,
         Role::Replicant if fleet.group_in_the_way() == Some(node.image.as_str()) => Verdict::Pass,
-        Role::Replicant if fleet.is_outdated(node) && waits_for_cores(fleet) => {
+        Role::Replicant if fleet.is_outdated(node) && waits_for_cores(fleet, Some(&node.pod)) => {
             Verdict::Hold(case.hold(Reason::WaitingForOrder, "waits for the cores, which are replaced first"))
         }
         Role::Core | Role::Replicant => Verdict::Pass,
@@ -42,7 +42,7 @@ fn unmade(case: &Case<'_, '_>) -> Verdict {
     let home = |set: &str| fleet.is_home(Role::Replicant, set);
     match (case.candidate.role, &case.candidate.how) {
         (Role::Replicant, How::Shrink { set, .. })
-            if !home(&set.name) && waits_for_cores(fleet) && fleet.group_in_the_way().is_none() =>
+            if !home(&set.name) && fleet.keeps_old_replicants() && !fleet.is_one_too_many(None) =>
         {
             Verdict::Hold(
                 case.hold(Reason::WaitingForOrder, "has yet to make what is wanted until the cores are replaced"),
@@ -52,6 +52,6 @@ fn unmade(case: &Case<'_, '_>) -> Verdict {
     }
 }
 
-fn waits_for_cores(fleet: &Fleet<'_>) -> bool {
-    fleet.wanted(Role::Replicant) > 0 && !fleet.cores_lead() && !fleet.has_too_many_old()
+fn waits_for_cores(fleet: &Fleet<'_>, pod: Option<&str>) -> bool {
+    fleet.wanted(Role::Replicant) > 0 && !fleet.cores_lead() && !fleet.is_one_too_many(pod)
 }

@@ -34,7 +34,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     // Where new nodes stand beside the old ones, all of them take over before the first old one goes.
     let takes_over = match role {
         Role::Core => !fleet.is_home(role, &me.set) && !planted(Bug::DiscardEarly),
-        Role::Replicant => fleet.is_blue_green() && fleet.is_outdated(me) && !in_the_way && !fleet.has_too_many_old(),
+        Role::Replicant => {
+            fleet.is_blue_green() && fleet.is_outdated(me) && !in_the_way && !fleet.is_one_too_many(Some(&me.pod))
+        }
     };
     // A core that goes is made up for by those of its own set: others may be of another version, and go themselves.
     let counts = |node: &Node| match role {
