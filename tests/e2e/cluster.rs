@@ -96,12 +96,6 @@ impl Cluster {
     }
 }
 
-/// The image of the broker in a pod.
-pub(crate) fn image(pod: &Pod) -> &str {
-    let spec = pod.spec.as_ref().expect("a pod has a spec");
-    spec.containers[0].image.as_deref().unwrap_or_default()
-}
-
 /// Everybody is back, with their sessions and messages. The figures are for people; what must hold is asserted.
 pub(crate) async fn unharmed(what: &str, took: Duration, devices: Clients, disconnects: usize) {
     let report: Report = devices.finish(PATIENCE).await;

@@ -1,6 +1,7 @@
 //! Nodes are replaced and taken away under devices with persistent sessions, and nobody loses anything.
 
-use crate::cluster::{Cluster, LICENSE, image, unharmed};
+use crate::cluster::{Cluster, LICENSE, unharmed};
+use emqx_operator_tests::emqx::image;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};

@@ -27,10 +27,6 @@ async fn kill(client: &Client, namespace: &str, names: &[&str]) {
     assert!(killed.iter().all(Result::is_ok), "{killed:?}");
 }
 
-fn image(pod: &Pod) -> Option<&str> {
-    pod.spec.as_ref()?.containers.first()?.image.as_deref()
-}
-
 async fn all_have(client: &Client, namespace: &str, count: usize, wanted: &str) {
     let pods = pods(client, namespace).await;
     assert_eq!(pods.len(), count, "{pods:?}");
@@ -170,8 +166,8 @@ async fn replicants_are_scaled_while_a_rollout_is_held() {
             let pods = Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await;
             let pods = pods.map_err(|error| error.to_string())?.items;
             let replicants = pods.iter().filter(|pod| pod.metadata.name.as_deref().is_some_and(is_replicant));
-            let serving: Vec<_> = replicants.filter(|pod| emqx::is_ready(pod)).map(image).collect();
-            if serving == vec![Some(OLD); wanted] { Ok(()) } else { Err(format!("{serving:?}")) }
+            let serving: Vec<_> = replicants.filter(|pod| emqx::is_ready(pod)).map(emqx::image).collect();
+            if serving == vec![OLD; wanted] { Ok(()) } else { Err(format!("{serving:?}")) }
         })
         .await;
     }

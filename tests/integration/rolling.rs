@@ -37,7 +37,7 @@ pub(crate) async fn cluster(prefix: &str, spec: Value) -> (Client, String) {
 pub(crate) async fn pods(client: &Client, namespace: &str) -> BTreeMap<String, (String, String)> {
     let list = Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap();
     let seen = list.items.into_iter().map(|pod| {
-        let image = pod.spec.as_ref().and_then(|spec| spec.containers[0].image.clone()).unwrap_or_default();
+        let image = emqx::image(&pod).to_owned();
         (pod.name_any(), (pod.uid().unwrap_or_default(), image))
     });
     seen.collect()

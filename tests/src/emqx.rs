@@ -97,6 +97,12 @@ pub fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// The image of the broker in a pod.
+pub fn image(pod: &Pod) -> &str {
+    let spec = pod.spec.as_ref().expect("a pod has a spec");
+    spec.containers[0].image.as_deref().unwrap_or_default()
+}
+
 /// Deletes a cluster, so that it leaves room for others.
 pub async fn delete(client: &Client, namespace: &str, name: &str) {
     let api = Api::<EMQX>::namespaced(client.clone(), namespace);

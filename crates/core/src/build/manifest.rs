@@ -127,18 +127,18 @@ fn collect(live: &Value, wanted: &Value, key: &str, path: &str, found: &mut Diff
     if covers(live, wanted, key) {
         return;
     }
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => {
+    match (live, wanted, merge_keys(key)) {
+        (Value::Object(live), Value::Object(wanted), _) => {
             for (key, wanted) in wanted {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 collect(live.get(key).unwrap_or(&Value::Null), wanted, key, &path, found);
             }
         }
-        (Value::Array(live), Value::Array(wanted)) if merge_keys(key).is_some() => {
+        (Value::Array(live), Value::Array(wanted), Some(keys)) => {
             for (number, wanted) in wanted.iter().enumerate() {
-                let item = merge_keys(key).and_then(|keys| same_item(live, wanted, keys));
+                let item = same_item(live, wanted, keys).unwrap_or(&Value::Null);
                 let name = wanted["name"].as_str().map_or_else(|| number.to_string(), str::to_owned);
-                collect(item.unwrap_or(&Value::Null), wanted, "", &format!("{path}[{name}]"), found);
+                collect(item, wanted, "", &format!("{path}[{name}]"), found);
             }
         }
         _ => drop(found.insert(path.to_owned(), digest(&canonical(live))[..16].to_owned())),

@@ -14,7 +14,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     let name = &fleet.core_set.manifest.id.name;
     check_volume(&mut part, home::claim_templates(world, name), &fleet.core_set.claim_templates);
-    let existing = fleet.home_of_cores();
+    let existing = fleet.home_set(Role::Core);
     let told = existing.map_or(0, |set| set.wanted);
     let free = existing.is_none_or(retirement::may_grow);
     let replicas = if free { desired.cores.replicas } else { told };

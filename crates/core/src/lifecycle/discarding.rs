@@ -61,7 +61,7 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
 /// Whether the cluster that goes on has what the cores of this set have: they were in it, or came later. One that was down
 /// while the others formed a cluster of their own is a stranger to them.
 pub(super) fn is_known(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let Some(home) = fleet.home_of_cores().filter(|home| home.name != set.name) else { return true };
+    let Some(home) = fleet.home_set(Role::Core).filter(|home| home.name != set.name) else { return true };
     let begun = set.watermark.is_some();
     let listed = fleet.world.broker.fresh().is_some_and(|broker| {
         let mut names = (0..set.wanted).map(|number| fleet.desired.names.core_node(&format!("{}-{number}", set.name)));

@@ -1,7 +1,7 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
 use super::home;
-use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, in_sync, replicant_set};
+use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::world::{Node, NodeSet, Reading, World};
@@ -61,9 +61,9 @@ impl<'a> Fleet<'a> {
         self.home(role) == Some(set)
     }
 
-    /// The set that the cores are to live in, once it exists.
-    pub(super) fn home_of_cores(&self) -> Option<&'a NodeSet> {
-        self.world.cores.sets.iter().find(|set| self.is_home(Role::Core, &set.name))
+    /// The set that nodes of a role are to live in, once it exists.
+    pub(super) fn home_set(&self, role: Role) -> Option<&'a NodeSet> {
+        self.world.pool(role).sets.iter().find(|set| self.is_home(role, &set.name))
     }
 
     /// How many pods a set is to have in the end.
@@ -173,10 +173,14 @@ impl<'a> Fleet<'a> {
         new && old.iter().all(|core| self.followers(core) > 0)
     }
 
-    /// Pods that the replicant sets of other templates are told to have.
+    /// The replicant sets of other templates.
+    pub(super) fn old_replicant_sets(&self) -> impl Iterator<Item = &'a NodeSet> + '_ {
+        self.world.replicants.sets.iter().filter(|set| !self.is_home(Role::Replicant, &set.name))
+    }
+
+    /// Pods that they are told to have.
     pub(super) fn old_replicants(&self) -> i32 {
-        let sets = self.world.replicants.sets.iter().filter(|set| !self.is_home(Role::Replicant, &set.name));
-        sets.map(|set| set.wanted).sum()
+        self.old_replicant_sets().map(|set| set.wanted).sum()
     }
 
     /// New replicants cannot start: their cores are not there, or their template does not come up. Those that are wanted
@@ -186,10 +190,14 @@ impl<'a> Fleet<'a> {
         self.wanted(Role::Replicant) > 0 && held && self.group_in_the_way().is_none()
     }
 
+    /// Kubernetes does not make the pods of the wanted set.
+    pub(super) fn is_refused(&self, role: Role) -> bool {
+        self.home_set(role).is_some_and(|set| set.refusal.is_some())
+    }
+
     pub(super) fn new_replicants_fail(&self) -> bool {
-        let home = self.world.replicants.sets.iter().find(|set| self.is_home(Role::Replicant, &set.name));
         let fails = |node: &Node| !self.is_outdated(node) && node.never_ready && node.wait.is_some();
-        home.is_some_and(|set| set.refusal.is_some()) || self.present(Role::Replicant).any(fails)
+        self.is_refused(Role::Replicant) || self.present(Role::Replicant).any(fails)
     }
 
     /// Before new replicants can start, old ones go only where there are more than wanted, beside those that are on their way.
@@ -216,8 +224,7 @@ impl<'a> Fleet<'a> {
 
     /// A core of the wanted set has not been made: Kubernetes refuses it, or has yet to do it.
     pub(super) fn lacks_a_core(&self) -> bool {
-        let home = self.home_of_cores();
-        home.is_some_and(|set| {
+        self.home_set(Role::Core).is_some_and(|set| {
             let present = self.present(Role::Core).filter(|core| core.set == set.name).count();
             i32::try_from(present).is_ok_and(|present| present < set.wanted)
         })
@@ -227,10 +234,7 @@ impl<'a> Fleet<'a> {
     pub(super) fn rewritten_image(&self) -> Option<&'a str> {
         let manifest = &self.core_set.manifest;
         let live = self.world.live(manifest.id.kind, &manifest.id.name)?;
-        let rewritten = self.world.rewritten.get(&manifest.id)?;
-        let containers = live.body["spec"]["template"]["spec"]["containers"].as_array()?;
-        let emqx = containers.iter().find(|container| container["name"] == "emqx")?;
-        emqx["image"].as_str().filter(|_| in_sync(manifest, live, Some(rewritten)))
+        live.emqx_container()?["image"].as_str().filter(|_| super::is_as_applied(self.world, manifest, live))
     }
 
     /// Cores that are to restart in place.

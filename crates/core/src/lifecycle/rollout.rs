@@ -105,8 +105,7 @@ fn gives_up(fleet: &Fleet<'_>, record: &LastGood) -> bool {
 /// A new node does not get ready, or cannot be made.
 fn fails(fleet: &Fleet<'_>, role: Role) -> bool {
     let new = fleet.present(role).any(|node| !fleet.is_outdated(node) && !node.ready);
-    let home = fleet.world.pool(role).sets.iter().find(|set| fleet.is_home(role, &set.name));
-    new || home.is_some_and(|set| set.refusal.is_some())
+    new || fleet.is_refused(role)
 }
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.
@@ -140,8 +139,8 @@ fn seen(fleet: &Fleet<'_>, before: Option<&Rollout>) -> String {
     let world = fleet.world;
     let short = |value| digest(&canonical(&value))[..8].to_owned();
     // While old replicants are only scaled, their coming and going leads to nothing new.
-    let scaled =
-        |role: Role, set: &str| role == Role::Replicant && !fleet.is_home(role, set) && fleet.keeps_old_replicants();
+    let only_scaled = fleet.keeps_old_replicants();
+    let scaled = |role: Role, set: &str| only_scaled && role == Role::Replicant && !fleet.is_home(role, set);
     let replicants = world.replicants.sets.iter().filter(|set| !scaled(Role::Replicant, &set.name));
     let sets: Vec<_> = world.cores.sets.iter().chain(replicants).map(|set| (&set.name, set.wanted)).collect();
     let nodes = || world.nodes().filter(|node| !scaled(node.role, &node.set));

@@ -20,9 +20,7 @@ pub(super) fn availability_check(desired: &Desired, world: &World) -> bool {
 
 fn probed_path(world: &World) -> Option<String> {
     let set = world.live(Kind::StatefulSet, &world.cores.sets.first()?.name)?;
-    let containers = set.body["spec"]["template"]["spec"]["containers"].as_array()?;
-    let emqx = containers.iter().find(|container| container["name"] == "emqx")?;
-    emqx["readinessProbe"]["httpGet"]["path"].as_str().map(str::to_owned)
+    set.emqx_container()?["readinessProbe"]["httpGet"]["path"].as_str().map(str::to_owned)
 }
 
 fn edition(world: &World) -> Option<&str> {

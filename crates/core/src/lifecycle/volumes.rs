@@ -3,6 +3,7 @@
 use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Version};
+use crate::desired::Role;
 use crate::reason::Reason;
 use crate::world::{Claim, Kind, ObjectId};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -36,7 +37,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 
 /// A volume of a core that there is or should be.
 fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
-    let used = fleet.home_of_cores().is_some_and(|set| set.name == claim.set && claim.ordinal < set.wanted);
+    let used = fleet.home_set(Role::Core).is_some_and(|set| set.name == claim.set && claim.ordinal < set.wanted);
     used && !claim.terminating
 }
 

@@ -86,6 +86,14 @@ pub struct Live {
     pub terminating: bool,
 }
 
+impl Live {
+    /// The container of EMQX in the pod template of a set.
+    pub fn emqx_container(&self) -> Option<&Value> {
+        let containers = self.body["spec"]["template"]["spec"]["containers"].as_array()?;
+        containers.iter().find(|container| container["name"] == "emqx")
+    }
+}
+
 /// Whose object it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Ownership {

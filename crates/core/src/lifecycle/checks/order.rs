@@ -45,7 +45,10 @@ fn unmade(case: &Case<'_, '_>) -> Verdict {
             if !home(&set.name) && fleet.keeps_old_replicants() && !fleet.is_one_too_many(None) =>
         {
             Verdict::Hold(
-                case.hold(Reason::WaitingForOrder, "has yet to make what is wanted until the cores are replaced"),
+                case.hold(
+                    Reason::WaitingForOrder,
+                    "has yet to make replicants that are wanted until new ones can start",
+                ),
             )
         }
         _ => Verdict::Pass,
