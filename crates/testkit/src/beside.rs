@@ -70,6 +70,13 @@ impl Sim {
         if actions.iter().any(gives_up) && !fails {
             self.violate("a rollout was given up although all of its nodes serve".to_owned());
         }
+        let grown = actions.iter().find_map(|action| match action {
+            Action::Scale { set, from: 0, .. } if set.kind == Kind::ReplicaSet => self.beside(set).and(Some(set)),
+            _ => None,
+        });
+        if let Some(set) = grown {
+            self.violate(format!("{set} has been emptied for the new one and grows again"));
+        }
         let unclear = self.emqx.unlisted.is_some();
         let starts = actions.iter().filter_map(|action| match action {
             Action::Call(Call::StartEvacuation { node, options }) => Some((node.clone(), options.targets.clone())),

@@ -42,12 +42,13 @@ fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
         return;
     }
     let id = |set: &NodeSet| ObjectId { kind: Kind::ReplicaSet, name: set.name.clone() };
-    let ours = |set: &&NodeSet| world.objects.get(&id(set)).is_some_and(super::is_ours);
+    // One without pods has made way for the new one.
+    let serves = |set: &&NodeSet| set.wanted > 0 && world.objects.get(&id(set)).is_some_and(super::is_ours);
     let is_led = |set: &&NodeSet| {
         let mut images = world.replicants.of_set(&set.name).map(|node| &node.image);
         images.any(|image| fleet.present(Role::Core).any(|core| core.ready && core.image == *image))
     };
-    let grows = fleet.old_replicant_sets().filter(ours).filter(is_led).max_by_key(|set| set.wanted);
+    let grows = fleet.old_replicant_sets().filter(serves).filter(is_led).max_by_key(|set| set.wanted);
     if let Some(set) = grows {
         part.actions.push(Action::Scale { set: id(set), from: set.wanted, to: set.wanted + missing });
     }
