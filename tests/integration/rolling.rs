@@ -236,6 +236,8 @@ async fn a_policy_that_rewrites_images_stops_no_rollout() {
     assert_eq!(images, ["mirror.example/emqx/emqx:5.10.5"; 4]);
     let core_set =
         || audit::writes(&namespace).into_iter().filter(|write| write.object == "statefulsets/iot-core").count();
+    // Whatever is still on its way arrives.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let before = core_set();
     tokio::time::sleep(Duration::from_secs(15)).await;
     assert_eq!(core_set(), before, "the set is written again and again: {:#?}", audit::writes(&namespace));

@@ -59,11 +59,14 @@ fn seen(fleet: &Fleet, pod: Pod) {
             if let Err(error) = booted {
                 eprintln!("fleet: pod {name} has no node yet: {error:#}");
             }
-            while fleet.runs(&uid) {
-                readiness.follow(fleet.passes_probe(&uid, &readiness.path).await).await;
-                tokio::time::sleep(PERIOD).await;
+            if fleet.runs(&uid) {
+                readiness.starts().await;
+                while fleet.runs(&uid) {
+                    readiness.probed(fleet.passes_probe(&uid, &readiness.path).await).await;
+                    tokio::time::sleep(PERIOD).await;
+                }
+                readiness.ends().await;
             }
-            readiness.follow(false).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
