@@ -79,6 +79,11 @@ fn what_the_spec_itself_makes_nodes_wait_is_no_delay() {
     let every_minute: Vec<_> = (0..=11).map(|minute| (minute * 60, "the pod")).collect();
     assert_eq!(late_with(&strategy, &every_minute[..11]), None);
     assert!(late_with(&strategy, &every_minute).is_some_and(|said| said.contains("660 s")));
+    let shorter = json!({"progressDeadlineSeconds": 300, "evacuationStrategy": {"waitTakeover": 299}});
+    assert!(
+        late_with(&shorter, &every_minute[..6]).is_some_and(|said| said.contains("300 s")),
+        "it is as the user says"
+    );
 }
 
 /// The operator was stopped, or had no connection: that is not held against the nodes.

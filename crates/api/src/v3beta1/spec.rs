@@ -198,7 +198,7 @@ pub struct UpdateStrategy {
 
     /// Seconds in which a rollout has to get on: a pod made or ended, a node ready, sessions or shards moved. When nothing of
     /// the kind happens, the condition `Degraded` says `ProgressDeadlineExceeded`. Make it longer than a node takes to start;
-    /// where a wait of `evacuationStrategy` or `minReadySeconds` is longer, it is a minute more than that. Default: 600.
+    /// where a wait of `evacuationStrategy` or `minReadySeconds` is not shorter, it is a minute more. Default: 600.
     #[serde(default = "defaults::progress_deadline_seconds")]
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: i32,

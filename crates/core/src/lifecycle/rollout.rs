@@ -70,14 +70,15 @@ pub(super) fn plan(fleet: &Fleet<'_>, rollout: Option<&Rollout>, holds: &[Hold])
     part
 }
 
-/// Seconds without progress. Nothing changes while nodes wait as long as the spec itself says, so it is more than that.
+/// Seconds without progress: what the user says, unless nodes wait as long as that because the spec itself says so.
 fn allowed(desired: &Desired) -> i32 {
     let (strategy, cores) = (&desired.update_strategy, desired.cores.template.min_ready_seconds);
     let replicants = desired.replicants.as_ref().map_or(0, |pool| pool.template.min_ready_seconds);
     let evacuation = &strategy.evacuation_strategy;
     let waits = [evacuation.wait_health_check, evacuation.wait_takeover, cores, replicants];
     let longest = waits.into_iter().max().unwrap_or_default();
-    strategy.progress_deadline_seconds.max(longest.saturating_add(MARGIN))
+    let deadline = strategy.progress_deadline_seconds;
+    if longest < deadline { deadline } else { longest.saturating_add(MARGIN) }
 }
 
 fn record(fleet: &Fleet<'_>) -> Option<LastGood> {
