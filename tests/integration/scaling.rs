@@ -157,3 +157,40 @@ async fn volumes_grow_and_never_shrink() {
     let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeImmutable").await;
     assert!(held.message.contains("asks for 1Gi") && held.message.contains("has 2Gi"), "{}", held.message);
 }
+
+/// What the storage says when it cannot is told, and a smaller wish is passed on.
+#[tokio::test]
+async fn a_volume_that_cannot_grow_so_far_is_told_of_and_may_grow_less() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "no-room").await.unwrap();
+    let sized = |size: &str| {
+        let mut spec = spec(1, 0);
+        spec["coreTemplate"]["spec"]["persistentVolumeClaimSpec"] = json!({
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
+        });
+        emqx::resource("iot", spec)
+    };
+    apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
+    ready_nodes(&client, &namespace, "1/1").await;
+    apply(&client, Some(&namespace), &sized("9Ti")).await.unwrap();
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    let asks_for = |size: &'static str| {
+        let claims = claims.clone();
+        async move {
+            let claim = claims.get("iot-core-data-iot-core-0").await.map_err(|error| error.to_string())?;
+            let asked = serde_json::to_value(&claim.spec).unwrap()["resources"]["requests"]["storage"].clone();
+            if asked == size { Ok(()) } else { Err(asked.to_string()) }
+        }
+    };
+    wait::until("the claim to ask for 9Ti", LIMIT, || asks_for("9Ti")).await;
+    // No storage is behind the volumes of these tests, so what it would say is written for it.
+    let says = json!({"status": {"conditions": [{
+        "type": "ControllerResizeError", "status": "True", "message": "the pool has 3Gi left.",
+    }]}});
+    let (name, params) = ("iot-core-data-iot-core-0", PatchParams::default());
+    claims.patch_status(name, &params, &Patch::Strategic(&says)).await.unwrap();
+    let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeNotGrown").await;
+    assert_eq!(held.message, "iot-core-data-iot-core-0: could not be made larger than 1Gi: the pool has 3Gi left");
+    apply(&client, Some(&namespace), &sized("2Gi")).await.unwrap();
+    wait::until("the claim to ask for 2Gi", LIMIT, || asks_for("2Gi")).await;
+}

@@ -122,6 +122,9 @@ reasons! {
     DSReplicationProgressing Progress,
     /// The spec asks for larger volumes than there are; Kubernetes and the storage make them so, without a restart.
     GrowingVolume Progress,
+    /// The storage could not make a volume larger; the message is its own. It is tried again by itself. To do with less, ask
+    /// for a size between what the volume has and what was asked for.
+    VolumeNotGrown Trouble,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
     /// A core set was replaced by another and stays, because its volumes may hold data that is nowhere else: EMQX knows none

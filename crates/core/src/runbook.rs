@@ -52,6 +52,7 @@ impl Reason {
             Reason::ConfigRejected => &[DESCRIBE, POD_LOG],
             Reason::ImagePullFailed | Reason::ContainerConfigInvalid => &[POD],
             Reason::Unschedulable => &[POD, "kubectl describe nodes"],
+            Reason::VolumeNotGrown => &["kubectl describe pvc CLAIM", "kubectl get storageclasses"],
             Reason::VolumePending => &["kubectl get pvc,storageclasses", "kubectl describe pvc CLAIM"],
             Reason::PodCreationRefused => {
                 &["kubectl get resourcequotas,limitranges", "kubectl describe statefulset SET"]

@@ -214,6 +214,8 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         created: Timestamp::from_second(claim.created).expect("histories are short"),
         terminating: claim.terminating,
         storage: None,
+        capacity: None,
+        resize_error: None,
     });
     all.collect()
 }

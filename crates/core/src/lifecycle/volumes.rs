@@ -1,4 +1,5 @@
-//! Volumes of cores grow in place when the spec asks for more. They never shrink: data may be on any part of them.
+//! Volumes of cores grow in place when the spec asks for more. They never shrink: data may be on any part of them. What
+//! could not be had may be asked for in a smaller size.
 
 use super::fleet::Fleet;
 use super::{Part, Wake};
@@ -17,22 +18,41 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut smaller = Vec::new();
     for claim in fleet.world.claims.iter().filter(|claim| stays(fleet, claim)) {
         match claim.storage.as_ref().and_then(|has| compare(wanted, has)) {
-            Some(Ordering::Greater) => part.actions.push(Action::GrowVolume {
-                claim: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
-                on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
-                to: wanted.0.clone(),
-            }),
+            Some(Ordering::Greater) => part.actions.push(ask(claim, wanted)),
+            Some(Ordering::Less) if could_not_be_had(claim, wanted) => part.actions.push(ask(claim, wanted)),
             Some(Ordering::Less) => smaller.push(claim),
             Some(Ordering::Equal) | None => {}
         }
+        if let Some(error) = &claim.resize_error {
+            let text = format!("could not be made larger than {}: {error}", text_of(claim.capacity.as_ref()));
+            part.hold(Reason::VolumeNotGrown, claim.name.clone(), text, Wake::Watch);
+        }
     }
     if let Some(claim) = smaller.first() {
-        let has = claim.storage.as_ref().map_or("", |quantity| quantity.0.as_str());
         let subject = "spec.coreTemplate.spec.persistentVolumeClaimSpec.resources";
+        let has = text_of(claim.storage.as_ref());
         let text = format!("asks for {}, and {} has {has}; volumes are never made smaller", wanted.0, claim.name);
         part.hold(Reason::VolumeImmutable, subject, text, Wake::Watch);
     }
     part
+}
+
+fn ask(claim: &Claim, wanted: &Quantity) -> Action {
+    Action::GrowVolume {
+        claim: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
+        on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
+        to: wanted.0.clone(),
+    }
+}
+
+/// The volume has less than is wanted now, and could not be given what was wanted before.
+fn could_not_be_had(claim: &Claim, wanted: &Quantity) -> bool {
+    let larger = claim.capacity.as_ref().and_then(|has| compare(wanted, has)) == Some(Ordering::Greater);
+    claim.resize_error.is_some() && larger
+}
+
+fn text_of(quantity: Option<&Quantity>) -> &str {
+    quantity.map_or("an unknown size", |quantity| quantity.0.as_str())
 }
 
 /// A volume of a core that there is or should be.

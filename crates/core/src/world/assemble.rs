@@ -8,7 +8,7 @@ use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container, Pod, Secret};
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::Value;
@@ -111,9 +111,20 @@ fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
                 .as_ref()
                 .and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"))
                 .cloned(),
+            capacity: claim.status.as_ref().and_then(|status| status.capacity.as_ref()?.get("storage")).cloned(),
+            resize_error: resize_error(claim),
         })
     });
     parsed.collect()
+}
+
+/// The storage reports here since Kubernetes 1.31; before, there are only events.
+fn resize_error(claim: &PersistentVolumeClaim) -> Option<String> {
+    let failed = |kind: &str| matches!(kind, "ControllerResizeError" | "NodeResizeError");
+    let mut conditions = claim.status.as_ref()?.conditions.iter().flatten();
+    let found = conditions.find(|condition| failed(&condition.type_) && condition.status == "True")?;
+    let text = found.message.as_deref().filter(|text| !text.is_empty()).or(found.reason.as_deref());
+    Some(text.unwrap_or(&found.type_).trim_end_matches('.').to_owned())
 }
 
 fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&ObjectMeta>, wanted: i32) -> NodeSet {

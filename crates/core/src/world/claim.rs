@@ -17,4 +17,8 @@ pub struct Claim {
     pub terminating: bool,
     /// What it asks for.
     pub storage: Option<Quantity>,
+    /// What the volume has.
+    pub capacity: Option<Quantity>,
+    /// Why the volume could not be made larger, as Kubernetes tells it.
+    pub resize_error: Option<String>,
 }
