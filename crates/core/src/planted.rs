@@ -66,6 +66,8 @@ bugs! {
     WrongOrdinal,
     /// Nodes that were closed and stay are never opened again.
     NeverReopen,
+    /// An evacuation goes on as it was started, also when none of its recipients is left.
+    KeepOutdatedEvacuation,
     /// Evacuations that somebody else has started are stopped.
     StopForeign,
     /// The mark of a closed core is dropped while it restarts.

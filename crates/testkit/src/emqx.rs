@@ -36,6 +36,8 @@ pub(crate) struct Evacuation {
     pub(crate) phase: Phase,
     pub(crate) foreign: bool,
     pub(crate) targets: Vec<NodeName>,
+    /// Sessions per second. Time has no measure here, so it changes nothing but what is told.
+    pub(crate) pace: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -74,6 +74,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         blue_green: false,
         bad_config: false,
         rollback: false,
+        pace: 500,
     };
     let mut sim = Sim::new(seed, spec.clone(), verbose);
     let mut spec = Spec {
@@ -212,6 +213,9 @@ fn edit(sim: &mut Sim) {
     if sim.refusals.random_bool(0.2) {
         spec.bad_config = !spec.bad_config;
     }
+    if sim.paces.random_bool(0.1) {
+        spec.pace = if spec.pace == 500 { 50 } else { 500 };
+    }
     sane(&mut spec);
     sim.edit(spec);
 }
@@ -226,7 +230,8 @@ fn somebody_evacuates(sim: &mut Sim) {
     let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.running) else { return };
     match &member.evacuation {
         None => {
-            member.evacuation = Some(Evacuation { phase: Phase::Waiting, foreign: true, targets: Vec::new() });
+            member.evacuation =
+                Some(Evacuation { phase: Phase::Waiting, foreign: true, targets: Vec::new(), pace: 500 });
             sim.persist_evacuation(&node, Some(true));
             sim.broken_since_observation += 1;
             sim.note(|| format!("somebody empties {node}"));

@@ -229,8 +229,8 @@ impl Sim {
                     // Somebody was faster; EMQX says so, and from here on it is ours.
                     Some(evacuation) => evacuation.foreign = false,
                     none => {
-                        let targets = options.targets.clone();
-                        *none = Some(Evacuation { phase: Phase::Waiting, foreign: false, targets });
+                        let (targets, pace) = (options.targets.clone(), options.session_rate);
+                        *none = Some(Evacuation { phase: Phase::Waiting, foreign: false, targets, pace });
                     }
                 }
                 self.persist_evacuation(node, Some(false));

@@ -20,6 +20,8 @@ pub(crate) struct Sim {
     pub(crate) strategies: StdRng,
     /// For what Kubernetes and EMQX refuse.
     pub(crate) refusals: StdRng,
+    /// For changes of the pace of evacuations.
+    pub(crate) paces: StdRng,
     pub(crate) now: i64,
     pub(crate) spec: Spec,
     pub(crate) generation: i64,
@@ -58,6 +60,7 @@ impl Sim {
             losses: StdRng::seed_from_u64(seed ^ 0x6c6f_7374),
             strategies: StdRng::seed_from_u64(!seed),
             refusals: StdRng::seed_from_u64(seed ^ 0x7265_6675),
+            paces: StdRng::seed_from_u64(seed ^ 0x7061_6365),
             now: 1_800_000_000,
             desired: desired.clone(),
             in_force: desired,
@@ -211,6 +214,7 @@ impl Sim {
             phase: Phase::Connections,
             foreign,
             targets: Vec::new(),
+            pace: 500,
         });
         if let Some(claim) = kept.filter(|_| self.spec.durable) {
             self.emqx.sites.insert(claim.site.clone(), node.clone());

@@ -27,6 +27,8 @@ pub(crate) struct Spec {
     pub(crate) bad_config: bool,
     /// A rollout whose nodes do not come up is given up.
     pub(crate) rollback: bool,
+    /// Sessions per second that are moved off a node.
+    pub(crate) pace: u32,
 }
 
 impl Spec {
@@ -57,7 +59,10 @@ impl Spec {
                 "replicantTemplate": {"spec": {"replicas": self.replicants}},
                 "updateStrategy": {
                     "type": if self.blue_green { "BlueGreen" } else { "RollingUpdate" },
-                    "evacuationStrategy": {"type": if self.evacuation { "NodeEvacuation" } else { "Disabled" }},
+                    "evacuationStrategy": {
+                        "type": if self.evacuation { "NodeEvacuation" } else { "Disabled" },
+                        "sessionEvictionRate": self.pace,
+                    },
                     "replicants": {"maxSurge": self.surge, "maxUnavailable": self.unavailable},
                     "progressDeadlineSeconds": PROGRESS_DEADLINE,
                     "rollbackOnFailure": self.rollback,

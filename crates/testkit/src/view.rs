@@ -175,8 +175,9 @@ fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
             Phase::Sessions => EvacuationPhase::EvictingSessions,
             Phase::Empty => EvacuationPhase::Empty,
         };
-        let recipients = member.evacuation.as_ref()?.targets.iter().map(ToString::to_string).collect();
-        let told = Told { recipients, ..Told::default() };
+        let evacuation = member.evacuation.as_ref()?;
+        let recipients = evacuation.targets.iter().map(ToString::to_string).collect();
+        let told = Told { recipients, session_rate: Some(evacuation.pace.into()), ..Told::default() };
         Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), told }))
     });
     Reading::Fresh(all.collect())

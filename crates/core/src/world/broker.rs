@@ -21,7 +21,7 @@ pub struct Evacuation {
     pub phase: EvacuationPhase,
     /// Clients that are still connected.
     pub connected: Option<i64>,
-    /// For the status only: how it was started, as EMQX says it.
+    /// How it was started, as EMQX says it.
     pub told: Told,
 }
 

@@ -4,7 +4,7 @@
 //! *Why the fact is stable:* a closed node stays closed until somebody stops the evacuation, also across a restart.
 
 use crate::action::{Action, Call, EvacuationOptions};
-use crate::desired::Role;
+use crate::desired::{NodeName, Role};
 use crate::lifecycle::admission::{Case, Verdict};
 use crate::lifecycle::candidate::How;
 use crate::lifecycle::{listeners_role, marks};
@@ -51,10 +51,14 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     match &node.evacuation {
         Some(_) if planted(Bug::UnderWayIsEmpty) => Verdict::Pass,
         Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
-        Some(evacuation) if node.marked && leads_nowhere(case, node, evacuation) => {
-            let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
-            let text = "is emptied to nodes that are gone; it is started again with others";
-            Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
+        Some(evacuation) if node.marked && !planted(Bug::KeepOutdatedEvacuation) => {
+            match outdated(case, node, member, evacuation) {
+                Some(text) => {
+                    let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
+                    Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
+                }
+                None => Verdict::Hold(case.hold(Reason::EvacuatingSessions, progress(evacuation, member))),
+            }
         }
         Some(evacuation) => {
             let reason = if node.marked { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
@@ -64,14 +68,27 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     }
 }
 
-/// EMQX keeps to the recipients that it was told, and waits for them for ever.
-fn leads_nowhere(case: &Case<'_, '_>, node: &Node, evacuation: &Evacuation) -> bool {
-    let recipients = &evacuation.told.recipients;
+/// Why an evacuation is not the one that is wanted any more. EMQX keeps to the pace and to the recipients that it was told,
+/// so it is stopped, and started again by the next pass. Recipients that are to go later take what they get, and give it
+/// away in their turn: who is to go can depend on who is being emptied, and nobody is to be closed and opened by turns.
+fn outdated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, evacuation: &Evacuation) -> Option<&'static str> {
+    let targets = case.fleet.targets(node, case.going);
+    let nothing_left = member.sessions == Some(0) && evacuation.connected == Some(0);
+    if targets.is_empty() || nothing_left {
+        return None;
+    }
+    let told = &evacuation.told;
     let takes = |other: &Node| {
-        let named = other.name.as_ref().is_some_and(|name| recipients.contains(&name.0));
+        let named = other.name.as_ref().is_some_and(|name| told.recipients.contains(&name.0));
         named && other.is_member() && other.evacuation.is_none() && !other.terminating
     };
-    !recipients.is_empty() && !case.fleet.world.nodes().any(takes) && !case.fleet.targets(node, case.going).is_empty()
+    if !told.recipients.is_empty() && !case.fleet.world.nodes().any(takes) {
+        return Some("is emptied to nodes that are gone; it is started again with others");
+    }
+    let wanted = options(case, node, member, targets);
+    let differs = |told: Option<i64>, wanted: u32| told.is_some_and(|told| told != i64::from(wanted));
+    let pace = differs(told.connection_rate, wanted.connection_rate) || differs(told.session_rate, wanted.session_rate);
+    pace.then_some("is emptied at another pace than the spec says now; it is started again at the new one")
 }
 
 /// Closed and empty. With durable sessions the last phase may never come, because the offline sessions of the whole
@@ -132,12 +149,7 @@ fn is_single(case: &Case<'_, '_>) -> bool {
     single && alone && case.candidate.how == How::Restart
 }
 
-fn options(
-    case: &Case<'_, '_>,
-    node: &Node,
-    member: &BrokerNode,
-    targets: Vec<crate::desired::NodeName>,
-) -> EvacuationOptions {
+fn options(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, targets: Vec<NodeName>) -> EvacuationOptions {
     let desired = case.fleet.desired;
     let strategy = &desired.update_strategy.evacuation_strategy;
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
