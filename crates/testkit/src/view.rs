@@ -111,6 +111,7 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
         running: pod.state != State::Down,
         running_since: (pod.state != State::Down)
             .then(|| Timestamp::from_second(pod.running_since).expect("histories are short")),
+        booted: pod.state == State::Running,
         started: pod.started,
         deletion_cost: pod.cost,
         wait: wait(pod),

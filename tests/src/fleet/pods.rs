@@ -62,7 +62,8 @@ fn seen(fleet: &Fleet, pod: Pod) {
             if fleet.runs(&uid) {
                 readiness.starts().await;
                 while fleet.runs(&uid) {
-                    readiness.probed(fleet.passes_probe(&uid, &readiness.path).await).await;
+                    let yes = fleet.passes_probe(&uid, readiness.question()).await;
+                    readiness.answered(yes).await;
                     tokio::time::sleep(PERIOD).await;
                 }
                 readiness.ends().await;

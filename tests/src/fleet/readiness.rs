@@ -1,6 +1,6 @@
-//! What the kubelet writes of the readiness of a pod.
+//! What the kubelet writes of a pod whose containers run: whether they have started up, and whether they are ready.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -12,8 +12,9 @@ pub(super) struct Readiness {
     uid: Option<String>,
     /// Names and images.
     containers: Vec<(String, String)>,
-    /// What the probe asks.
-    pub(super) path: String,
+    /// What the probes ask.
+    startup: String,
+    readiness: String,
     since: Option<Timestamp>,
     restarts: i32,
     told: Option<Seen>,
@@ -22,7 +23,12 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn new(client: &Client, pod: &Pod) -> Self {
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-        let probe = containers.clone().find_map(|container| container.readiness_probe.as_ref()?.http_get.as_ref());
+        let path = |probe: fn(&Container) -> Option<&Probe>| {
+            let mut asked = containers.clone().filter_map(|container| probe(container)?.http_get.as_ref());
+            asked.next().and_then(|asked| asked.path.clone()).unwrap_or_default()
+        };
+        let startup = path(|container| container.startup_probe.as_ref());
+        let readiness = path(|container| container.readiness_probe.as_ref());
         Self {
             api: Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default()),
             pod: pod.name_any(),
@@ -30,7 +36,8 @@ impl Readiness {
             containers: containers
                 .map(|container| (container.name.clone(), container.image.clone().unwrap_or_default()))
                 .collect(),
-            path: probe.and_then(|probe| probe.path.clone()).unwrap_or_default(),
+            startup,
+            readiness,
             since: None,
             restarts: 0,
             told: None,
@@ -41,15 +48,29 @@ impl Readiness {
     pub(super) async fn starts(&mut self) {
         self.restarts += i32::from(self.since.is_some());
         self.since = Some(Timestamp::now());
-        self.follow(Seen { running: true, ready: false }).await;
+        self.follow(Seen { running: true, ..Seen::default() }).await;
     }
 
-    pub(super) async fn probed(&mut self, ready: bool) {
-        self.follow(Seen { running: true, ready }).await;
+    /// What is to be asked next: nobody asks for readiness before the container has started up.
+    pub(super) fn question(&self) -> &str {
+        if self.has_started() { &self.readiness } else { &self.startup }
+    }
+
+    pub(super) async fn answered(&mut self, yes: bool) {
+        let seen = if self.has_started() {
+            Seen { running: true, started: true, ready: yes }
+        } else {
+            Seen { running: true, started: yes, ready: false }
+        };
+        self.follow(seen).await;
     }
 
     pub(super) async fn ends(&mut self) {
-        self.follow(Seen { running: false, ready: false }).await;
+        self.follow(Seen::default()).await;
+    }
+
+    fn has_started(&self) -> bool {
+        self.told.is_some_and(|told| told.started)
     }
 
     /// Writes it when it has changed. A pod that is gone has none.
@@ -69,7 +90,7 @@ impl Readiness {
         // Lists of containers are not merged: what is left out here would be gone.
         let statuses = self.containers.iter().map(|(name, image)| {
             json!({
-                "name": name, "image": image, "imageID": "", "ready": seen.ready, "started": seen.running,
+                "name": name, "image": image, "imageID": "", "ready": seen.ready, "started": seen.started,
                 "restartCount": self.restarts, "state": state,
             })
         });
@@ -85,8 +106,9 @@ impl Readiness {
 }
 
 /// What the kubelet would say of the containers.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Seen {
     running: bool,
+    started: bool,
     ready: bool,
 }
