@@ -168,13 +168,14 @@ impl Sim {
             member.role == role && ours && !surplus(node)
         });
         // A core that was closed when it went down comes back closed.
-        let down = self.kubernetes.claims.values().filter(|claim| {
+        let kept_closed = self.kubernetes.claims.values().filter(|claim| claim.evacuation == Some(false));
+        let down = kept_closed.filter(|claim| {
             let node = self.desired.names.core_node(&format!("{}-{}", claim.set, claim.ordinal));
             let counted = self.emqx.members.get(&node).is_some_and(|member| member.evacuation.is_some());
             let set = ObjectId { kind: Kind::StatefulSet, name: claim.set.clone() };
             let told = self.kubernetes.objects.get(&set).map_or(0, replicas);
             let stays = claim.ordinal < told.min(self.spec.cores) && self.beside(&set).is_none();
-            role == Role::Core && claim.evacuation == Some(false) && !counted && stays
+            role == Role::Core && !counted && stays
         });
         closed.count() + down.count()
     }

@@ -188,10 +188,11 @@ fn merge_keys(key: &str) -> Option<&'static [&'static str]> {
 fn same_item<'v>(live: &'v [Value], wanted: &Value, merge_keys: &[&str]) -> Option<&'v Value> {
     live.iter().find(|live| {
         merge_keys.iter().all(|merge_key| {
-            // A protocol that is left out is TCP.
-            let default = if *merge_key == "protocol" { Value::from("TCP") } else { Value::Null };
-            let of = |item: &Value| item.get(*merge_key).cloned().unwrap_or_else(|| default.clone());
-            of(live) == of(wanted)
+            match (live.get(*merge_key), wanted.get(*merge_key)) {
+                // A protocol that is left out is TCP.
+                (Some(said), None) | (None, Some(said)) => *merge_key == "protocol" && said == "TCP",
+                (live, wanted) => live == wanted,
+            }
         })
     })
 }
