@@ -144,18 +144,19 @@ async fn volumes_grow_and_never_shrink() {
     };
     apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
     ready_nodes(&client, &namespace, "2/2").await;
-    apply(&client, Some(&namespace), &sized("2Gi")).await.unwrap();
+    apply(&client, Some(&namespace), &sized("3Gi")).await.unwrap();
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
-    wait::until("every claim to ask for 2Gi", LIMIT, || async {
+    wait::until("every claim to ask for 3Gi", LIMIT, || async {
         let claims = claims.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         let asked: Vec<_> = claims.items.iter().map(|claim| serde_json::to_value(&claim.spec).unwrap()).collect();
-        let all = asked.iter().all(|spec| spec["resources"]["requests"]["storage"] == "2Gi");
+        let all = asked.iter().all(|spec| spec["resources"]["requests"]["storage"] == "3Gi");
         if all && asked.len() == 2 { Ok(()) } else { Err(format!("{asked:?}")) }
     })
     .await;
-    apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
+    // While they grow, and nothing has failed, what they have been promised stays.
+    apply(&client, Some(&namespace), &sized("2Gi")).await.unwrap();
     let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeImmutable").await;
-    assert!(held.message.contains("asks for 1Gi") && held.message.contains("has 2Gi"), "{}", held.message);
+    assert!(held.message.contains("asks for 2Gi") && held.message.contains("asks for 3Gi"), "{}", held.message);
 }
 
 /// What the storage says when it cannot is told, and a smaller wish is passed on.
@@ -191,6 +192,10 @@ async fn a_volume_that_cannot_grow_so_far_is_told_of_and_may_grow_less() {
     claims.patch_status(name, &params, &Patch::Strategic(&says)).await.unwrap();
     let held = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeNotGrown").await;
     assert_eq!(held.message, "iot-core-data-iot-core-0: could not be made larger than 1Gi: the pool has 3Gi left");
+    apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
+    let held =
+        emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.message.contains("asks for 1Gi")).await;
+    assert!(held.message.contains("only for more than 1Gi"), "{}", held.message);
     apply(&client, Some(&namespace), &sized("2Gi")).await.unwrap();
     wait::until("the claim to ask for 2Gi", LIMIT, || asks_for("2Gi")).await;
 }

@@ -20,18 +20,30 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         match claim.storage.as_ref().and_then(|has| compare(wanted, has)) {
             Some(Ordering::Greater) => part.actions.push(ask(claim, wanted)),
             Some(Ordering::Less) if could_not_be_had(claim, wanted) => part.actions.push(ask(claim, wanted)),
-            Some(Ordering::Less) => smaller.push(claim),
+            Some(Ordering::Less) => {
+                smaller.push(claim);
+                continue;
+            }
             Some(Ordering::Equal) | None => {}
         }
-        if let Some(error) = &claim.resize_error {
+        // An old error can be left when the volume has grown after all.
+        let short = compare_both(claim.capacity.as_ref(), claim.storage.as_ref()) == Some(Ordering::Less);
+        if let Some(error) = claim.resize_error.as_ref().filter(|_| short) {
             let text = format!("could not be made larger than {}: {error}", text_of(claim.capacity.as_ref()));
             part.hold(Reason::VolumeNotGrown, claim.name.clone(), text, Wake::Watch);
         }
     }
     if let Some(claim) = smaller.first() {
         let subject = "spec.coreTemplate.spec.persistentVolumeClaimSpec.resources";
-        let has = text_of(claim.storage.as_ref());
-        let text = format!("asks for {}, and {} has {has}; volumes are never made smaller", wanted.0, claim.name);
+        let (has, claimed) = (text_of(claim.capacity.as_ref()), text_of(claim.storage.as_ref()));
+        let text = if claim.resize_error.is_some() {
+            format!(
+                "asks for {}; {} has {has} and failed to get {claimed}, and Kubernetes takes that back only for more than {has}",
+                wanted.0, claim.name
+            )
+        } else {
+            format!("asks for {}, and {} asks for {claimed}; volumes are never made smaller", wanted.0, claim.name)
+        };
         part.hold(Reason::VolumeImmutable, subject, text, Wake::Watch);
     }
     part
@@ -47,7 +59,7 @@ fn ask(claim: &Claim, wanted: &Quantity) -> Action {
 
 /// The volume has less than is wanted now, and could not be given what was wanted before.
 fn could_not_be_had(claim: &Claim, wanted: &Quantity) -> bool {
-    let larger = claim.capacity.as_ref().and_then(|has| compare(wanted, has)) == Some(Ordering::Greater);
+    let larger = compare_both(Some(wanted), claim.capacity.as_ref()) == Some(Ordering::Greater);
     claim.resize_error.is_some() && larger
 }
 
@@ -59,6 +71,10 @@ fn text_of(quantity: Option<&Quantity>) -> &str {
 fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
     let used = fleet.home_set(Role::Core).is_some_and(|set| set.name == claim.set && claim.ordinal < set.wanted);
     used && !claim.terminating
+}
+
+fn compare_both(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {
+    compare(a?, b?)
 }
 
 fn compare(a: &Quantity, b: &Quantity) -> Option<Ordering> {
