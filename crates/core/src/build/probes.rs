@@ -35,7 +35,8 @@ pub(super) fn startup(desired: &Desired, pool: &PoolSpec) -> Probe {
 }
 
 /// The default of older API versions asked `/status`, which stays 200 while a node is evacuated; it stands in stored
-/// resources, so it is read as "the default".
+/// resources, so it is read as "the default". The default of today may stand there with other times, and is asked of EMQX
+/// that does not have it.
 pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Probe {
     let path = if availability_check { AVAILABILITY } else { STATUS };
     let default = || Probe {
@@ -46,15 +47,12 @@ pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: 
         failure_threshold: Some(1),
         ..Probe::default()
     };
-    pool.template.readiness_probe.clone().filter(|probe| !is_a_default(probe)).unwrap_or_else(default)
-}
-
-fn is_a_default(probe: &Probe) -> bool {
-    probe
-        .http_get
-        .as_ref()
-        .and_then(|get| get.path.as_deref())
-        .is_some_and(|path| path == STATUS || path == AVAILABILITY)
+    let Some(probe) = &pool.template.readiness_probe else { return default() };
+    match probe.http_get.as_ref().and_then(|get| get.path.as_deref()) {
+        Some(STATUS) => default(),
+        Some(AVAILABILITY) => Probe { http_get: default().http_get, ..probe.clone() },
+        _ => probe.clone(),
+    }
 }
 
 fn get(ports: DashboardPorts, path: &str) -> HTTPGetAction {
