@@ -160,7 +160,11 @@ impl Part {
             // One that is being emptied is not ready on purpose.
             let closed = node.marked || node.evacuation.is_some();
             if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
-                self.hold(wait.reason, node.pod.clone(), wait.text.clone(), Wake::Watch);
+                let timeless =
+                    |_: &Timestamp| !matches!(wait.reason, Reason::NotReadyForLong | Reason::StuckTerminating);
+                let since = wait.since.filter(timeless).map(|since| format!(" (not ready since {since:.0})"));
+                let text = format!("{}{}", wait.text, since.unwrap_or_default());
+                self.hold(wait.reason, node.pod.clone(), text, Wake::Watch);
             }
         }
     }

@@ -66,13 +66,25 @@ fn called(call: &Call, world: &World) -> Option<Told> {
         let pod = world.nodes().find(|known| known.name.as_ref() == Some(node));
         pod.map(|pod| pod_id(&pod.pod))
     };
+    let of_core = |node: Option<&NodeName>| match node.and_then(pod_of) {
+        // It has a pod and is not to go: its volume was lost.
+        Some(_) => Reason::VolumeLost,
+        None => Reason::RetiringCore,
+    };
+    let broker = world.broker.fresh();
     let (reason, about, action) = match call {
         Call::PutConfig { .. } => return None,
+        // Said again to be sure, to one that has left.
+        Call::ForceLeave { node } if broker.is_some_and(|broker| !broker.nodes.contains_key(node)) => return None,
         Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),
         Call::StopEvacuation { node } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
         Call::PlaceShards { .. } => (Reason::DSReplicationProgressing, None, "PlaceShards"),
-        Call::ForgetSite { .. } => (Reason::RetiringCore, None, "ForgetSite"),
-        Call::ForceLeave { node } => (Reason::RetiringCore, pod_of(node), "ForceLeave"),
+        Call::ForgetSite { site } => {
+            let storage = broker.and_then(|broker| broker.storage.fresh());
+            let node = storage.and_then(|storage| storage.sites.get(site)).map(|site| &site.node);
+            (of_core(node), node.and_then(pod_of), "ForgetSite")
+        }
+        Call::ForceLeave { node } => (of_core(Some(node)), pod_of(node), "ForceLeave"),
     };
     Some(Told { reason, text: call.to_string(), about, action: action.to_owned() })
 }

@@ -22,6 +22,12 @@ pub(super) fn wait(pod: &Pod, now: Timestamp) -> Option<Wait> {
         return stuck(pod, until.0, now);
     }
     let status = pod.status.as_ref()?;
+    let unready = condition(status, "Ready").filter(|condition| condition.status != "True");
+    let since = unready.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
+    waits(status, now).map(|wait| Wait { since: wait.since.or(since), ..wait })
+}
+
+fn waits(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     containers
         .filter_map(|container| of_container(container, now))
