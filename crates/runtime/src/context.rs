@@ -12,6 +12,7 @@ use crate::rollouts::Rollouts;
 use crate::settings::Settings;
 use crate::watch::Pending;
 use crate::witness::Moment;
+use emqx_operator_core::desired::is_paused;
 use emqx_operator_core::world::KubernetesView;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
@@ -89,6 +90,12 @@ impl Context {
     /// The generation of the spec, as far as we have been told.
     pub fn generation(&self, key: &Key) -> Option<i64> {
         self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace))?.metadata.generation
+    }
+
+    /// Whether somebody has paused it, as far as we have been told.
+    pub fn is_paused(&self, key: &Key) -> bool {
+        let resource = self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace));
+        resource.is_some_and(|resource| resource.content.as_ref().is_ok_and(is_paused))
     }
 
     /// The resource is gone: what was kept for it is dropped.

@@ -59,16 +59,26 @@ pub(super) async fn call(
         Call::PutConfig { revision, .. } => refusals::config(revision, &desired.image.reference),
         other => other.to_string(),
     };
+    let failing = format!("{request} failing");
     match answer {
         Ok(()) => {
             ctx.refusals.settle(key, &request);
+            ctx.refusals.settle(key, &failing);
             Ok(())
         }
-        Err(failed) => Err(match failed.refusal().map(ToString::to_string) {
+        Err(error) => Err(match error.refusal().map(ToString::to_string) {
             Some(text) => refused(call, ctx.refusals.note(key, &request, &text), text),
-            None => FailureKind::Failed(failed.to_string()),
+            None => failed(call, ctx.refusals.note(key, &failing, &error.to_string()), error.to_string()),
         }),
     }
+}
+
+/// An API that answers questions and fails to do things may be about to boot; when it goes on, users hear of it.
+fn failed(call: &Call, times: u32, text: String) -> FailureKind {
+    if times < 3 {
+        return FailureKind::Failed(text);
+    }
+    FailureKind::Refused { reason: Reason::RequestFailed, text: format!("EMQX fails to {call}: {text}") }
 }
 
 /// Users hear of what is about the text that they wrote, and of what EMQX goes on to refuse.

@@ -73,13 +73,13 @@ async fn carry_out(
     }
 }
 
-/// Whether the spec that was planned for is still the one that the watch has told of.
+/// Whether the spec that was planned for is still the one that the watch has told of, and nobody has paused it.
 fn is_current(ctx: &Context, key: &Key, generation: i64) -> bool {
-    ctx.generation(key) == Some(generation)
+    ctx.generation(key) == Some(generation) && !ctx.is_paused(key)
 }
 
 fn spec_has_changed() -> FailureKind {
-    FailureKind::Stale("the spec has changed".to_owned())
+    FailureKind::Stale("the spec has changed, or is paused".to_owned())
 }
 
 /// The permit was given for one state of the world. Whoever has heard of another one since does not use it.
