@@ -191,6 +191,23 @@ async fn a_quota_that_leaves_no_room_holds_a_rollout_and_a_larger_one_lets_it_go
     all_have(&client, &namespace, 2, NEW).await;
 }
 
+/// The first node that is new knows evacuations and the old ones do not: they go as they are.
+#[tokio::test]
+async fn the_open_source_edition_becomes_the_one_that_can_evacuate() {
+    let mut open_source = spec(2, 0);
+    open_source["image"] = json!("emqx/emqx:5.8.9");
+    let (client, namespace) = cluster("becomes-one", open_source).await;
+    let fleet = crate::prepared().await.1;
+    fleet.set_clients(&namespace, "iot-core-0", Counts { connected: 17, ..Counts::default() });
+    patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.4"}})).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    all_have(&client, &namespace, 2, "emqx/emqx:5.10.4").await;
+    let events = Api::<Event>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap();
+    let texts: Vec<_> = events.items.into_iter().filter_map(|event| event.message).collect();
+    let said = |text: &String| text.starts_with("restart iot-core-0") && text.contains("disconnects 17 clients");
+    assert!(texts.iter().any(said), "{texts:#?}");
+}
+
 /// The open source edition up to 5.8 cannot empty a node: the clients of one that goes are cut off, and the event says how
 /// many.
 #[tokio::test]

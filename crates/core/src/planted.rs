@@ -38,6 +38,8 @@ bugs! {
     BlindRemoval,
     /// A node that the list of EMQX lacks is taken for gone, although its pod is ready.
     MissingIsGone,
+    /// A node that the list of EMQX calls stopped is taken for gone, although its container runs and has not restarted.
+    StoppedIsGone,
     /// Shards are not looked at before a core goes for good.
     SkipShards,
     /// Old cores go before the new set beside them is complete.
@@ -66,7 +68,7 @@ bugs! {
     WrongOrdinal,
     /// Nodes that were closed and stay are never opened again.
     NeverReopen,
-    /// An evacuation goes on as it was started, also when none of its recipients is left.
+    /// An evacuation goes on as it was started, whatever the pace is to be by now, also when none of its recipients is left.
     KeepOutdatedEvacuation,
     /// Evacuations that somebody else has started are stopped.
     StopForeign,

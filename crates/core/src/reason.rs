@@ -122,8 +122,8 @@ reasons! {
     DSReplicationProgressing Progress,
     /// The spec asks for larger volumes than there are; Kubernetes and the storage make them so, without a restart.
     GrowingVolume Progress,
-    /// The storage could not make a volume larger; the message is its own. It is tried again by itself. To do with less, ask
-    /// for a size between what the volume has and what was asked for.
+    /// The storage could not make a volume larger; the message is its own. Most errors are tried again by themselves. To do with
+    /// less, ask for a size between what the volume has and what was asked for (Kubernetes 1.32 and later).
     VolumeNotGrown Trouble,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,

@@ -54,9 +54,10 @@ impl Reason {
             Reason::Unschedulable => &[POD, "kubectl describe nodes"],
             Reason::VolumeNotGrown => &["kubectl describe pvc CLAIM", "kubectl get storageclasses"],
             Reason::VolumePending => &["kubectl get pvc,storageclasses", "kubectl describe pvc CLAIM"],
-            Reason::PodCreationRefused => {
-                &["kubectl get resourcequotas,limitranges", "kubectl describe statefulset SET"]
-            }
+            Reason::PodCreationRefused => &[
+                "kubectl get resourcequotas,limitranges",
+                "kubectl describe statefulsets,replicasets --selector apps.emqx.io/instance=NAME",
+            ],
             Reason::CrashLooping => &[PREVIOUS_LOG, POD],
             Reason::NotReadyForLong => &[POD_LOG, NODES],
             Reason::NameTaken => &[DESCRIBE],

@@ -160,36 +160,6 @@ fn a_pod_is_asked_where_it_listens() {
     assert_eq!(api_candidates(&moved, &view), [core]);
 }
 
-/// A core that serves and hangs must not hide one that the operator has closed: only through an API can that be opened.
-#[test]
-fn a_closed_core_is_asked_after_those_that_serve() {
-    let desired = desired("emqx/emqx:5.10.4", json!({}));
-    let mut view = cluster(&desired);
-    let mut set = StatefulSet::clone(&view.stateful_sets[0]);
-    set.metadata
-        .annotations
-        .get_or_insert_default()
-        .insert("apps.emqx.io/evacuating".to_owned(), "iot-core-1".to_owned());
-    view.stateful_sets = vec![Arc::new(set)];
-    let closed = |started: bool| {
-        let mut pod = serde_json::to_value(&*view.pods[0]).expect("a pod is data");
-        pod["metadata"]["name"] = "iot-core-1".into();
-        pod["status"]["podIP"] = "10.0.0.2".into();
-        pod["status"]["conditions"][0]["status"] = "False".into();
-        pod["status"]["containerStatuses"][0]["ready"] = false.into();
-        pod["status"]["containerStatuses"][0]["started"] = started.into();
-        Arc::new(serde_json::from_value::<Pod>(pod).expect("a pod"))
-    };
-    let serving = view.pods[0].clone();
-    let asked = |pods: &[&Arc<Pod>]| {
-        let view = KubernetesView { pods: pods.iter().map(|pod| Arc::clone(pod)).collect(), ..view.clone() };
-        api_candidates(&desired, &view).into_iter().map(|core| core.pod).collect::<Vec<_>>()
-    };
-    assert_eq!(asked(&[&closed(true), &serving]), ["iot-core-0", "iot-core-1"]);
-    assert_eq!(asked(&[&closed(false), &serving]), ["iot-core-0"], "one that boots says that it knows nothing");
-    assert_eq!(asked(&[&closed(false)]), ["iot-core-1"], "nobody else can be asked");
-}
-
 /// A policy of the Kubernetes cluster has images come from a mirror. What the set was made to be is the image of the spec.
 #[test]
 fn an_image_of_a_mirror_is_no_other_image() {

@@ -57,7 +57,6 @@ fn node(role: Role, set: &str, pod: &str, image: &str, revision: &str) -> Node {
         terminating: false,
         running: true,
         running_since: Some(start()),
-        booted: true,
         started: true,
         deletion_cost: 0,
         wait: None,

@@ -168,12 +168,12 @@ impl Node {
         }
     }
 
-    /// Running nodes that are not evacuating themselves.
+    /// Running nodes that are not evacuating themselves. The status shows these, not those that were asked for.
     async fn recipients(&self, options: &Options) -> Vec<String> {
-        let statuses = self.ask_members(Request::EvacuationStatus).await;
-        let free = statuses
+        let answers = self.ask_members(Request::TakesSessions).await;
+        let free = answers
             .into_iter()
-            .filter(|(name, _, answer)| *name != self.name && matches!(answer, Ok(Response::Value(Value::Null))));
+            .filter(|(name, _, answer)| *name != self.name && matches!(answer, Ok(Response::Value(Value::Bool(true)))));
         let wanted = |name: &String| options.migrate_to.as_ref().is_none_or(|wanted| wanted.contains(name));
         free.map(|(name, _, _)| name).filter(wanted).collect()
     }
@@ -191,10 +191,7 @@ impl Node {
     /// The status as both status calls show it, without node name.
     pub(crate) async fn evacuation_status(&self) -> Option<Value> {
         let options = lock(&self.evacuation).as_ref()?.options.clone();
-        let recipients = match &options.migrate_to {
-            Some(nodes) => nodes.clone(),
-            None => self.other_running().await,
-        };
+        let recipients = self.recipients(&options).await;
         let evacuation = lock(&self.evacuation);
         let Machine { state, initial, connected, sessions, .. } = evacuation.as_ref()?;
         Some(json!({
@@ -206,12 +203,6 @@ impl Node {
                 "initial_sessions": initial.1, "current_sessions": sessions,
             },
         }))
-    }
-
-    async fn other_running(&self) -> Vec<String> {
-        let mut running = self.running().await;
-        running.retain(|name| *name != self.name);
-        running
     }
 
     /// False from the first instant of an evacuation, and on donors of a rebalance.

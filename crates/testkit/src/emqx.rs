@@ -14,6 +14,8 @@ pub(crate) struct Emqx {
     pub(crate) half_deaf: bool,
     /// A node that runs and that the others cannot reach: it is silently missing in every list.
     pub(crate) unlisted: Option<NodeName>,
+    /// After some time it is listed as stopped.
+    pub(crate) said_to_be_stopped: bool,
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@ use crate::spec::{PROGRESS_DEADLINE, Spec};
 use crate::view::{self, node_name};
 use emqx_operator_core::desired::Role;
 use rand::Rng as _;
+use std::collections::BTreeSet;
 
 /// A history that broke an invariant or did not settle.
 #[derive(Debug)]
@@ -156,6 +157,7 @@ fn event(sim: &mut Sim) {
         97 if sim.rng.random_bool(0.5) => {
             let unlisted = sim.random_member().filter(|node| sim.emqx.members[node].running);
             sim.emqx.unlisted = unlisted.filter(|_| sim.rng.random_bool(0.6));
+            sim.emqx.said_to_be_stopped = sim.cuts.random_bool(0.5);
         }
         97 => somebody_evacuates(sim),
         // The operator is killed.
@@ -257,7 +259,7 @@ fn standstill(sim: &mut Sim) {
     sim.note(|| "the image does not start still".to_owned());
     // What was begun before the spec changed is brought to an end, and may have to be made up for.
     let begun = sim.kubernetes.pods.values().any(|pod| pod.role == Role::Replicant && pod.marked);
-    sim.shrunk = (!begun).then_some(false);
+    sim.shrunk = (!begun).then(BTreeSet::new);
     for round in 0..CALM {
         settle_once(sim);
         sim.check();

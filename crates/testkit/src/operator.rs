@@ -124,8 +124,9 @@ impl Sim {
         body["spec"]["replicas"] = to.into();
         self.store(set, body);
         if let Some(shrunk) = self.shrunk.as_mut().filter(|_| set.kind == Kind::ReplicaSet) {
-            *shrunk |= to < from;
-            if *shrunk && to > from {
+            if to < from {
+                shrunk.insert(set.clone());
+            } else if to > from && shrunk.contains(set) {
                 self.violate(format!("{set} grows again although nobody wants more"));
             }
         }

@@ -22,6 +22,8 @@ pub(crate) struct Sim {
     pub(crate) refusals: StdRng,
     /// For changes of the pace of evacuations.
     pub(crate) paces: StdRng,
+    /// For how a node that is cut off is spoken of.
+    pub(crate) cuts: StdRng,
     pub(crate) now: i64,
     pub(crate) spec: Spec,
     pub(crate) generation: i64,
@@ -45,8 +47,8 @@ pub(crate) struct Sim {
     pub(crate) closed_at_edit: BTreeMap<&'static str, usize>,
     /// The pod that is being taken away although somebody has just opened its node.
     pub(crate) excused: Option<String>,
-    /// While nothing else changes: whether replicants have been taken away.
-    pub(crate) shrunk: Option<bool>,
+    /// While nothing else changes: the sets that replicants have been taken away from.
+    pub(crate) shrunk: Option<BTreeSet<ObjectId>>,
     pub(crate) violation: Option<String>,
     pub(crate) writes: u64,
     log: Option<Vec<String>>,
@@ -60,6 +62,7 @@ impl Sim {
             losses: StdRng::seed_from_u64(seed ^ 0x6c6f_7374),
             strategies: StdRng::seed_from_u64(!seed),
             refusals: StdRng::seed_from_u64(seed ^ 0x7265_6675),
+            cuts: StdRng::seed_from_u64(seed ^ 0x6375_7473),
             paces: StdRng::seed_from_u64(seed ^ 0x7061_6365),
             now: 1_800_000_000,
             desired: desired.clone(),
@@ -214,7 +217,7 @@ impl Sim {
             phase: Phase::Connections,
             foreign,
             targets: Vec::new(),
-            pace: 500,
+            pace: self.spec.pace,
         });
         if let Some(claim) = kept.filter(|_| self.spec.durable) {
             self.emqx.sites.insert(claim.site.clone(), node.clone());

@@ -111,7 +111,6 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
         running: pod.state != State::Down,
         running_since: (pod.state != State::Down)
             .then(|| Timestamp::from_second(pod.running_since).expect("histories are short")),
-        booted: pod.state == State::Running,
         started: pod.started,
         deletion_cost: pod.cost,
         wait: wait(pod),
@@ -145,30 +144,37 @@ fn broker(sim: &Sim) -> Reading<Broker> {
         return Reading::Unavailable(Why::NoAnswer("deaf".to_owned()));
     }
     let nodes = listed(sim).map(|(name, member)| {
+        let running = member.running && !is_cut_off(sim, name);
         let seen = BrokerNode {
-            running: member.running,
+            running,
             role: Some(member.role.as_str().to_owned()),
             version: Some(member.version.clone()),
             edition: Some("Enterprise".to_owned()),
             otp_release: None,
-            sessions: Some(member.sessions.into()),
-            connections: Some(member.connected.into()),
+            sessions: running.then(|| member.sessions.into()),
+            connections: running.then(|| member.connected.into()),
         };
         (name.clone(), seen)
     });
     Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: evacuations(sim), storage: storage(sim) })
 }
 
-/// A node that stopped is known to be stopped; only one that runs can be missing.
+/// A node that stopped is known to be stopped. One that is cut off is missing at first, and then said to have stopped.
 fn listed(sim: &Sim) -> impl Iterator<Item = (&NodeName, &Member)> {
-    sim.emqx.members.iter().filter(|(name, member)| !member.running || sim.emqx.unlisted.as_ref() != Some(name))
+    let missing = |name: &NodeName| is_cut_off(sim, name) && !sim.emqx.said_to_be_stopped;
+    sim.emqx.members.iter().filter(move |(name, member)| !member.running || !missing(name))
+}
+
+fn is_cut_off(sim: &Sim, name: &NodeName) -> bool {
+    sim.emqx.unlisted.as_ref() == Some(name)
 }
 
 fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
     if sim.emqx.half_deaf {
         return Reading::Unavailable(Why::NoAnswer("half deaf".to_owned()));
     }
-    let all = listed(sim).filter(|(_, member)| member.running).filter_map(|(name, member)| {
+    let reached = listed(sim).filter(|(name, member)| member.running && !is_cut_off(sim, name));
+    let all = reached.filter_map(|(name, member)| {
         let phase = match member.evacuation.as_ref()?.phase {
             Phase::Waiting => EvacuationPhase::WaitingForLoadBalancers,
             Phase::Connections => EvacuationPhase::EvictingConnections,
@@ -177,7 +183,11 @@ fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
             Phase::Empty => EvacuationPhase::Empty,
         };
         let evacuation = member.evacuation.as_ref()?;
-        let recipients = evacuation.targets.iter().map(ToString::to_string).collect();
+        // Those that are available, not those that were asked for.
+        let available = |node: &&NodeName| {
+            sim.emqx.members.get(*node).is_some_and(|member| member.running && member.evacuation.is_none())
+        };
+        let recipients = evacuation.targets.iter().filter(available).map(ToString::to_string).collect();
         let told = Told { recipients, session_rate: Some(evacuation.pace.into()), ..Told::default() };
         Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), told }))
     });

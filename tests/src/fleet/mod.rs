@@ -215,7 +215,7 @@ impl Fleet {
         !ended
     }
 
-    /// What the kubelet's probe of readiness would find.
+    /// What a probe of the kubelet would find.
     async fn passes_probe(&self, uid: &str, path: &str) -> bool {
         let node = self.nodes().values().find(|member| member.uid == uid).map(|member| member.running.node.clone());
         match node {

@@ -62,7 +62,10 @@ fn seen(fleet: &Fleet, pod: Pod) {
             if fleet.runs(&uid) {
                 readiness.starts().await;
                 while fleet.runs(&uid) {
-                    let yes = fleet.passes_probe(&uid, readiness.question()).await;
+                    let yes = match readiness.question() {
+                        Some(path) => fleet.passes_probe(&uid, path).await,
+                        None => true,
+                    };
                     readiness.answered(yes).await;
                     tokio::time::sleep(PERIOD).await;
                 }

@@ -12,9 +12,9 @@ pub(super) struct Readiness {
     uid: Option<String>,
     /// Names and images.
     containers: Vec<(String, String)>,
-    /// What the probes ask.
-    startup: String,
-    readiness: String,
+    /// What the probes ask; a container without such a probe has passed it.
+    startup: Option<String>,
+    readiness: Option<String>,
     since: Option<Timestamp>,
     restarts: i32,
     told: Option<Seen>,
@@ -25,7 +25,7 @@ impl Readiness {
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
         let path = |probe: fn(&Container) -> Option<&Probe>| {
             let mut asked = containers.clone().filter_map(|container| probe(container)?.http_get.as_ref());
-            asked.next().and_then(|asked| asked.path.clone()).unwrap_or_default()
+            asked.next().and_then(|asked| asked.path.clone())
         };
         let startup = path(|container| container.startup_probe.as_ref());
         let readiness = path(|container| container.readiness_probe.as_ref());
@@ -52,8 +52,8 @@ impl Readiness {
     }
 
     /// What is to be asked next: nobody asks for readiness before the container has started up.
-    pub(super) fn question(&self) -> &str {
-        if self.has_started() { &self.readiness } else { &self.startup }
+    pub(super) fn question(&self) -> Option<&str> {
+        if self.has_started() { self.readiness.as_deref() } else { self.startup.as_deref() }
     }
 
     pub(super) async fn answered(&mut self, yes: bool) {

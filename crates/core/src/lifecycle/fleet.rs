@@ -257,10 +257,11 @@ impl<'a> Fleet<'a> {
         set.revision.as_deref() == Some(&self.core_template.mended_revision())
     }
 
-    /// Every core is followed by replicants of another old version, so none can go, and without a new core no replicant
-    /// can start. The smallest group makes way: its sessions move to the others.
+    /// Every core is followed by replicants of another old version, so none can go, none is to be added, and without a new
+    /// core no replicant can start. The smallest group makes way: its sessions move to the others.
     pub(super) fn group_in_the_way(&self) -> Option<&'a str> {
-        let new = self.present(Role::Core).any(|node| !self.is_outdated(node)) || self.lacks_a_core();
+        let to_grow = self.home_set(Role::Core).is_some_and(|set| set.wanted < self.wanted(Role::Core));
+        let new = self.present(Role::Core).any(|node| !self.is_outdated(node)) || self.lacks_a_core() || to_grow;
         let mut groups: Vec<_> =
             self.outdated_at_home().map(|core| (self.followers(core), core.image.as_str())).collect();
         groups.sort_unstable();

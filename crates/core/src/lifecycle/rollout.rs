@@ -12,7 +12,7 @@ use crate::build::last_good;
 use crate::desired::{Desired, LastGood, Role, RolledBack, canonical, digest};
 use crate::planted::{Bug, planted};
 use crate::reason::{Reason, Weight};
-use crate::world::{Kind, Node, Rollout};
+use crate::world::{Kind, Node, Reading, Rollout};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -103,10 +103,17 @@ fn gives_up(fleet: &Fleet<'_>, record: &LastGood) -> bool {
     fleet.desired.update_strategy.rollback_on_failure && other && (at_fault || planted(Bug::GiveUpWorking))
 }
 
-/// A new node does not get ready, or cannot be made.
+/// A new node does not come up, or cannot be made. One that came up and is not ready has been closed: by whom, or why, is not
+/// the fault of its template.
 fn fails(fleet: &Fleet<'_>, role: Role) -> bool {
-    let new = fleet.present(role).any(|node| !fleet.is_outdated(node) && !node.ready);
-    new || fleet.is_refused(role)
+    let asked = fleet.world.broker.fresh().map(|broker| &broker.evacuations);
+    let unclear = matches!(asked, Some(Reading::Unavailable(_)));
+    let troubled = |node: &Node| node.wait.as_ref().is_some_and(|wait| wait.reason != Reason::NotReadyForLong);
+    let down = |node: &Node| {
+        let stays_down = troubled(node) || (node.never_ready && !unclear);
+        !node.ready && node.evacuation.is_none() && stays_down
+    };
+    fleet.present(role).any(|node| !fleet.is_outdated(node) && down(node)) || fleet.is_refused(role)
 }
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.

@@ -191,7 +191,6 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         image: emqx_image(pod),
         dashboard: dashboard(pod),
         unready_since: ready_since.filter(|_| !ready),
-        booted: running.is_some() && emqx.and_then(|container| container.started) != Some(false),
         started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
         deletion_cost: annotation_of(metadata, annotation::DELETION_COST)
             .and_then(|text| text.parse().ok())

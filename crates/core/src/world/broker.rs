@@ -77,16 +77,16 @@ pub struct Endpoint {
     pub https: bool,
 }
 
-/// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. Then cores that the
-/// operator has closed: their API answers, and when no other does, only it can open them again. While others are ready,
-/// one that still boots is not asked: it says to everything that it is not there.
+/// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
+/// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
-    let mut cores = assemble::nodes(desired, view, Role::Core);
-    cores.retain(|node| !node.terminating);
-    let any_ready = cores.iter().any(|node| node.ready);
-    let closed = |node: &&Node| !node.ready && node.running && node.marked && (node.booted || !any_ready);
-    let all = cores.iter().filter(|node| node.ready).chain(cores.iter().filter(closed));
-    all.filter_map(|node| endpoint(desired, node)).collect()
+    let cores = assemble::nodes(desired, view, Role::Core);
+    let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
+        let nodes = cores.iter().filter(|node| !node.terminating && wanted(node));
+        nodes.filter_map(|node| endpoint(desired, node)).collect()
+    };
+    let ready = asked(|node| node.ready);
+    if ready.is_empty() { asked(|node| node.running && node.marked) } else { ready }
 }
 
 fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {

@@ -37,8 +37,6 @@ pub struct Node {
     pub running: bool,
     /// Since when, if it does.
     pub running_since: Option<Timestamp>,
-    /// The startup probe has passed: the API of the node answers, open or closed.
-    pub booted: bool,
     /// Any container has ever run: the pod is past its phase Pending.
     pub started: bool,
     /// ReplicaSets take pods of low cost first. Zero unless somebody says otherwise.

@@ -2,6 +2,7 @@
 
 use super::catching_up::News;
 use super::{Node, lock};
+use crate::config::Edition;
 use crate::faults::Faults;
 use crate::rpc::{Phase, Pong, Request, Response};
 use crate::shared::{Change, Role};
@@ -60,11 +61,16 @@ impl Node {
             Request::Adopt(roots) => self.hear(News::Config(roots)),
             Request::ConfigText(key) => Response::Text(Some(self.config().get_text(key.as_deref()).body)),
             Request::ConfigJson => Response::Text(Some(self.config().get_json().body)),
+            // Its release does not have the application that is called.
+            Request::StartEvacuation(_) | Request::StopEvacuation if self.profile.edition == Edition::OpenSource => {
+                Response::Undefined
+            }
             Request::StartEvacuation(options) => done(self.start_evacuation(options)),
             Request::StopEvacuation => done(self.stop_evacuation()),
             Request::EvacuationStatus => {
                 Response::Value(self.evacuation_status().await.unwrap_or(serde_json::Value::Null))
             }
+            Request::TakesSessions => Response::Value(lock(&self.evacuation).is_none().into()),
             Request::StartRebalance(options) => done(self.start_rebalance(options).await),
             Request::StopRebalance => done(self.stop_rebalance().await),
             Request::RebalanceStatus => Response::Value(self.rebalance_status().unwrap_or(serde_json::Value::Null)),

@@ -62,6 +62,8 @@ pub enum Request {
     StartEvacuation(evacuation::Options),
     StopEvacuation,
     EvacuationStatus,
+    /// Whether sessions may be moved there.
+    TakesSessions,
     StartRebalance(rebalance::Options),
     StopRebalance,
     RebalanceStatus,
@@ -109,6 +111,8 @@ pub enum Response {
     NotRunning,
     /// The node does not know the caller as a member of its cluster.
     Stranger,
+    /// The release of the node does not have what was called.
+    Undefined,
     /// The node understood and refuses, with the reason in EMQX's words.
     Refused(String),
 }
