@@ -166,7 +166,8 @@ fn print_local(state: &State) {
     println!("Try next:");
     println!("  kubectl scale emqx emqx --replicas=3          # one more replicant");
     println!("  kubectl delete pod emqx-core-1                # comes back with its data");
-    println!("  kubectl apply -f examples/config-roots.yaml   # other settings");
+    let inflight = r#"{"spec": {"config": {"roots": {"mqtt": {"max_inflight": 64}}}}}"#;
+    println!("  kubectl patch emqx emqx --type merge --patch '{inflight}'   # other settings, without a restart");
 }
 
 fn wait_for_interrupt() -> anyhow::Result<()> {

@@ -75,7 +75,8 @@ pub struct EMQXSpec {
     pub service_account_name: Option<String>,
 
     /// API keys that EMQX knows from its first start on, beside the operator's own. Each has `key` with `secret`, or
-    /// `secretRef`. Removing an entry does not delete the key inside EMQX.
+    /// `secretRef`. Cores read them when they start: a key that is added later is known after the next restart
+    /// (annotation `apps.emqx.io/restart-requested-at`). Removing an entry does not delete the key inside EMQX.
     #[serde(default, rename = "bootstrapAPIKeys", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub bootstrap_api_keys: Vec<BootstrapApiKey>,
@@ -126,8 +127,10 @@ pub struct Config {
     /// value is plain JSON or YAML data. A root that is named here belongs to the spec as a whole: what it leaves out
     /// has EMQX's default. `node`, `rpc`, `dashboard`, `durable_sessions`, `durable_storage` and `cluster` (all but
     /// `cluster.links`) take effect by a restart of the nodes, one after the other; all other roots at once.
-    /// `node.cookie` is reserved. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for the text
-    /// under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Dropping
+    /// The operator's own are `node.cookie`, `node.name`, `node.role`, `node.data_dir`, `cluster.discovery_strategy`,
+    /// `cluster.dns` and `api_key.bootstrap_file`. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for the text
+    /// under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Any change of
+    /// that Secret puts the root in force again, also one of its labels. Dropping
     /// a root ends the operator's care for it; what EMQX stored stays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::roots")]
@@ -198,13 +201,15 @@ pub struct UpdateStrategy {
 
     /// Seconds in which a rollout has to get on: a pod made or ended, a node ready, sessions or shards moved. When nothing of
     /// the kind happens, the condition `Degraded` says `ProgressDeadlineExceeded`. Make it longer than a node takes to start;
-    /// where a wait of `evacuationStrategy` or `minReadySeconds` is not shorter, it is a minute more. Default: 600.
+    /// where a wait of `evacuationStrategy` or `minReadySeconds` is as long or longer, that wait and 60 s count instead.
+    /// Default: 600.
     #[serde(default = "defaults::progress_deadline_seconds")]
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: i32,
 
     /// Whether nodes return to the templates and the configuration that last worked when a rollout does not get on because
-    /// its nodes do not come up. Numbers of nodes, Services and this strategy stay as the spec says. The status says
+    /// its nodes do not come up, those that already run the new image too. What last worked is written down while all
+    /// nodes serve and this is on, so switch it on before an update. Numbers of nodes, Services and this strategy stay as the spec says. The status says
     /// `RolledBack`, and why, until the spec is corrected. Default: false.
     #[serde(default)]
     pub rollback_on_failure: bool,
@@ -235,7 +240,8 @@ pub enum UpdateStrategyType {
 #[serde(rename_all = "camelCase")]
 pub struct EvacuationStrategy {
     /// `NodeEvacuation` (default): EMQX moves connections and sessions to other nodes first. `Disabled`: nodes are
-    /// stopped as they are. EMQX open source before 5.9 has no evacuation; the status says so.
+    /// stopped as they are, at once. EMQX open source before 5.9 has no evacuation: nodes are stopped as they are, and the
+    /// event of the restart says how many clients that disconnects.
     #[serde(default, rename = "type")]
     pub strategy: EvacuationType,
 

@@ -59,7 +59,8 @@ pub struct CoreTemplateSpec {
     pub node: NodeTemplateSpec,
 
     /// The volume of each core, a PersistentVolumeClaimSpec. Default: 500Mi, ReadWriteOnce, the default storage class.
-    /// Kubernetes fixes it when the cluster is created.
+    /// `resources.requests.storage` can be raised, if the storage class allows it, and is tried at once without a restart.
+    /// Class and access modes stay as they are for volumes that exist.
     #[serde(default = "defaults::persistent_volume_claim_spec")]
     #[schemars(schema_with = "schema::kubernetes::<PersistentVolumeClaimSpec>")]
     pub persistent_volume_claim_spec: PersistentVolumeClaimSpec,
@@ -234,7 +235,8 @@ pub struct NodeTemplateSpec {
 
     /// Takes the pod out of the Services when it fails. Default: GET `/api/v5/load_rebalance/availability_check` on the
     /// dashboard port, first after 10 s, every 5 s, 1 failure; `/status` where the broker has no such endpoint (EMQX
-    /// open source before 5.9). A change restarts the EMQX nodes.
+    /// open source before 5.9). A probe of `/status` counts as the default, which it was in older API versions. A change
+    /// restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Probe>")]
     pub readiness_probe: Option<Probe>,
