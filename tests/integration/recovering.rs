@@ -199,6 +199,14 @@ async fn the_open_source_edition_becomes_the_one_that_can_evacuate() {
     let (client, namespace) = cluster("becomes-one", open_source).await;
     let fleet = crate::prepared().await.1;
     fleet.set_clients(&namespace, "iot-core-0", Counts { connected: 17, ..Counts::default() });
+    patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.3"}})).await;
+    // In the middle, when one is new and one is not, people think again.
+    wait::until("the first core to be new", LIMIT, || async {
+        let pods = pods(&client, &namespace).await;
+        let new = pods.get("iot-core-1").is_some_and(|(_, image)| image == "emqx/emqx:5.10.3");
+        if new { Ok(()) } else { Err(format!("{pods:?}")) }
+    })
+    .await;
     patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.4"}})).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     all_have(&client, &namespace, 2, "emqx/emqx:5.10.4").await;

@@ -116,7 +116,8 @@ reasons! {
     /// Nodes are replaced in an order: cores first, but the last core of the old version only after the replicants that
     /// follow it.
     WaitingForOrder Progress,
-    /// EMQX does not say whether the node runs; nothing is taken for "no".
+    /// EMQX does not say whether the node runs, or says that it has stopped although its container runs: it may be cut off, with
+    /// clients on it. Nothing is taken for "gone".
     NodeUnknown Progress,
     /// Durable storage is moving shards to where they should be, or their copies are catching up.
     DSReplicationProgressing Progress,
@@ -138,7 +139,8 @@ reasons! {
     SiteNotForgotten Trouble,
 
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
-    /// the core pods and at network policies between the operator and port 18083.
+    /// the core pods and at network policies between the operator and port 18083. Where the message names a request that EMQX fails to
+    /// carry out, the API answers, and the log of the node that is named says why.
     RequestFailed Trouble,
     /// EMQX goes on to refuse a request of the operator. The message has the request and EMQX's answer; `eviction_agent_busy`
     /// means that somebody rebalances the cluster or empties the node. The operator tries again.

@@ -17,6 +17,8 @@ pub struct Refusals(Mutex<HashMap<Key, BTreeMap<String, Refusal>>>);
 struct Refusal {
     text: String,
     at: Instant,
+    /// Of those in a row, the first.
+    since: Instant,
     /// In a row.
     times: u32,
 }
@@ -39,9 +41,18 @@ impl Refusals {
         let mut refusals = self.lock();
         let of_cluster = refusals.entry(key.clone()).or_default();
         of_cluster.retain(|_, refusal| refusal.at.elapsed() < AGAIN);
-        let times = of_cluster.get(request).map_or(1, |refusal| refusal.times + 1);
-        of_cluster.insert(request.to_owned(), Refusal { text: text.to_owned(), at: Instant::now(), times });
+        let (before, at) = (of_cluster.get(request), Instant::now());
+        let times = before.map_or(1, |refusal| refusal.times + 1);
+        let since = before.map_or(at, |refusal| refusal.since);
+        of_cluster.insert(request.to_owned(), Refusal { text: text.to_owned(), at, since, times });
         times
+    }
+
+    /// For how long it has been so, each time that it was tried.
+    pub fn lasting(&self, key: &Key, request: &str) -> Duration {
+        let refusals = self.lock();
+        let refusal = refusals.get(key).and_then(|of_cluster| of_cluster.get(request));
+        refusal.map_or(Duration::ZERO, |refusal| refusal.at.duration_since(refusal.since))
     }
 
     /// EMQX has done it.

@@ -259,6 +259,8 @@ fn standstill(sim: &mut Sim) {
     sim.note(|| "the image does not start still".to_owned());
     // What was begun before the spec changed is brought to an end, and may have to be made up for.
     let begun = sim.kubernetes.pods.values().any(|pod| pod.role == Role::Replicant && pod.marked);
+    // While numbers of cores are retired nobody knows for how long there will be no other.
+    let begun = begun || view::world(sim).cores.sets.iter().any(|set| set.retired().is_some());
     sim.shrunk = (!begun).then(BTreeSet::new);
     for round in 0..CALM {
         settle_once(sim);

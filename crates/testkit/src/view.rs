@@ -188,7 +188,12 @@ fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
             sim.emqx.members.get(*node).is_some_and(|member| member.running && member.evacuation.is_none())
         };
         let recipients = evacuation.targets.iter().filter(available).map(ToString::to_string).collect();
-        let told = Told { recipients, session_rate: Some(evacuation.pace.into()), ..Told::default() };
+        let told = Told {
+            recipients,
+            session_rate: Some(evacuation.pace.into()),
+            connection_rate: Some(1000),
+            ..Told::default()
+        };
         Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), told }))
     });
     Reading::Fresh(all.collect())

@@ -50,7 +50,17 @@ pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: 
     let Some(probe) = &pool.template.readiness_probe else { return default() };
     match probe.http_get.as_ref().and_then(|get| get.path.as_deref()) {
         Some(STATUS) => default(),
-        Some(AVAILABILITY) => Probe { http_get: default().http_get, ..probe.clone() },
+        Some(AVAILABILITY) => {
+            let default = default();
+            Probe {
+                http_get: default.http_get,
+                initial_delay_seconds: probe.initial_delay_seconds.or(default.initial_delay_seconds),
+                period_seconds: probe.period_seconds.or(default.period_seconds),
+                timeout_seconds: probe.timeout_seconds.or(default.timeout_seconds),
+                failure_threshold: probe.failure_threshold.or(default.failure_threshold),
+                ..probe.clone()
+            }
+        }
         _ => probe.clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
-use super::home;
+use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
@@ -260,7 +260,8 @@ impl<'a> Fleet<'a> {
     /// Every core is followed by replicants of another old version, so none can go, none is to be added, and without a new
     /// core no replicant can start. The smallest group makes way: its sessions move to the others.
     pub(super) fn group_in_the_way(&self) -> Option<&'a str> {
-        let to_grow = self.home_set(Role::Core).is_some_and(|set| set.wanted < self.wanted(Role::Core));
+        let grows = |set: &NodeSet| set.wanted < self.wanted(Role::Core) && retirement::may_grow(set);
+        let to_grow = self.home_set(Role::Core).is_some_and(grows);
         let new = self.present(Role::Core).any(|node| !self.is_outdated(node)) || self.lacks_a_core() || to_grow;
         let mut groups: Vec<_> =
             self.outdated_at_home().map(|core| (self.followers(core), core.image.as_str())).collect();
@@ -275,7 +276,7 @@ impl<'a> Fleet<'a> {
         let open = |node: &&Node| {
             node.pod != leaving.pod
                 && node.ready
-                && node.is_member()
+                && node.broker.as_ref().is_some_and(|member| member.running && member.evacuates())
                 && !node.terminating
                 && !node.marked
                 && node.evacuation.is_none()

@@ -26,9 +26,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             }
             Some(Ordering::Equal) | None => {}
         }
-        // An old error can be left when the volume has grown after all.
-        let short = compare_both(claim.capacity.as_ref(), claim.storage.as_ref()) == Some(Ordering::Less);
-        if let Some(error) = claim.resize_error.as_ref().filter(|_| short) {
+        if let Some(error) = error_of(claim) {
             let text = format!("could not be made larger than {}: {error}", text_of(claim.capacity.as_ref()));
             part.hold(Reason::VolumeNotGrown, claim.name.clone(), text, Wake::Watch);
         }
@@ -36,13 +34,15 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     if let Some(claim) = smaller.first() {
         let subject = "spec.coreTemplate.spec.persistentVolumeClaimSpec.resources";
         let (has, claimed) = (text_of(claim.capacity.as_ref()), text_of(claim.storage.as_ref()));
-        let text = if claim.resize_error.is_some() {
-            format!(
-                "asks for {}; {} has {has} and failed to get {claimed}, and Kubernetes takes that back only for more than {has}",
+        let text = match error_of(claim) {
+            Some(error) => format!(
+                "asks for {}; {} has {has} and failed to get {claimed} ({error}), and Kubernetes takes that back only for more \
+                 than {has}",
                 wanted.0, claim.name
-            )
-        } else {
-            format!("asks for {}, and {} asks for {claimed}; volumes are never made smaller", wanted.0, claim.name)
+            ),
+            None => {
+                format!("asks for {}, and {} asks for {claimed}; volumes are never made smaller", wanted.0, claim.name)
+            }
         };
         part.hold(Reason::VolumeImmutable, subject, text, Wake::Watch);
     }
@@ -60,7 +60,13 @@ fn ask(claim: &Claim, wanted: &Quantity) -> Action {
 /// The volume has less than is wanted now, and could not be given what was wanted before.
 fn could_not_be_had(claim: &Claim, wanted: &Quantity) -> bool {
     let larger = compare_both(Some(wanted), claim.capacity.as_ref()) == Some(Ordering::Greater);
-    claim.resize_error.is_some() && larger
+    error_of(claim).is_some() && larger
+}
+
+/// An old error can be left when the volume has grown after all.
+fn error_of(claim: &Claim) -> Option<&str> {
+    let short = compare_both(claim.capacity.as_ref(), claim.storage.as_ref()) == Some(Ordering::Less);
+    claim.resize_error.as_deref().filter(|_| short)
 }
 
 fn text_of(quantity: Option<&Quantity>) -> &str {

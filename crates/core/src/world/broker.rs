@@ -77,6 +77,13 @@ pub struct Endpoint {
     pub https: bool,
 }
 
+impl BrokerNode {
+    /// The open source edition, which ends with 5.8, can neither be emptied nor take sessions of others.
+    pub fn evacuates(&self) -> bool {
+        self.edition.as_deref() != Some("Opensource")
+    }
+}
+
 /// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
 /// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {

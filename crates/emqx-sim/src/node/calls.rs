@@ -62,7 +62,12 @@ impl Node {
             Request::ConfigText(key) => Response::Text(Some(self.config().get_text(key.as_deref()).body)),
             Request::ConfigJson => Response::Text(Some(self.config().get_json().body)),
             // Its release does not have the application that is called.
-            Request::StartEvacuation(_) | Request::StopEvacuation if self.profile.edition == Edition::OpenSource => {
+            Request::StartEvacuation(_)
+            | Request::StopEvacuation
+            | Request::EvacuationStatus
+            | Request::TakesSessions
+                if self.profile.edition == Edition::OpenSource =>
+            {
                 Response::Undefined
             }
             Request::StartEvacuation(options) => done(self.start_evacuation(options)),

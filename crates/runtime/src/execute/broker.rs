@@ -20,6 +20,8 @@ use std::time::Duration;
 const CONFIG_DEADLINE: Duration = Duration::from_secs(130);
 /// EMQX gives a node 15 s to answer another.
 const NODE_DEADLINE: Duration = Duration::from_secs(20);
+/// Nodes boot and networks recover in less.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn call(
     ctx: &Context,
@@ -68,14 +70,18 @@ pub(super) async fn call(
         }
         Err(error) => Err(match error.refusal().map(ToString::to_string) {
             Some(text) => refused(call, ctx.refusals.note(key, &request, &text), text),
-            None => failed(call, ctx.refusals.note(key, &failing, &error.to_string()), error.to_string()),
+            None => {
+                let text = error.to_string();
+                ctx.refusals.note(key, &failing, &text);
+                failed(call, ctx.refusals.lasting(key, &failing), text)
+            }
         }),
     }
 }
 
 /// An API that answers questions and fails to do things may be about to boot; when it goes on, users hear of it.
-fn failed(call: &Call, times: u32, text: String) -> FailureKind {
-    if times < 3 {
+fn failed(call: &Call, lasting: Duration, text: String) -> FailureKind {
+    if lasting < PATIENCE {
         return FailureKind::Failed(text);
     }
     FailureKind::Refused { reason: Reason::RequestFailed, text: format!("EMQX fails to {call}: {text}") }

@@ -40,10 +40,11 @@ impl Outcome {
         })
     }
 
-    /// Whether EMQX goes on to refuse something.
+    /// Whether EMQX goes on to refuse something, or to fail.
     pub fn is_refused_by_emqx(&self) -> bool {
+        let emqx = [Reason::RequestRefused, Reason::RequestFailed];
         let by_emqx =
-            |failure: &Failure| matches!(failure.kind, FailureKind::Refused { reason: Reason::RequestRefused, .. });
+            |failure: &Failure| matches!(failure.kind, FailureKind::Refused { reason, .. } if emqx.contains(&reason));
         self.failures.iter().any(by_emqx)
     }
 

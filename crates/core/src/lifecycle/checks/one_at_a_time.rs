@@ -21,7 +21,8 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     // other.
     let scaled_in =
         case.candidate.role == Role::Replicant && case.candidate.node.is_some_and(|me| fleet.is_scaled_in(me));
-    let stuck = |node: &Node| node.is_down() && !node.is_member() && (fleet.is_surplus(node) || scaled_in);
+    let lost = |node: &Node| (node.is_down() || fleet.boots_for_long(node)) && !node.is_member();
+    let stuck = |node: &Node| lost(node) && (fleet.is_surplus(node) || scaled_in);
     let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);

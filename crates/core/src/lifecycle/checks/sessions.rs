@@ -43,7 +43,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         }
     };
     // While the open source edition becomes 5.9, new nodes know evacuations, and old ones do not.
-    if member.edition.as_deref() == Some("Opensource") {
+    if !member.evacuates() || is_last_of_its_kind(case, node) {
         return Verdict::Pass;
     }
     match &broker.evacuations {
@@ -52,6 +52,14 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         Reading::Unavailable(why) => Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
         Reading::Fresh(_) => evacuated(case, node, member),
     }
+}
+
+/// On the way back to the open source edition nobody is left who could take its sessions, and nobody will be.
+fn is_last_of_its_kind(case: &Case<'_, '_>, node: &Node) -> bool {
+    let others = || case.fleet.world.nodes().filter(|other| other.pod != node.pod && other.is_member());
+    let cannot = |other: &BrokerNode| !other.evacuates();
+    let stays = |other: &Node| !case.going.contains(&other.pod.as_str());
+    others().next().is_some() && others().all(|other| stays(other) && other.broker.as_ref().is_some_and(cannot))
 }
 
 fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
@@ -108,7 +116,9 @@ fn is_worthwhile(member: &BrokerNode, evacuation: &Evacuation, wanted: &Evacuati
     let (Some(old_connections), Some(old_sessions)) = (told.connection_rate, told.session_rate) else { return false };
     let new_connections = i64::from(wanted.connection_rate);
     let new_sessions = i64::from(wanted.session_rate);
-    let slower = (connections > 0 && new_connections < old_connections) || new_sessions < old_sessions;
+    // What goes within a second goes before it could be slowed down.
+    let slower = (connections > new_connections && new_connections < old_connections)
+        || (sessions > new_sessions && new_sessions < old_sessions);
     let seconds = |by: i64, rate: i64| by / rate.max(1);
     let waits = i64::from(wanted.wait_health_check) + i64::from(wanted.wait_takeover);
     let now = seconds(connections, old_connections) + seconds(sessions, old_sessions);
