@@ -103,8 +103,8 @@ async fn unavailable(ctx: &Context<'_>, names: &[String]) -> Vec<String> {
     let mut unavailable = Vec::new();
     for name in names {
         let member = ctx.node.is_running_member(name).await;
-        let idle = |answer| matches!(answer, Ok(Response::Value(Value::Null)));
-        if !member || !idle(ctx.node.call(name, Request::EvacuationStatus).await) {
+        let takes = |answer| matches!(answer, Ok(Response::Value(Value::Bool(true))));
+        if !member || !takes(ctx.node.call(name, Request::TakesSessions).await) {
             unavailable.push(name.clone());
         }
     }
