@@ -131,17 +131,20 @@ async fn a_horizontal_pod_autoscaler_scales_the_replicants() {
     ready_nodes(&client, &namespace, "4/4").await;
 }
 
+/// Cores with volumes of this size.
+fn sized(cores: i32, size: &str) -> Value {
+    let mut spec = spec(cores, 0);
+    spec["coreTemplate"]["spec"]["persistentVolumeClaimSpec"] = json!({
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
+    });
+    emqx::resource("iot", spec)
+}
+
 #[tokio::test]
 async fn volumes_grow_and_never_shrink() {
     let client = crate::environment().await;
     let namespace = namespace(&client, "volumes").await.unwrap();
-    let sized = |size: &str| {
-        let mut spec = spec(2, 0);
-        spec["coreTemplate"]["spec"]["persistentVolumeClaimSpec"] = json!({
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
-        });
-        emqx::resource("iot", spec)
-    };
+    let sized = |size: &str| sized(2, size);
     apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
     ready_nodes(&client, &namespace, "2/2").await;
     apply(&client, Some(&namespace), &sized("3Gi")).await.unwrap();
@@ -164,13 +167,7 @@ async fn volumes_grow_and_never_shrink() {
 async fn a_volume_that_cannot_grow_so_far_is_told_of_and_may_grow_less() {
     let client = crate::environment().await;
     let namespace = namespace(&client, "no-room").await.unwrap();
-    let sized = |size: &str| {
-        let mut spec = spec(1, 0);
-        spec["coreTemplate"]["spec"]["persistentVolumeClaimSpec"] = json!({
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
-        });
-        emqx::resource("iot", spec)
-    };
+    let sized = |size: &str| sized(1, size);
     apply(&client, Some(&namespace), &sized("1Gi")).await.unwrap();
     ready_nodes(&client, &namespace, "1/1").await;
     apply(&client, Some(&namespace), &sized("9Ti")).await.unwrap();
