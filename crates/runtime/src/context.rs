@@ -89,13 +89,16 @@ impl Context {
 
     /// The generation of the spec, as far as we have been told.
     pub fn generation(&self, key: &Key) -> Option<i64> {
-        self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace))?.metadata.generation
+        self.resource(key)?.metadata.generation
     }
 
     /// Whether somebody has paused it, as far as we have been told.
     pub fn is_paused(&self, key: &Key) -> bool {
-        let resource = self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace));
-        resource.is_some_and(|resource| resource.content.as_ref().is_ok_and(is_paused))
+        self.resource(key).is_some_and(|resource| resource.content.as_ref().is_ok_and(is_paused))
+    }
+
+    fn resource(&self, key: &Key) -> Option<Arc<StoredEmqx>> {
+        self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
     /// The resource is gone: what was kept for it is dropped.

@@ -160,10 +160,11 @@ impl Part {
             // One that is being emptied is not ready on purpose.
             let closed = node.marked || node.evacuation.is_some();
             if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
-                let timeless =
-                    |_: &Timestamp| !matches!(wait.reason, Reason::NotReadyForLong | Reason::StuckTerminating);
-                let since = wait.since.filter(timeless).map(|since| format!(" (not ready since {since:.0})"));
-                let text = format!("{}{}", wait.text, since.unwrap_or_default());
+                let says_when = matches!(wait.reason, Reason::NotReadyForLong | Reason::StuckTerminating);
+                let text = match wait.since.filter(|_| !says_when) {
+                    Some(since) => format!("{} (not ready since {since:.0})", wait.text),
+                    None => wait.text.clone(),
+                };
                 self.hold(wait.reason, node.pod.clone(), text, Wake::Watch);
             }
         }

@@ -17,7 +17,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let Some(wanted) = requests.and_then(|requests| requests.get("storage")) else { return part };
     let mut smaller = Vec::new();
     for claim in fleet.world.claims.iter().filter(|claim| stays(fleet, claim)) {
-        match claim.storage.as_ref().and_then(|has| compare(wanted, has)) {
+        match compare(Some(wanted), claim.storage.as_ref()) {
             Some(Ordering::Greater) => part.actions.push(ask(claim, wanted)),
             Some(Ordering::Less) if could_not_be_had(claim, wanted) => part.actions.push(ask(claim, wanted)),
             Some(Ordering::Less) => {
@@ -59,13 +59,13 @@ fn ask(claim: &Claim, wanted: &Quantity) -> Action {
 
 /// The volume has less than is wanted now, and could not be given what was wanted before.
 fn could_not_be_had(claim: &Claim, wanted: &Quantity) -> bool {
-    let larger = compare_both(Some(wanted), claim.capacity.as_ref()) == Some(Ordering::Greater);
+    let larger = compare(Some(wanted), claim.capacity.as_ref()) == Some(Ordering::Greater);
     error_of(claim).is_some() && larger
 }
 
 /// An old error can be left when the volume has grown after all.
 fn error_of(claim: &Claim) -> Option<&str> {
-    let short = compare_both(claim.capacity.as_ref(), claim.storage.as_ref()) == Some(Ordering::Less);
+    let short = compare(claim.capacity.as_ref(), claim.storage.as_ref()) == Some(Ordering::Less);
     claim.resize_error.as_deref().filter(|_| short)
 }
 
@@ -79,11 +79,7 @@ fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
     used && !claim.terminating
 }
 
-fn compare_both(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {
-    compare(a?, b?)
-}
-
-fn compare(a: &Quantity, b: &Quantity) -> Option<Ordering> {
+fn compare(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {
     let parse = |quantity| ParsedQuantity::try_from(quantity).ok();
-    Some(parse(a)?.cmp(&parse(b)?))
+    Some(parse(a?)?.cmp(&parse(b?)?))
 }
