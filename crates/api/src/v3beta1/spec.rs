@@ -128,10 +128,10 @@ pub struct Config {
     /// has EMQX's default. `node`, `rpc`, `dashboard`, `durable_sessions`, `durable_storage` and `cluster` (all but
     /// `cluster.links`) take effect by a restart of the nodes, one after the other; all other roots at once.
     /// The operator's own are `node.cookie`, `node.name`, `node.role`, `node.data_dir`, `cluster.discovery_strategy`,
-    /// `cluster.dns` and `api_key.bootstrap_file`. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for the text
-    /// under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Any change of
-    /// that Secret puts the root in force again, also one of its labels. Dropping
-    /// a root ends the operator's care for it; what EMQX stored stays.
+    /// `cluster.dns` and `api_key.bootstrap_file`. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for
+    /// the text under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Any
+    /// change of that Secret puts the root in force again, also one of its labels. Dropping a root ends the operator's
+    /// care for it; what EMQX stored stays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::roots")]
     pub roots: BTreeMap<String, serde_json::Value>,
@@ -209,8 +209,8 @@ pub struct UpdateStrategy {
 
     /// Whether nodes return to the templates and the configuration that last worked when a rollout does not get on because
     /// its nodes do not come up, those that already run the new image too. What last worked is written down while all
-    /// nodes serve and this is on, so switch it on before an update. Numbers of nodes, Services and this strategy stay as the spec says. The status says
-    /// `RolledBack`, and why, until the spec is corrected. Default: false.
+    /// nodes serve and this is on, so switch it on before an update. Numbers of nodes, Services and this strategy stay as
+    /// the spec says. The status says `RolledBack`, and why, until the spec is corrected. Default: false.
     #[serde(default)]
     pub rollback_on_failure: bool,
 }
