@@ -1,15 +1,30 @@
 //! A cluster that cannot start says why, in words, on itself.
 
 use crate::environment;
+use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(180);
 
 async fn explains(prefix: &str, beside: Option<Value>, spec: Value, reason: &str, parts: &[&str]) {
+    explains_until_corrected(prefix, beside, spec, reason, parts, None).await;
+}
+
+/// It says why, and goes on when the spec is corrected.
+async fn explains_until_corrected(
+    prefix: &str,
+    beside: Option<Value>,
+    spec: Value,
+    reason: &str,
+    parts: &[&str],
+    correction: Option<Value>,
+) {
     let (client, namespace) = environment(prefix).await;
     if let Some(object) = beside {
         apply(&client, Some(&namespace), &object).await.unwrap();
@@ -20,7 +35,21 @@ async fn explains(prefix: &str, beside: Option<Value>, spec: Value, reason: &str
     for part in parts {
         assert!(degraded.message.contains(part), "expected '{part}' in: {}", degraded.message);
     }
+    if let Some(spec) = correction {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        let api = Api::<EMQX>::namespaced(client.clone(), &namespace);
+        api.patch("iot", &PatchParams::default(), &patch).await.unwrap();
+        emqx::ready(&client, &namespace, "iot", crate::READY).await;
+    }
     emqx::delete(&client, &namespace, "iot").await;
+}
+
+fn volumes(size: &str, class: Option<&str>) -> Value {
+    json!({
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": size}},
+        "storageClassName": class,
+    })
 }
 
 #[tokio::test]
@@ -46,6 +75,33 @@ async fn a_quota_that_leaves_no_room() {
     });
     let spec = json!({"image": "emqx/emqx:5.10.4"});
     explains("quota", Some(quota), spec, "PodCreationRefused", &["iot-core", "exceeded quota: small"]).await;
+}
+
+/// Kubernetes lets nobody change the claims, nor the set that they are made from.
+#[tokio::test]
+async fn a_storage_class_that_does_not_exist() {
+    let spec = json!({
+        "image": "emqx/emqx:5.10.4",
+        "coreTemplate": {"spec": {"replicas": 2, "persistentVolumeClaimSpec": volumes("500Mi", Some("fast"))}},
+    });
+    let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": {"storageClassName": null}}}});
+    let parts = ["iot-core-0", "unbound immediate PersistentVolumeClaims"];
+    explains_until_corrected("class", None, spec, "VolumePending", &parts, Some(corrected)).await;
+}
+
+#[tokio::test]
+async fn a_quota_that_has_no_room_for_the_volumes() {
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "disk"},
+        "spec": {"hard": {"requests.storage": "1Gi"}},
+    });
+    let spec = json!({
+        "image": "emqx/emqx:5.10.4",
+        "coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("10Gi", None)}},
+    });
+    let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("1Gi", None)}}});
+    let parts = ["iot-core", "exceeded quota: disk"];
+    explains_until_corrected("disk", Some(quota), spec, "PodCreationRefused", &parts, Some(corrected)).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ bugs! {
     DiscardEarly,
     /// Sessions are moved to nodes of the set that is discarded, too.
     MoveToOld,
+    /// A core set whose cores have volumes is made anew when the spec asks for others.
+    RemakeWithVolumes,
     /// A set that is discarded is deleted while its last core is still being retired.
     DeleteSetEarly,
     /// A set that was discarded stays as an empty one.

@@ -126,6 +126,9 @@ reasons! {
     /// The storage could not make a volume larger; the message is its own. Most errors are tried again by themselves. To do with
     /// less, ask for a size between what the volume has and what was asked for (Kubernetes 1.32 and later).
     VolumeNotGrown Trouble,
+    /// The spec asks for other volumes than the core set was made for, and none of its cores has ever had one, for example
+    /// because there is no such storage class. The pods, the claims and the set are made anew; nothing is on them.
+    RemakingCoreSet Progress,
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
     /// A core set was replaced by another and stays, because its volumes may hold data that is nowhere else: EMQX knows none
@@ -161,7 +164,8 @@ reasons! {
     ImagePullFailed Trouble,
     /// No Kubernetes node takes the pod. The message is the scheduler's.
     Unschedulable Trouble,
-    /// The pod's volume is not bound. Check the storage class and its provisioner.
+    /// The pod's volume is not bound. Check the storage class and its provisioner. While no core has had a volume, a
+    /// `persistentVolumeClaimSpec` that is corrected is followed.
     VolumePending Trouble,
     /// Kubernetes refuses to create pods, for example because of a quota or an admission rule. The message is the API
     /// server's.

@@ -81,7 +81,8 @@ impl Reason {
             | Reason::AnnotationSet
             | Reason::WaitingForOtherNode
             | Reason::WaitingForOrder
-            | Reason::GrowingVolume => &[],
+            | Reason::GrowingVolume
+            | Reason::RemakingCoreSet => &[],
         }
     }
 }

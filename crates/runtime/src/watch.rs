@@ -86,10 +86,10 @@ pub(crate) fn slim_pod(pod: &mut Pod) {
     pod.spec = Some(PodSpec { containers: named.collect(), node_name, ..PodSpec::default() });
 }
 
-/// Of a claim only the size matters.
+/// Of a claim the size matters, and whether it has a volume.
 fn slim_claim(claim: &mut PersistentVolumeClaim) {
-    let resources = claim.spec.take().and_then(|spec| spec.resources);
-    claim.spec = Some(PersistentVolumeClaimSpec { resources, ..PersistentVolumeClaimSpec::default() });
+    let PersistentVolumeClaimSpec { resources, volume_name, .. } = claim.spec.take().unwrap_or_default();
+    claim.spec = Some(PersistentVolumeClaimSpec { resources, volume_name, ..PersistentVolumeClaimSpec::default() });
 }
 
 fn forget_nothing<K>(_: &mut K) {}

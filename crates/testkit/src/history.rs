@@ -60,7 +60,7 @@ fn failure(seed: u64, sim: &mut Sim) -> Failure {
     Failure { seed, what: sim.violation.clone().unwrap_or_default(), log: sim.take_log() }
 }
 
-/// A cluster that has come up already, so that histories are about what follows.
+/// Mostly a cluster that has come up already, so that histories are about what follows.
 fn begin(seed: u64, verbose: bool) -> Sim {
     let spec = Spec {
         image: 0,
@@ -74,6 +74,7 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         restarts: 0,
         blue_green: false,
         bad_config: false,
+        bad_volumes: false,
         rollback: false,
         pace: 500,
     };
@@ -91,8 +92,13 @@ fn begin(seed: u64, verbose: bool) -> Sim {
     };
     sane(&mut spec);
     sim.evacuates = spec.evacuation;
+    // Some never come up before somebody corrects their spec.
+    spec.bad_volumes = sim.volumes.random_bool(0.05);
+    let comes_up = !spec.bad_volumes;
     sim.edit(spec);
-    calm(&mut sim);
+    if comes_up {
+        calm(&mut sim);
+    }
     sim
 }
 
@@ -215,6 +221,9 @@ fn edit(sim: &mut Sim) {
     if sim.refusals.random_bool(0.2) {
         spec.bad_config = !spec.bad_config;
     }
+    if sim.volumes.random_bool(if spec.bad_volumes { 0.3 } else { 0.03 }) {
+        spec.bad_volumes = !spec.bad_volumes;
+    }
     if sim.paces.random_bool(0.1) {
         spec.pace = if spec.pace == 500 { 50 } else { 500 };
     }
@@ -304,7 +313,7 @@ fn calm(sim: &mut Sim) {
     mend_image(sim);
     fair_weather(sim);
     sim.kubernetes.refuses_services = false;
-    let mut spec = Spec { bad_config: false, ..sim.spec.clone() };
+    let mut spec = Spec { bad_config: false, bad_volumes: false, ..sim.spec.clone() };
     sim.edit(spec.clone());
     sim.note(|| "the weather is calm".to_owned());
     let mut tried_again = false;

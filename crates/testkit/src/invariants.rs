@@ -111,6 +111,17 @@ impl Sim {
         }
     }
 
+    /// A core set is made anew: nothing may be on it.
+    pub(crate) fn check_remade(&mut self, set: &ObjectId) {
+        if self.has_volumes(set) {
+            self.violate(format!("{set} was to be made anew although its cores have volumes"));
+        }
+    }
+
+    pub(crate) fn has_volumes(&self, set: &ObjectId) -> bool {
+        self.kubernetes.claims.values().any(|claim| claim.set == set.name && claim.bound)
+    }
+
     /// A site may be forgotten when nobody can come back with it.
     pub(crate) fn check_forgotten(&mut self, site: &str) {
         let mut kept = self.kubernetes.claims.values().filter(|claim| claim.site == site && !claim.terminating);

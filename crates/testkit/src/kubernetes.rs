@@ -1,6 +1,7 @@
 //! Kubernetes: objects, and the controllers that make and end pods.
 
 use crate::sim::Sim;
+use crate::spec::MISSING;
 use emqx_operator_core::desired::Role;
 use emqx_operator_core::world::{Kind, Live, ObjectId};
 use rand::Rng as _;
@@ -54,6 +55,10 @@ pub(crate) struct Claim {
     pub(crate) set: String,
     pub(crate) ordinal: i32,
     pub(crate) site: String,
+    /// There is storage of the class that it asks for.
+    pub(crate) can_be_had: bool,
+    /// It has a volume, since its pod was scheduled.
+    pub(crate) bound: bool,
     pub(crate) created: i64,
     /// An evacuation that survives the restart of its node, and whether somebody else started it.
     pub(crate) evacuation: Option<bool>,
@@ -61,7 +66,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// With an empty volume.
+    /// With an empty volume, once its pod is scheduled.
     pub(crate) fn new(sim: &mut Sim, set: &str, ordinal: i32) -> Claim {
         let version = sim.kubernetes.next();
         Claim {
@@ -70,6 +75,8 @@ impl Claim {
             set: set.to_owned(),
             ordinal,
             site: format!("SITE{version}"),
+            can_be_had: true,
+            bound: false,
             created: sim.now,
             evacuation: None,
             terminating: false,
@@ -116,6 +123,10 @@ pub(crate) fn template(live: &Live) -> (String, String) {
     (revision.to_owned(), image.rsplit(':').next().unwrap_or_default().to_owned())
 }
 
+fn storage_class(set: &Live) -> &str {
+    set.body["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"].as_str().unwrap_or_default()
+}
+
 /// What the controllers of sets do with one set.
 pub(crate) fn control(sim: &mut Sim, id: &ObjectId) {
     let Some(live) = sim.kubernetes.objects.get(id) else { return };
@@ -144,7 +155,8 @@ fn stateful_set(sim: &mut Sim, id: &ObjectId, wanted: i32, made: &(String, Strin
 fn claim(sim: &mut Sim, set: &ObjectId, number: i32) {
     let name = format!("iot-core-data-{}-{number}", set.name);
     if !sim.kubernetes.claims.contains_key(&name) {
-        let claim = Claim::new(sim, &set.name, number);
+        let can_be_had = sim.kubernetes.objects.get(set).is_some_and(|live| storage_class(live) != MISSING);
+        let claim = Claim { can_be_had, ..Claim::new(sim, &set.name, number) };
         sim.check_fresh_number(&name, &format!("{}-{number}", set.name));
         sim.kubernetes.claims.insert(name, claim);
     }

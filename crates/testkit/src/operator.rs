@@ -92,7 +92,15 @@ impl Sim {
                 self.store(&manifest.id, body);
                 Ok(())
             }
-            Action::Scale { set, from, to } => self.scale(set, *from, *to),
+            Action::Scale { set, from, to } => {
+                if set.kind == Kind::StatefulSet && to < from {
+                    if self.has_volumes(set) && !planted(Bug::RemakeWithVolumes) {
+                        return Err(NotNow);
+                    }
+                    self.check_remade(set);
+                }
+                self.scale(set, *from, *to)
+            }
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
             // Storage is not part of these histories.
             Action::GrowVolume { .. } => Ok(()),

@@ -20,6 +20,8 @@ pub(crate) struct Sim {
     pub(crate) strategies: StdRng,
     /// For what Kubernetes and EMQX refuse.
     pub(crate) refusals: StdRng,
+    /// For volumes that cannot be had.
+    pub(crate) volumes: StdRng,
     /// For changes of the pace of evacuations.
     pub(crate) paces: StdRng,
     /// For how a node that is cut off is spoken of.
@@ -63,6 +65,7 @@ impl Sim {
             strategies: StdRng::seed_from_u64(!seed),
             refusals: StdRng::seed_from_u64(seed ^ 0x7265_6675),
             cuts: StdRng::seed_from_u64(seed ^ 0x6375_7473),
+            volumes: StdRng::seed_from_u64(seed ^ 0x766f_6c75),
             paces: StdRng::seed_from_u64(seed ^ 0x7061_6365),
             now: 1_800_000_000,
             desired: desired.clone(),
@@ -169,6 +172,9 @@ impl Sim {
             let set = pod.set.clone();
             control(self, &set);
         }
+        if !self.bind(name) {
+            return;
+        }
         let Some(pod) = self.kubernetes.pods.get(name).filter(|pod| !pod.terminating) else { return };
         let next = match pod.state {
             State::Down if pod.tag.ends_with("-broken") => return,
@@ -190,6 +196,16 @@ impl Sim {
             pod.started = true;
         }
         self.kubernetes.touch(name);
+    }
+
+    /// The claim of a core gets its volume when the pod is scheduled, if there is one to be had.
+    fn bind(&mut self, name: &str) -> bool {
+        if self.kubernetes.pods.get(name).is_none_or(|pod| pod.terminating) {
+            return false;
+        }
+        let Some(claim) = self.kubernetes.claims.get_mut(&format!("iot-core-data-{name}")) else { return true };
+        claim.bound |= claim.can_be_had;
+        claim.bound
     }
 
     /// A replicant waits for a core of its version. A core with a new volume does not start while EMQX knows an old one.
@@ -302,7 +318,7 @@ impl Sim {
             return;
         }
         self.note(|| format!("{name} loses its volume"));
-        let empty = Claim::new(self, &set, ordinal);
+        let empty = Claim { bound: true, ..Claim::new(self, &set, ordinal) };
         self.kubernetes.claims.insert(key, empty);
         self.crash(&name);
     }

@@ -6,6 +6,8 @@ use serde_json::json;
 
 /// What EMQX refuses has this in it.
 pub(crate) const BAD: &str = "too large";
+/// The storage class that does not exist.
+pub(crate) const MISSING: &str = "missing";
 /// Longer than anything takes in calm weather.
 pub(crate) const PROGRESS_DEADLINE: i64 = 150;
 
@@ -25,6 +27,8 @@ pub(crate) struct Spec {
     pub(crate) blue_green: bool,
     /// EMQX refuses the configuration.
     pub(crate) bad_config: bool,
+    /// The volumes of this spec cannot be had.
+    pub(crate) bad_volumes: bool,
     /// A rollout whose nodes do not come up is given up.
     pub(crate) rollback: bool,
     /// Sessions per second that are moved off a node.
@@ -55,7 +59,14 @@ impl Spec {
                     "durable_sessions": {"enable": self.durable},
                     "mqtt": {"max_packet_size": if self.bad_config { BAD } else { "1MB" }},
                 }},
-                "coreTemplate": {"spec": {"replicas": self.cores}},
+                "coreTemplate": {"spec": {
+                    "replicas": self.cores,
+                    "persistentVolumeClaimSpec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": {"requests": {"storage": "500Mi"}},
+                        "storageClassName": if self.bad_volumes { MISSING } else { "standard" },
+                    },
+                }},
                 "replicantTemplate": {"spec": {"replicas": self.replicants}},
                 "updateStrategy": {
                     "type": if self.blue_green { "BlueGreen" } else { "RollingUpdate" },

@@ -230,6 +230,7 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         ordinal: claim.ordinal,
         created: Timestamp::from_second(claim.created).expect("histories are short"),
         terminating: claim.terminating,
+        bound: claim.bound,
         storage: None,
         capacity: None,
         resize_error: None,

@@ -2,7 +2,7 @@
 //! a cluster is `NAME-core`; one that grew beside another has the revision in its name, and its pods carry that as a label.
 
 use super::labels;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, covers};
 use super::pod_template::{self, Template, pod_template};
 use crate::desired::{Desired, Role, VolumeSpec};
 use crate::world::Kind;
@@ -81,6 +81,15 @@ fn retention(volume: &VolumeSpec) -> StatefulSetPersistentVolumeClaimRetentionPo
         when_deleted: Some(when_deleted.to_owned()),
         when_scaled: Some("Retain".to_owned()),
     }
+}
+
+/// Whether claim templates that exist ask for the volumes that are wanted. Unlike elsewhere, a field that is not wanted
+/// counts: without a storage class the default one is asked for, and with an empty one none.
+pub fn asks_for_the_same(existing: &Value, wanted: &Value) -> bool {
+    let (existing, wanted) = (&existing[0]["spec"], &wanted[0]["spec"]);
+    let more = existing.as_object().is_some_and(|fields| fields.keys().any(|field| wanted.get(field).is_none()));
+    let class = |spec: &Value| spec.get("storageClassName").cloned();
+    !more && class(existing) == class(wanted) && covers(existing, wanted, "")
 }
 
 fn claim_templates(desired: &Desired) -> Value {

@@ -4,7 +4,7 @@
 //! does, one node after the other.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, home, retirement};
+use super::{Part, Wake, home, remaking, retirement};
 use crate::desired::Role;
 use crate::reason::Reason;
 use serde_json::Value;
@@ -12,6 +12,10 @@ use serde_json::Value;
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
+    part.troubles(&world.cores.sets, &world.cores.nodes);
+    if remaking::is_due(fleet) {
+        return part;
+    }
     let name = &fleet.core_set.manifest.id.name;
     check_volume(&mut part, home::claim_templates(world, name), &fleet.core_set.claim_templates);
     let existing = fleet.home_set(Role::Core);
@@ -19,7 +23,6 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let free = existing.is_none_or(retirement::may_grow);
     let replicas = if free { desired.cores.replicas } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
-    part.troubles(&world.cores.sets, &world.cores.nodes);
     for core in fleet.outdated(Role::Core) {
         let followers = fleet.followers(core);
         if followers > 0 {

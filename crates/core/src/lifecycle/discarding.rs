@@ -2,7 +2,7 @@
 //! for good: closed, emptied, without shards, and its volume only after all that. What is left then is an empty set.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, home, version};
+use super::{Part, Wake, home, remaking, version};
 use crate::action::Action;
 use crate::build::core_set;
 use crate::desired::Role;
@@ -48,13 +48,18 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     if planted(Bug::KeepEmptySet) || (in_use && !planted(Bug::DeleteSetEarly)) {
         return;
     }
+    let left = || remaking::claims(fleet, set).filter(|_| !planted(Bug::DeleteSetEarly));
+    part.actions.extend(left().filter(|claim| !claim.bound && !claim.terminating).map(remaking::delete));
     // Volumes that the operator did not retire itself may be somebody's data.
-    if let Some(claim) = world.claims.iter().find(|claim| claim.set == set.name && !planted(Bug::DeleteSetEarly)) {
+    if let Some(claim) = left().find(|claim| claim.bound) {
         let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
         part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
         return;
     }
     part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));
+    if left().next().is_some() {
+        return;
+    }
     part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
 }
 

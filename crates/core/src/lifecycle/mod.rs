@@ -15,6 +15,7 @@ mod lost_volumes;
 mod marks;
 mod objects;
 mod references;
+mod remaking;
 mod removal;
 mod reopening;
 mod replicants;
@@ -73,6 +74,7 @@ const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     objects::plan,
     config::plan,
     cores::plan,
+    remaking::plan,
     replicants::plan,
     removal::plan,
     reopening::plan,

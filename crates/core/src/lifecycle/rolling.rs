@@ -5,6 +5,7 @@ use super::candidate::{Candidate, How};
 use super::config;
 use super::discarding;
 use super::fleet::Fleet;
+use super::remaking;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
@@ -34,6 +35,8 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     // what it holds.
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
     let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.mended()).filter(goes).collect();
+    // Those of a set that is made anew go with it.
+    old.retain(|node| !(fleet.is_home(Role::Core, &node.set) && remaking::is_due(fleet)));
     // One that starts reads the configuration that EMQX refuses, or is just asked whether it does.
     match config::progress(fleet) {
         _ if planted(Bug::RestartRefused) => {}

@@ -73,10 +73,10 @@ fn text_of(quantity: Option<&Quantity>) -> &str {
     quantity.map_or("an unknown size", |quantity| quantity.0.as_str())
 }
 
-/// A volume of a core that there is or should be.
+/// A volume of a core that there is or should be. A claim without one cannot be changed.
 fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
     let used = fleet.home_set(Role::Core).is_some_and(|set| set.name == claim.set && claim.ordinal < set.wanted);
-    used && !claim.terminating
+    used && claim.bound && !claim.terminating
 }
 
 fn compare(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {

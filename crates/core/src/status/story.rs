@@ -42,11 +42,15 @@ pub fn story(action: &Action, world: &World) -> Option<Told> {
             let about = permit.pod().map(|(pod, _)| pod_id(pod));
             Some(Told { reason, text: format!("{permit}{cut}"), about, action: RECONCILE.to_owned() })
         }
-        Action::Delete { id, because, .. } if id.kind == Kind::PersistentVolumeClaim => {
-            told(*because, format!("deleting {id}, the volume of a core that was scaled away"), id)
-        }
-        Action::Delete { id, because, .. } if id.kind == Kind::StatefulSet => {
-            told(*because, format!("deleting {id}, whose cores have been replaced"), id)
+        Action::Delete { id, because, .. } => {
+            let which = match (id.kind, because) {
+                (Kind::PersistentVolumeClaim, Reason::RemakingCoreSet) => "which never had a volume",
+                (Kind::PersistentVolumeClaim, _) => "the volume of a core that was scaled away",
+                (Kind::StatefulSet, Reason::RemakingCoreSet) => "whose cores never had a volume",
+                (Kind::StatefulSet, _) => "whose cores have been replaced",
+                _ => return None,
+            };
+            told(*because, format!("deleting {id}, {which}"), id)
         }
         Action::Apply { manifest, on: None, .. }
             if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) =>
@@ -57,7 +61,7 @@ pub fn story(action: &Action, world: &World) -> Option<Told> {
             told(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
         }
         Action::Call(call) => called(call, world),
-        Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } | Action::Delete { .. } => None,
+        Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
 
+use super::claim::has_volume;
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
@@ -106,6 +107,7 @@ fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
             ordinal: ordinal.parse().ok()?,
             created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
+            bound: has_volume(claim),
             storage: claim
                 .spec
                 .as_ref()

@@ -6,7 +6,7 @@ use crate::index::{Index, Key};
 use emqx_operator_core::action::Version;
 use emqx_operator_core::build::Manifest;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Kind, ObjectId};
+use emqx_operator_core::world::{Kind, ObjectId, has_volume};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -256,6 +256,13 @@ pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, told: i32) -> 
             i32::try_from(present).is_ok_and(|present| present < told)
         }
     }
+}
+
+/// Whether a core of this set has a volume, as far as we have been told.
+pub(super) fn has_volumes(ctx: &Context, key: &Key, set: &ObjectId) -> bool {
+    let claims = ctx.objects.claims.of(key);
+    let of_set = |name: &str| name.rsplit_once('-').is_some_and(|(core, _)| core.ends_with(&format!("-{}", set.name)));
+    claims.iter().any(|claim| of_set(&claim.name_any()) && has_volume(claim))
 }
 
 /// Deletes the very object that was seen; a core set only in the very state in which it was seen empty.

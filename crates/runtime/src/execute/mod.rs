@@ -60,6 +60,10 @@ async fn carry_out(
     match action {
         Action::Create(manifest) => kubernetes::create(ctx, key, manifest).await,
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,
+        // Only a set that is made anew gets smaller in this way.
+        Action::Scale { set, from, to } if to < from && kubernetes::has_volumes(ctx, key, set) => {
+            Err(FailureKind::Stale(format!("a core of {set} has a volume by now")))
+        }
         Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,
         Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
         Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
