@@ -12,9 +12,13 @@ use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Claim, Kind, Node, NodeSet, ObjectId};
 
-/// Whether the core set that the cores are to live in is to go first.
+/// Whether the core set that the cores are to live in is to go first. Claims that have begun to go all go, also when the
+/// spec asks for the same volumes again.
 pub(super) fn is_due(fleet: &Fleet<'_>) -> bool {
-    fleet.home_set(Role::Core).is_some_and(|set| asks_for_others(fleet, set) && never_had_any(fleet, set))
+    fleet.home_set(Role::Core).is_some_and(|set| {
+        let begun = set.wanted == 0 && claims(fleet, set).next().is_some();
+        (begun || asks_for_others(fleet, set)) && never_had_any(fleet, set)
+    })
 }
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
@@ -38,19 +42,19 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     part
 }
 
-/// The spec asks for other volumes than the set was made for. A set of somebody else is theirs.
+/// The spec asks for other volumes than the set was made for.
 fn asks_for_others(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
     let existing = home::claim_templates(fleet.world, &set.name);
-    ours && existing.is_some_and(|existing| !asks_for_the_same(existing, &fleet.core_set.claim_templates))
+    existing.is_some_and(|existing| !asks_for_the_same(existing, &fleet.core_set.claim_templates))
 }
 
-/// No claim has a volume. A core whose claim is not known may have one.
+/// No claim has a volume. A core whose claim is not known may have one, and a set of somebody else is theirs.
 fn never_had_any(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
+    let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
     let known = |node: &Node| claims(fleet, set).any(|claim| Some(claim.ordinal) == node.ordinal());
     let waits = |node: &Node| node.never_ready && !node.started && known(node);
     let bound = claims(fleet, set).any(|claim| claim.bound) && !planted(Bug::RemakeWithVolumes);
-    !bound && (fleet.world.cores.of_set(&set.name).all(waits) || planted(Bug::RemakeWithVolumes))
+    ours && !bound && (fleet.world.cores.of_set(&set.name).all(waits) || planted(Bug::RemakeWithVolumes))
 }
 
 pub(super) fn claims<'a>(fleet: &Fleet<'a>, set: &'a NodeSet) -> impl Iterator<Item = &'a Claim> {
