@@ -1,5 +1,6 @@
 //! A cluster that cannot start says why, in words, on itself.
 
+use crate::cluster::LICENSE;
 use crate::environment;
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::apply;
@@ -44,12 +45,8 @@ async fn explains_until_corrected(
     emqx::delete(&client, &namespace, "iot").await;
 }
 
-fn volumes(size: &str, class: Option<&str>) -> Value {
-    json!({
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": size}},
-        "storageClassName": class,
-    })
+fn volumes(size: &str) -> Value {
+    json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}})
 }
 
 #[tokio::test]
@@ -80,9 +77,12 @@ async fn a_quota_that_leaves_no_room() {
 /// Kubernetes lets nobody change the claims, nor the set that they are made from.
 #[tokio::test]
 async fn a_storage_class_that_does_not_exist() {
+    let mut wrong = volumes("500Mi");
+    wrong["storageClassName"] = "fast".into();
     let spec = json!({
         "image": "emqx/emqx:5.10.4",
-        "coreTemplate": {"spec": {"replicas": 2, "persistentVolumeClaimSpec": volumes("500Mi", Some("fast"))}},
+        "config": {"roots": {"license": {"key": LICENSE}}},
+        "coreTemplate": {"spec": {"replicas": 2, "persistentVolumeClaimSpec": wrong}},
     });
     let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": {"storageClassName": null}}}});
     let parts = ["iot-core-0", "unbound immediate PersistentVolumeClaims"];
@@ -97,9 +97,9 @@ async fn a_quota_that_has_no_room_for_the_volumes() {
     });
     let spec = json!({
         "image": "emqx/emqx:5.10.4",
-        "coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("10Gi", None)}},
+        "coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("10Gi")}},
     });
-    let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("1Gi", None)}}});
+    let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": volumes("1Gi")}}});
     let parts = ["iot-core", "exceeded quota: disk"];
     explains_until_corrected("disk", Some(quota), spec, "PodCreationRefused", &parts, Some(corrected)).await;
 }

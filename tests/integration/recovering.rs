@@ -124,10 +124,33 @@ async fn what_emqx_goes_on_to_refuse_is_told() {
         .await;
     let before = pods(&client, &namespace).await;
     patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
-    let told = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "RequestRefused").await;
-    assert!(told.message.contains("eviction_agent_busy") && told.message.contains(&node), "{}", told.message);
+    let named = |text: &str| text.contains("iot-core-1 gives clients away in a rebalance") && text.contains("(since ");
+    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| named(&c.message)).await;
     assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
     fleet.post(&client, &namespace, "iot-core-1", &format!("{rebalance}/stop"), json!({})).await;
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    all_have(&client, &namespace, 2, NEW).await;
+}
+
+/// It is named, with the time at which its pod stopped being ready, and is left alone until they open it.
+#[tokio::test]
+async fn a_node_that_somebody_empties_by_hand_is_left_alone() {
+    let (client, namespace) = cluster("by-hand", spec(2, 0)).await;
+    let fleet = crate::prepared().await.1;
+    let before = pods(&client, &namespace).await;
+    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    let evacuation = format!("/api/v5/load_rebalance/{node}/evacuation");
+    fleet.post(&client, &namespace, "iot-core-1", &format!("{evacuation}/start"), json!({})).await;
+    let named = |text: &str| text.contains("iot-core-1 is being emptied or is closed") && text.contains("(since ");
+    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| named(&c.message)).await;
+    patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
+    let waits = |text: &str| text.contains("iot-core-1 is being emptied");
+    emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| {
+        c.observed_generation == Some(2) && waits(&c.message)
+    })
+    .await;
+    assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
+    fleet.post(&client, &namespace, "iot-core-1", &format!("{evacuation}/stop"), json!({})).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     all_have(&client, &namespace, 2, NEW).await;
 }

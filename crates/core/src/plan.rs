@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::lifecycle::{self, Hold, Wake};
 use crate::planted::{Bug, planted};
 use crate::status::{self, Report};
-use crate::world::{Kind, Rollout, World};
+use crate::world::{Kind, Memory, World};
 use serde::Serialize;
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Plan {
     pub report: Report,
     pub wake: Wake,
     /// What the next pass has to know of this one.
-    pub rollout: Option<Rollout>,
+    pub memory: Memory,
 }
 
 /// At rest the broker is asked this often.
@@ -30,16 +30,19 @@ const WHILE_STARTING: u32 = 2;
 pub fn plan(desired: &Desired, world: &World) -> Plan {
     let (parts, revisions, rollout) = lifecycle::parts(desired, world);
     let mut holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
+    holds.iter_mut().for_each(|hold| hold.remember(&world.memory.waits, world.now));
+    let waiting = holds.iter().map(|hold| (hold.reason, hold.subject.as_str()));
+    let memory = Memory { rollout, waits: world.memory.waits.next(waiting, world.now) };
     holds.sort_by_key(|hold| (hold.reason, hold.subject.clone()));
     let report = status::derive(desired, world, &revisions, &holds);
     if desired.paused {
-        return Plan { actions: Vec::new(), wake: Wake::Poll(AT_REST), holds, report, rollout };
+        return Plan { actions: Vec::new(), wake: Wake::Poll(AT_REST), holds, report, memory };
     }
     let mut actions: Vec<_> = parts.into_iter().flat_map(|part| part.actions).collect();
     actions.sort_by_key(Action::stage);
     prepare_or_remove(&mut actions);
     let wake = earliest(&holds, report.is_ready());
-    Plan { actions, holds, report, wake, rollout }
+    Plan { actions, holds, report, wake, memory }
 }
 
 /// A plan either prepares or removes. While a set changes or EMQX is asked to move something, the world is not the one
@@ -94,7 +97,7 @@ impl fmt::Display for Plan {
             writeln!(f, "{action}")?;
         }
         for hold in &self.holds {
-            writeln!(f, "hold {} {}: {}", hold.reason.as_str(), hold.subject, hold.detail)?;
+            writeln!(f, "hold {} {}: {}", hold.reason.as_str(), hold.subject, hold)?;
         }
         write!(f, "wake {:?}", self.wake)
     }

@@ -95,8 +95,9 @@ reasons! {
 
     /// Clients and sessions are being moved off a node before it stops.
     EvacuatingSessions Progress,
-    /// Somebody else is emptying this node, or has closed it. The operator leaves that alone and waits; stop it with
-    /// `emqx ctl rebalance stop` on the node, if it is not wanted any more.
+    /// Somebody else is emptying this node, or has closed it, or it gives clients away in a rebalance. The operator leaves
+    /// that alone and waits; stop it with `emqx ctl rebalance stop` on the node, or on the node that the message names, if it is
+    /// not wanted any more.
     ForeignEvacuation Progress,
     /// The rollout did not get on and was given up: nodes return to the templates and the configuration that last worked, or
     /// have done so. The message says what went wrong. Correct the spec; or set the annotation

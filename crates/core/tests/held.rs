@@ -10,7 +10,7 @@ use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Kind, KubernetesView, Live, Node, NodeSet, Ownership, Wait, World};
+use emqx_operator_core::world::{Kind, KubernetesView, Live, Memory, Node, NodeSet, Ownership, Wait, World};
 use jiff::{SignedDuration, Timestamp};
 use planning::{nobody, plan_for, world_for, written};
 use serde_json::{Value, json};
@@ -157,15 +157,15 @@ fn a_core_that_crashes_does_not_get_an_image_that_cannot_be_pulled() {
 #[test]
 fn replicants_that_come_and_go_are_no_progress() {
     let desired = desired(2);
-    let mut rollout = None;
+    let mut memory = Memory::default();
     let mut said = None;
     for minute in 0..=5 {
         let another = format!("iot-replicant-old-{minute}");
         let mut world = held(&desired, Reason::ImagePullFailed, &["iot-replicant-old-a", &another]);
         world.now = start() + SignedDuration::from_mins(minute);
-        world.rollout = rollout.take();
+        world.memory = std::mem::take(&mut memory);
         let plan = plan(&desired, &world);
-        rollout = plan.rollout;
+        memory = plan.memory;
         said = plan.holds.into_iter().find(|hold| hold.reason == Reason::ProgressDeadlineExceeded);
     }
     assert!(said.is_some_and(|hold| hold.detail.contains("iot-core-1")));

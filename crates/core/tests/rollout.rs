@@ -6,7 +6,7 @@ mod support;
 use emqx_operator_core::desired::{Desired, References};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{FreshSecrets, KubernetesView, Reading, Rollout, Why, World};
+use emqx_operator_core::world::{FreshSecrets, KubernetesView, Memory, Reading, Why, World};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -42,16 +42,16 @@ fn late(passes: &[(i64, &str)]) -> Option<String> {
 fn late_with(strategy: &Value, passes: &[(i64, &str)]) -> Option<String> {
     let desired = desired(strategy);
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-    let mut rollout: Option<Rollout> = None;
+    let mut memory = Memory::default();
     let mut said = None;
     for (second, uid) in passes {
         let view = KubernetesView { pods: vec![pod(uid)], ..KubernetesView::default() };
         let now = start + SignedDuration::from_secs(*second);
         let broker = Reading::Unavailable(Why::NobodyToAsk);
         let mut world = World::assemble(&desired, &view, broker, FreshSecrets::default(), now);
-        world.rollout = rollout.take();
+        world.memory = memory;
         let plan = plan(&desired, &world);
-        rollout.clone_from(&plan.rollout);
+        memory = plan.memory.clone();
         let hold = plan.holds.iter().find(|hold| hold.reason == Reason::ProgressDeadlineExceeded);
         said = hold.map(|hold| hold.detail.clone());
     }

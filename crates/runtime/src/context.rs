@@ -3,12 +3,12 @@
 use crate::backoff::Backoffs;
 use crate::index::{Index, Key};
 use crate::leader::Leading;
+use crate::memories::Memories;
 use crate::observe::{ReferenceCache, SetEvents};
 use crate::refusals::Refusals;
 use crate::report::{Metrics, Written};
 use crate::resource::StoredEmqx;
 use crate::rewritten::Rewritten;
-use crate::rollouts::Rollouts;
 use crate::settings::Settings;
 use crate::watch::Pending;
 use crate::witness::Moment;
@@ -37,7 +37,7 @@ pub struct Context {
     pub pending: Pending,
     pub backoffs: Backoffs,
     pub written: Written,
-    pub rollouts: Rollouts,
+    pub memories: Memories,
     pub refusals: Refusals,
     pub rewritten: Rewritten,
     pub recorder: Recorder,
@@ -105,7 +105,7 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.backoffs.reset(key);
         self.written.forget(key);
-        self.rollouts.forget(key);
+        self.memories.forget(key);
         self.refusals.forget(key);
         self.rewritten.forget(key);
         self.references.forget(key);

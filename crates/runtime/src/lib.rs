@@ -13,13 +13,13 @@ mod counted;
 mod execute;
 mod index;
 mod leader;
+mod memories;
 mod observe;
 mod pass;
 mod refusals;
 mod report;
 mod resource;
 mod rewritten;
-mod rollouts;
 mod serve;
 mod settings;
 mod wake;
@@ -76,7 +76,7 @@ pub async fn run(config: kube::Config, settings: Settings, stop: CancellationTok
         pending: Default::default(),
         backoffs: Default::default(),
         written: Default::default(),
-        rollouts: Default::default(),
+        memories: Default::default(),
         refusals: Default::default(),
         rewritten: Default::default(),
         metrics,

@@ -87,7 +87,7 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
     view.events = observe::set_events(ctx, key, &view).await.map_err(PassError::Events)?;
     let broker = observe::broker(ctx, &desired, &view).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
-    world.rollout = ctx.rollouts.get(key);
+    world.memory = ctx.memories.get(key);
     world.rewritten = ctx.rewritten.of(key, |id| world.objects.contains_key(id));
     let config = refusals::config(&desired.config.runtime_revision, &desired.image.reference);
     world.config_refused = ctx.refusals.of(key, &config);
@@ -95,7 +95,7 @@ async fn one_pass(key: &Key, resource: &StoredEmqx, ctx: &Context) -> Result<Pas
     if !ctx.is_leader() {
         return Ok(Passed::until_changed(Outcome::Followed));
     }
-    ctx.rollouts.set(key, plan.rollout.take());
+    ctx.memories.set(key, std::mem::take(&mut plan.memory));
     log(key, &plan);
     let outcome = execute(ctx, key, &desired, &world, &plan).await;
     if !ctx.is_leader() {
@@ -194,7 +194,7 @@ fn log(key: &Key, plan: &Plan) {
         tracing::info!(cluster = %key, actions = actions.join("; "), "carrying out a plan");
     }
     for hold in &plan.holds {
-        tracing::debug!(cluster = %key, reason = hold.reason.as_str(), subject = hold.subject, detail = hold.detail, "hold");
+        tracing::debug!(cluster = %key, reason = hold.reason.as_str(), subject = hold.subject, detail = %hold, "hold");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::sim::Sim;
 use crate::spec::{PROGRESS_DEADLINE, Spec};
 use crate::view::{self, node_name};
 use emqx_operator_core::desired::Role;
+use emqx_operator_core::world::Memory;
 use rand::Rng as _;
 use std::collections::BTreeSet;
 
@@ -167,7 +168,7 @@ fn event(sim: &mut Sim) {
         }
         97 => somebody_evacuates(sim),
         // The operator is killed.
-        98 => (sim.pass, sim.rollout, sim.config_refused) = (None, None, None),
+        98 => (sim.pass, sim.memory, sim.config_refused) = (None, Memory::default(), None),
         _ => {
             for _ in 0..20 {
                 settle_once(sim);

@@ -36,7 +36,7 @@ impl Sim {
     pub(crate) fn observe(&mut self) {
         self.decide_in_force();
         let plan = plan_now(self);
-        self.rollout = plan.rollout.clone();
+        self.memory = plan.memory.clone();
         let mut actions = plan.actions;
         self.check_intentions(&actions);
         actions.reverse();

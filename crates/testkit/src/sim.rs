@@ -6,7 +6,7 @@ use crate::operator::Pass;
 use crate::spec::{Spec, resolve};
 use crate::view::node_name;
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, Role};
-use emqx_operator_core::world::{Kind, ObjectId, Rollout};
+use emqx_operator_core::world::{Kind, Memory, ObjectId};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ pub(crate) struct Sim {
     /// From which spec and which record of what last worked that was decided.
     decided: (i64, Option<String>),
     /// As the operator remembers it.
-    pub(crate) rollout: Option<Rollout>,
+    pub(crate) memory: Memory,
     /// The revision of the configuration that EMQX has refused, and its image, as the operator remembers them.
     pub(crate) config_refused: Option<(String, String)>,
     pub(crate) kubernetes: Kubernetes,
@@ -71,7 +71,7 @@ impl Sim {
             desired: desired.clone(),
             in_force: desired,
             decided: (0, None),
-            rollout: None,
+            memory: Memory::default(),
             config_refused: None,
             generation: 1,
             evacuates: spec.evacuation,

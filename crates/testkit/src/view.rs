@@ -26,7 +26,7 @@ pub(crate) fn world(sim: &Sim) -> World {
         broker,
         config_refused: sim.refuses_config().then(|| "it is too large".to_owned()),
         rewritten: std::collections::BTreeMap::new(),
-        rollout: sim.rollout.clone(),
+        memory: sim.memory.clone(),
         fresh: FreshSecrets::default(),
     }
 }

@@ -106,3 +106,27 @@ fn claim_templates(desired: &Desired) -> Value {
     };
     json!([template])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_the_same;
+    use serde_json::{Value, json};
+
+    fn same(existing: Value, wanted: Value) -> bool {
+        asks_for_the_same(&json!([{ "spec": existing }]), &json!([{ "spec": wanted }]))
+    }
+
+    #[test]
+    fn a_class_that_is_not_asked_for_any_more_is_another_volume() {
+        assert!(!same(json!({"storageClassName": "fast"}), json!({})));
+        assert!(!same(json!({}), json!({"storageClassName": ""})));
+        assert!(same(json!({"storageClassName": "fast"}), json!({"storageClassName": "fast"})));
+    }
+
+    #[test]
+    fn sizes_are_compared_as_quantities() {
+        let size = |text: &str| json!({"resources": {"requests": {"storage": text}}, "accessModes": ["ReadWriteOnce"]});
+        assert!(same(size("1Gi"), size("1024Mi")));
+        assert!(!same(size("1Gi"), size("500Mi")));
+    }
+}

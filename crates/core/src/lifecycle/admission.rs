@@ -163,7 +163,7 @@ impl Case<'_, '_> {
 
     /// Asked again every few seconds: what objects to a removal is seldom told by Kubernetes.
     pub(super) fn hold(&self, reason: Reason, detail: impl Into<String>) -> Hold {
-        Hold { reason, subject: self.name(), detail: detail.into(), wake: super::Wake::Poll(2) }
+        Hold::new(reason, self.name(), detail, super::Wake::Poll(2))
     }
 }
 

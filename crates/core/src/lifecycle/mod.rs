@@ -9,6 +9,7 @@ mod cores;
 mod discarding;
 mod durable_storage;
 mod fleet;
+mod hold;
 mod home;
 mod identity;
 mod lost_volumes;
@@ -27,6 +28,7 @@ mod volumes;
 
 pub use admission::Permit;
 pub use candidate::How;
+pub use hold::{Hold, Wake};
 pub use serving::listeners_role;
 
 use crate::action::{Action, Stage, Version};
@@ -34,7 +36,6 @@ use crate::build::{Manifest, in_sync, set_replicas};
 use crate::desired::Desired;
 use crate::reason::Reason;
 use crate::world::{Live, Node, NodeSet, Ownership, Rollout, World};
-use jiff::Timestamp;
 use serde::Serialize;
 
 /// What one rule wants.
@@ -42,28 +43,6 @@ use serde::Serialize;
 pub struct Part {
     pub actions: Vec<Action>,
     pub holds: Vec<Hold>,
-}
-
-/// Something that will not be done yet, or does not go on by itself. Not an error.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Hold {
-    pub reason: Reason,
-    /// What it is about: a pod, an object, a field.
-    pub subject: String,
-    /// What is awaited, or what to do.
-    pub detail: String,
-    pub wake: Wake,
-}
-
-/// What ends the waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Wake {
-    /// Kubernetes will tell us.
-    Watch,
-    /// A moment.
-    At(Timestamp),
-    /// Only EMQX can tell; ask again after so many seconds.
-    Poll(u32),
 }
 
 /// Rules about objects.
@@ -106,7 +85,7 @@ pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions, 
 
 impl Part {
     fn hold(&mut self, reason: Reason, subject: impl Into<String>, detail: impl Into<String>, wake: Wake) {
-        self.holds.push(Hold { reason, subject: subject.into(), detail: detail.into(), wake });
+        self.holds.push(Hold::new(reason, subject, detail, wake));
     }
 
     /// Applies the manifest if what exists is not like it; leaves alone what belongs to somebody else.
@@ -162,12 +141,8 @@ impl Part {
             // One that is being emptied is not ready on purpose.
             let closed = node.marked || node.evacuation.is_some();
             if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
-                let says_when = matches!(wait.reason, Reason::NotReadyForLong | Reason::StuckTerminating);
-                let text = match wait.since.filter(|_| !says_when) {
-                    Some(since) => format!("{} (not ready since {since:.0})", wait.text),
-                    None => wait.text.clone(),
-                };
-                self.hold(wait.reason, node.pod.clone(), text, Wake::Watch);
+                let hold = Hold::new(wait.reason, node.pod.as_str(), wait.text.as_str(), Wake::Watch);
+                self.holds.push(hold.since(wait.since));
             }
         }
     }

@@ -1,12 +1,13 @@
 //! A node that stays is open. What we closed and is not to go any more, because it has restarted or the plan has changed,
 //! is opened again; what somebody else closed is left alone and named.
 
+use super::checks::rebalance;
 use super::fleet::Fleet;
-use super::{Part, Wake, marks, rolling};
+use super::{Hold, Part, Wake, marks, rolling};
 use crate::action::{Action, Call};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::Node;
+use crate::world::{EvacuationPhase, Node};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
@@ -21,10 +22,16 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     };
     for node in fleet.world.nodes().filter(stays) {
         match &node.evacuation {
-            Some(_) if node.marked || planted(Bug::StopForeign) => open(&mut part, node),
-            Some(_) => {
-                let text = "is being emptied or is closed, and not by the operator";
-                part.hold(Reason::ForeignEvacuation, node.pod.clone(), text, Wake::Poll(10));
+            Some(evacuation) if (node.marked && !evacuation.is_rebalance()) || planted(Bug::StopForeign) => {
+                open(&mut part, node);
+            }
+            Some(evacuation) => {
+                let text = match &evacuation.phase {
+                    EvacuationPhase::Rebalancing { coordinator } => rebalance(coordinator),
+                    _ => "is being emptied or is closed, and not by the operator".to_owned(),
+                };
+                let hold = Hold::new(Reason::ForeignEvacuation, node.pod.as_str(), text, Wake::Poll(10));
+                part.holds.push(hold.since(node.unready_since));
             }
             None if node.marked => forget(&mut part, fleet, node),
             None => {}

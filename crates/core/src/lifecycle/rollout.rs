@@ -27,7 +27,7 @@ pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
     if fleet.desired.paused || is_settled(fleet) || (is_unknown(fleet) && is_complete(fleet, |_| true)) {
         return None;
     }
-    let before = fleet.world.rollout.as_ref();
+    let before = fleet.world.memory.rollout.as_ref();
     let (revision, seen) = (fleet.desired.templates.revision(), seen(fleet, before));
     let same = before.filter(|before| before.revision == revision && before.seen == seen);
     let idle = same.map_or(SignedDuration::ZERO, |before| {
@@ -179,7 +179,7 @@ fn seen(fleet: &Fleet<'_>, before: Option<&Rollout>) -> String {
 fn awaited(holds: &[Hold]) -> String {
     let of = |weight| holds.iter().find(move |hold: &&Hold| hold.reason.weight() == weight);
     match of(Weight::Trouble).or_else(|| of(Weight::Progress)) {
-        Some(hold) => format!("{} {}", hold.subject, hold.detail),
+        Some(hold) => format!("{} {hold}", hold.subject),
         None => "nodes have not got ready".to_owned(),
     }
 }

@@ -55,15 +55,18 @@ fn nodes(nodes: &[Node]) -> Vec<EmqxNode> {
 
 fn evacuations(world: &World) -> Vec<NodeEvacuation> {
     let all = world.broker.fresh().and_then(|broker| broker.evacuations.fresh());
-    let shown = all.into_iter().flatten().map(|(node, evacuation)| NodeEvacuation {
-        node_name: node.to_string(),
-        state: Some(evacuation.told.state.clone()),
-        session_recipients: evacuation.told.recipients.clone(),
-        session_eviction_rate: evacuation.told.session_rate,
-        connection_eviction_rate: evacuation.told.connection_rate,
-        initial_sessions: evacuation.told.initial_sessions,
-        initial_connections: evacuation.told.initial_connections,
-    });
+    let shown =
+        all.into_iter().flatten().filter(|(_, evacuation)| !evacuation.is_rebalance()).map(|(node, evacuation)| {
+            NodeEvacuation {
+                node_name: node.to_string(),
+                state: Some(evacuation.told.state.clone()),
+                session_recipients: evacuation.told.recipients.clone(),
+                session_eviction_rate: evacuation.told.session_rate,
+                connection_eviction_rate: evacuation.told.connection_rate,
+                initial_sessions: evacuation.told.initial_sessions,
+                initial_connections: evacuation.told.initial_connections,
+            }
+        });
     shown.collect()
 }
 

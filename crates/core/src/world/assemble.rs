@@ -4,7 +4,7 @@ use super::claim::has_volume;
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
-use super::{Broker, Claim, FreshSecrets, KubernetesView, Reading, Sensitive, VolumeSite, World, troubles};
+use super::{Broker, Claim, FreshSecrets, KubernetesView, Memory, Reading, Sensitive, VolumeSite, World, troubles};
 use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
@@ -43,7 +43,7 @@ impl World {
             broker,
             config_refused: None,
             rewritten: BTreeMap::new(),
-            rollout: None,
+            memory: Memory::default(),
             fresh,
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Broker {
     pub nodes: BTreeMap<NodeName, BrokerNode>,
-    /// Nodes that are being emptied, or are empty and closed.
+    /// Nodes that are being emptied, or are empty and closed. Those that give clients away in a rebalance are among them.
     pub evacuations: Reading<BTreeMap<NodeName, Evacuation>>,
     pub storage: Reading<Storage>,
 }
@@ -23,6 +23,13 @@ pub struct Evacuation {
     pub connected: Option<i64>,
     /// How it was started, as EMQX says it.
     pub told: Told,
+}
+
+impl Evacuation {
+    /// It is none, but the node is closed like one: it gives clients away in a rebalance, which is somebody else's.
+    pub fn is_rebalance(&self) -> bool {
+        matches!(self.phase, EvacuationPhase::Rebalancing { .. })
+    }
 }
 
 /// How an evacuation was started.
@@ -50,6 +57,8 @@ pub enum EvacuationPhase {
     EvictingSessions,
     /// Closed and empty, until somebody opens the node again.
     Empty,
+    /// Unavailable for load balancers until the rebalance ends, by itself or at this coordinator.
+    Rebalancing { coordinator: NodeName },
     /// A name that we do not know, from a newer EMQX.
     Other(String),
 }

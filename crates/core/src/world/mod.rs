@@ -5,12 +5,12 @@
 mod assemble;
 mod broker;
 mod claim;
+mod memory;
 mod needs;
 mod node;
 mod object;
 mod pool;
 mod reading;
-mod rollout;
 mod storage;
 mod troubles;
 mod view;
@@ -18,12 +18,12 @@ mod view;
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
 pub use claim::{Claim, has_volume};
+pub use memory::{Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Why};
-pub use rollout::Rollout;
 pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};
 pub use view::{KubernetesView, ObjectEvent};
 
@@ -55,8 +55,8 @@ pub struct World {
     pub config_refused: Option<String>,
     /// What came back otherwise than it was applied.
     pub rewritten: BTreeMap<ObjectId, Differences>,
-    /// The rollout that was under way in the pass before.
-    pub rollout: Option<Rollout>,
+    /// What the pass before has left.
+    pub memory: Memory,
     /// Random texts for secrets that do not exist yet.
     #[serde(skip)]
     pub fresh: FreshSecrets,

@@ -43,8 +43,8 @@ fn stuck(pod: &Pod, until: Timestamp, now: Timestamp) -> Option<Wait> {
     }
     let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("unknown");
     let text = format!(
-        "should have ended at {until:.0} and has not; when its machine (node {host}) does not come back, delete the pod with \
-         --force --grace-period=0"
+        "should have ended and has not; when its machine (node {host}) does not come back, delete the pod with --force \
+         --grace-period=0"
     );
     Some(Wait { reason: Reason::StuckTerminating, text, since: Some(until) })
 }
@@ -122,7 +122,7 @@ fn not_ready(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     }
     Some(Wait {
         reason: Reason::NotReadyForLong,
-        text: format!("has not been ready since {since:.0}; see `kubectl describe pod` and its log"),
+        text: "does not get ready; see `kubectl describe pod` and its log".to_owned(),
         since: Some(since),
     })
 }
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(reason(pod.clone(), 170), None, "the kubelet is about to say so");
         let (reason, text) = reason(pod, 180).expect("it is late");
         assert_eq!(reason, Reason::StuckTerminating);
-        assert!(text.contains("2026-01-01T00:02:00Z") && text.contains("worker-7"), "{text}");
+        assert!(text.contains("worker-7"), "{text}");
     }
 
     /// Between two crashes it runs for a moment; that is not another story each time.

@@ -87,9 +87,26 @@ async fn evacuations(
         return Reading::Off;
     }
     match asker.ask(&GetGlobalStatus).await {
-        Ok(Answered { answer, .. }) => Reading::Fresh(answer.evacuations.into_iter().map(evacuation).collect()),
+        Ok(Answered { answer, .. }) => {
+            let donors = answer.rebalances.into_iter().flat_map(donors);
+            // Of a node that is in both lists, an evacuation that begins is the one that stays.
+            Reading::Fresh(donors.chain(answer.evacuations.into_iter().map(evacuation)).collect())
+        }
         Err(error) => asker.off_or(Feature::LoadRebalance, &error).await,
     }
+}
+
+/// Those who give clients away in a rebalance.
+fn donors(seen: api::Rebalance) -> impl Iterator<Item = (NodeName, Evacuation)> {
+    let told = Told {
+        recipients: seen.recipients.unwrap_or_default(),
+        session_rate: seen.session_eviction_rate,
+        connection_rate: seen.connection_eviction_rate,
+        ..Told::default()
+    };
+    let phase = EvacuationPhase::Rebalancing { coordinator: NodeName(seen.node) };
+    let closed = Evacuation { phase, connected: None, told };
+    seen.donors.unwrap_or_default().into_iter().map(move |donor| (NodeName(donor), closed.clone()))
 }
 
 fn evacuation(seen: api::Evacuation) -> (NodeName, Evacuation) {

@@ -8,6 +8,7 @@ mod settled;
 mod shards;
 mod survivors;
 
+pub(super) use sessions::rebalance;
 pub(super) use settled::check as settled;
 pub(super) use survivors::max_surge;
 

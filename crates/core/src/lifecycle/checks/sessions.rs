@@ -69,18 +69,22 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     match &node.evacuation {
         Some(_) if planted(Bug::UnderWayIsEmpty) => Verdict::Pass,
         Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
-        Some(evacuation) if node.marked && !planted(Bug::KeepOutdatedEvacuation) => {
+        Some(evacuation) if node.marked && !evacuation.is_rebalance() && !planted(Bug::KeepOutdatedEvacuation) => {
             match outdated(case, node, member, evacuation) {
                 Some(text) => {
                     let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
                     Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
                 }
-                None => Verdict::Hold(case.hold(Reason::EvacuatingSessions, progress(evacuation, member))),
+                None => {
+                    let hold = case.hold(Reason::EvacuatingSessions, progress(evacuation, member));
+                    Verdict::Hold(hold.since(node.unready_since))
+                }
             }
         }
         Some(evacuation) => {
-            let reason = if node.marked { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
-            Verdict::Hold(case.hold(reason, progress(evacuation, member)))
+            let ours = node.marked && !evacuation.is_rebalance();
+            let reason = if ours { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
+            Verdict::Hold(case.hold(reason, progress(evacuation, member)).since(node.unready_since))
         }
         None => start(case, node, member),
     }
@@ -135,6 +139,7 @@ pub(in crate::lifecycle) fn is_empty(evacuation: &Evacuation, member: &BrokerNod
         EvacuationPhase::WaitingForLoadBalancers
         | EvacuationPhase::EvictingConnections
         | EvacuationPhase::WaitingForTakeover
+        | EvacuationPhase::Rebalancing { .. }
         | EvacuationPhase::Other(_) => false,
     }
 }
@@ -145,6 +150,7 @@ fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
     let left =
         format!("{} and {} left", count(evacuation.connected, "connections"), count(member.sessions, "sessions"));
     let phase = match &evacuation.phase {
+        EvacuationPhase::Rebalancing { coordinator } => return rebalance(coordinator),
         EvacuationPhase::WaitingForLoadBalancers => "load balancers get time to notice",
         EvacuationPhase::EvictingConnections => "clients are sent elsewhere",
         EvacuationPhase::WaitingForTakeover => "clients get time to fetch their sessions",
@@ -153,6 +159,14 @@ fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
         EvacuationPhase::Other(name) => name,
     };
     format!("is being emptied ({phase}): {left}")
+}
+
+/// What is said of a node that gives clients away.
+pub(in crate::lifecycle) fn rebalance(coordinator: &NodeName) -> String {
+    let host = coordinator.0.trim_start_matches("emqx@");
+    format!(
+        "gives clients away in a rebalance that somebody has started; it ends by itself, or with `emqx ctl rebalance stop` on {host}"
+    )
 }
 
 fn start(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {

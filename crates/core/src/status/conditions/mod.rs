@@ -107,7 +107,7 @@ fn degraded(holds: &[Hold]) -> Option<Fact> {
     let same: Vec<_> =
         troubles.clone().filter(|hold| hold.reason == first.reason).map(|hold| hold.subject.as_str()).collect();
     let others = troubles.count() - same.len();
-    let mut message = format!("{}: {}", first.subject, first.detail);
+    let mut message = format!("{}: {first}", first.subject);
     if !same.is_empty() {
         message.push_str(&format!(" (also {})", same.join(", ")));
     }

@@ -77,7 +77,7 @@ impl Case<'_> {
                     || self.pool.sets.iter().any(|set| set.name == hold.subject))
         };
         match self.holds.iter().find(about) {
-            Some(hold) => format!("{message}; {} {}", hold.subject, hold.detail),
+            Some(hold) => format!("{message}; {} {hold}", hold.subject),
             None => message,
         }
     }

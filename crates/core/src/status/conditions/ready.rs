@@ -42,10 +42,10 @@ pub(super) fn ready(
         return Fact::new(kind, false, config.reason, config.message.clone());
     }
     if let Some(hold) = holds.iter().find(|hold| hold.reason == Reason::RolledBack) {
-        return Fact::new(kind, false, hold.reason, format!("{} {}", hold.subject, hold.detail));
+        return Fact::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
     }
     if let Some(hold) = holds.iter().find(|hold| hold.reason.weight() == Weight::Progress) {
-        return Fact::new(kind, false, hold.reason, format!("{} {}", hold.subject, hold.detail));
+        return Fact::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
     }
     if !api.holds() && world.nodes().next().is_some() {
         let text = format!("all pods are ready, but whether they are one EMQX cluster is not known: {}", api.message);

@@ -1,0 +1,48 @@
+//! What the last pass leaves to the next one.
+
+use crate::reason::Reason;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What one pass leaves to the next. The shell keeps it; another leader begins anew: it was not there to see.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Memory {
+    /// The rollout that is under way.
+    pub rollout: Option<Rollout>,
+    /// Since when something is waited for, by what and why.
+    pub waits: Waits,
+}
+
+/// How far a rollout was at the last look.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rollout {
+    /// The revision of the templates that the nodes are to have.
+    pub revision: String,
+    /// What was seen of the nodes, as a digest.
+    pub seen: String,
+    /// For how long nothing of that has changed, as far as somebody was looking.
+    pub idle: SignedDuration,
+    pub looked: Timestamp,
+}
+
+/// Since when something is waited for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Waits(BTreeMap<String, Timestamp>);
+
+impl Waits {
+    /// Since when this subject has waited for this reason, if it did at the last look.
+    pub fn since(&self, reason: Reason, subject: &str) -> Option<Timestamp> {
+        self.0.get(&key(reason, subject)).copied()
+    }
+
+    /// Of all that are waited for now; those that are new began now.
+    pub fn next<'a>(&self, waiting: impl Iterator<Item = (Reason, &'a str)>, now: Timestamp) -> Waits {
+        let begun = |reason, subject: &str| self.since(reason, subject).unwrap_or(now);
+        Waits(waiting.map(|(reason, subject)| (key(reason, subject), begun(reason, subject))).collect())
+    }
+}
+
+fn key(reason: Reason, subject: &str) -> String {
+    format!("{} {subject}", reason.as_str())
+}
