@@ -2,6 +2,7 @@
 
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::audit;
+use emqx_operator_tests::fleet::Fleet;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
@@ -14,8 +15,8 @@ use serde_json::Value;
 use std::fmt::Debug;
 
 /// One line per thing that is there.
-pub(crate) async fn of(client: &Client, namespace: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+pub(crate) async fn of(client: &Client, fleet: &Fleet, namespace: &str) -> Vec<String> {
+    let mut lines = vec![format!("{} sessions", fleet.sessions(namespace))];
     objects::<StatefulSet>(client, namespace, &mut lines).await;
     objects::<ReplicaSet>(client, namespace, &mut lines).await;
     objects::<Service>(client, namespace, &mut lines).await;
@@ -82,6 +83,8 @@ async fn status(client: &Client, namespace: &str, lines: &mut Vec<String>) {
     let value: Value = serde_json::to_value(&status.node_evacuations).unwrap();
     lines.push(format!("EMQX {} cores, {} replicants", running(&status.core_nodes), running(&status.replicant_nodes)));
     lines.push(format!("EMQX evacuations {value}"));
+    let storage = serde_json::to_value(&status.ds_replication).unwrap();
+    lines.push(format!("EMQX durable storage {storage}"));
     let readiness = status.conditions.iter().map(|c| format!("EMQX {} {} {}", c.type_, c.status, c.reason));
     lines.extend(readiness);
 }

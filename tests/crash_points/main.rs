@@ -1,5 +1,5 @@
 //! The operator is killed before and after every single write to Kubernetes or EMQX, and started again: the end is always
-//! the same as without, and nobody is removed who would not have been.
+//! the same as without, with as many sessions, and nobody is removed who would not have been.
 
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
@@ -36,6 +36,17 @@ fn image_change_blue_green() {
 fn scale_in() {
     let before = Some(scenario::spec("6.0.0", 3, 2));
     points::all(&Scenario { name: "scale-in", before, after: scenario::spec("6.0.0", 2, 1) });
+}
+
+/// Its shards move before it goes, and its site is forgotten.
+#[test]
+fn scale_in_durable() {
+    let durable = |cores| {
+        let mut spec = scenario::spec("6.0.0", cores, 0);
+        spec["config"]["roots"]["durable_sessions"] = json!({"enable": true});
+        spec
+    };
+    points::all(&Scenario { name: "scale-in-durable", before: Some(durable(3)), after: durable(2) });
 }
 
 #[test]

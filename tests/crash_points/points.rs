@@ -10,8 +10,8 @@ use emqx_operator_tests::{cluster, crd, operator};
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{self, StreamExt as _};
 use kube::Client;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,12 @@ const AT_ONCE: usize = 4;
 /// What only follows the end, such as marks that are cleared, takes up to nine seconds.
 const STAYS: Duration = Duration::from_secs(15);
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// The API server, and the nodes that stand in for EMQX.
+struct Place {
+    client: Client,
+    fleet: &'static Fleet,
+}
 
 /// Counts writes, and kills the operator at one of them.
 #[derive(Debug)]
@@ -51,11 +57,12 @@ impl Witness for Killer {
 pub(crate) fn all(scenario: &Scenario) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = environment().await;
-        let (expected, restarts, writes) = undisturbed(scenario, &client).await;
+        let (client, fleet) = environment().await;
+        let place = Place { client, fleet };
+        let (expected, restarts, writes) = undisturbed(scenario, &place).await;
         let points = (1..=writes).flat_map(|number| [(Moment::Before, number), (Moment::After, number)]);
         let reached: usize = stream::iter(points)
-            .map(|(moment, number)| disturbed(scenario, &client, moment, number, &expected, restarts))
+            .map(|(moment, number)| disturbed(scenario, &place, moment, number, &expected, restarts))
             .buffer_unordered(AT_ONCE)
             .map(usize::from)
             .fold(0, |sum, reached| async move { sum + reached })
@@ -64,18 +71,17 @@ pub(crate) fn all(scenario: &Scenario) {
     });
 }
 
-async fn environment() -> Client {
-    static FLEET: OnceLock<Fleet> = OnceLock::new();
-    static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+async fn environment() -> (Client, &'static Fleet) {
+    static READY: tokio::sync::OnceCell<Fleet> = tokio::sync::OnceCell::const_new();
     let client = cluster::admin().await.expect("the cluster can be reached");
-    READY
+    let fleet = READY
         .get_or_init(|| async {
             operator::grant(&client).await.expect("roles can be granted");
             crd::install(&client).await.expect("the CRD is accepted");
-            FLEET.get_or_init(Fleet::start);
+            Fleet::start()
         })
         .await;
-    client
+    (client, fleet)
 }
 
 fn mortal(namespace: &str, killer: &Arc<Killer>) -> Operator {
@@ -84,8 +90,9 @@ fn mortal(namespace: &str, killer: &Arc<Killer>) -> Operator {
 }
 
 /// The end without a crash, how often cores restarted, and how many writes there were.
-async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usize, usize) {
-    let namespace = scenario.prepare(client).await;
+async fn undisturbed(scenario: &Scenario, place: &Place) -> (Vec<String>, usize, usize) {
+    let Place { client, fleet } = place;
+    let namespace = scenario.prepare(client, fleet).await;
     let before = end_state::restarts(&namespace);
     let killer = killer(Moment::Before, usize::MAX);
     let operator = mortal(&namespace, &killer);
@@ -93,7 +100,7 @@ async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usiz
     scenario.end(client, &namespace).await;
     // What is written from now on is no part of the change.
     let writes = killer.seen.load(Ordering::Acquire);
-    let expected = at_rest(client, &namespace).await;
+    let expected = at_rest(place, &namespace).await;
     let restarts = end_state::restarts(&namespace) - before;
     killer.killed.cancel();
     tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
@@ -103,13 +110,14 @@ async fn undisturbed(scenario: &Scenario, client: &Client) -> (Vec<String>, usiz
 /// Whether the point was reached. A crash may save writes, so the last points may not exist.
 async fn disturbed(
     scenario: &Scenario,
-    client: &Client,
+    place: &Place,
     moment: Moment,
     number: usize,
     expected: &[String],
     restarts: usize,
 ) -> bool {
-    let namespace = scenario.prepare(client).await;
+    let Place { client, fleet } = place;
+    let namespace = scenario.prepare(client, fleet).await;
     let before = end_state::restarts(&namespace);
     let killer = killer(moment, number);
     let operator = mortal(&namespace, &killer);
@@ -123,7 +131,7 @@ async fn disturbed(
     let successor = Operator::start(&[&namespace]);
     scenario.end(client, &namespace).await;
     let point = format!("{} killed {moment:?} write {number}", scenario.name);
-    let end = settled(client, &namespace, expected).await;
+    let end = settled(place, &namespace, expected).await;
     assert_eq!(end, expected, "{point}: the end differs");
     let restarted = end_state::restarts(&namespace) - before;
     assert_eq!(restarted, restarts, "{point}: cores were restarted {restarted} times instead of {restarts}");
@@ -133,13 +141,13 @@ async fn disturbed(
 }
 
 /// The end, once it stays as it is.
-async fn at_rest(client: &Client, namespace: &str) -> Vec<String> {
+async fn at_rest(Place { client, fleet }: &Place, namespace: &str) -> Vec<String> {
     let started = Instant::now();
-    let (mut end, mut since) = (end_state::of(client, namespace).await, Instant::now());
+    let (mut end, mut since) = (end_state::of(client, fleet, namespace).await, Instant::now());
     while since.elapsed() < STAYS {
         assert!(started.elapsed() < LIMIT, "the end of {namespace} does not stay: {end:#?}");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = end_state::of(client, namespace).await;
+        let now = end_state::of(client, fleet, namespace).await;
         if now != end {
             (end, since) = (now, Instant::now());
         }
@@ -148,10 +156,10 @@ async fn at_rest(client: &Client, namespace: &str) -> Vec<String> {
 }
 
 /// What only follows the end gets its time.
-async fn settled(client: &Client, namespace: &str, expected: &[String]) -> Vec<String> {
+async fn settled(Place { client, fleet }: &Place, namespace: &str, expected: &[String]) -> Vec<String> {
     let started = Instant::now();
     loop {
-        let end = end_state::of(client, namespace).await;
+        let end = end_state::of(client, fleet, namespace).await;
         if end == expected || started.elapsed() > LIMIT {
             return end;
         }

@@ -1,15 +1,19 @@
 //! A change of the spec, from a cluster that is Ready to one that is Ready again.
 
 use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::fleet::Fleet;
 use emqx_operator_tests::operator::Operator;
 use emqx_operator_tests::{emqx, wait};
+use emqx_sim::clients::Counts;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+/// On every node at the beginning: they are moved, or gone with it.
+const SESSIONS: Counts = Counts { connected: 0, disconnected: 50, durable_offline: 0 };
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -30,8 +34,8 @@ pub(crate) fn spec(version: &str, cores: i32, replicants: i32) -> Value {
 }
 
 impl Scenario {
-    /// A namespace with the cluster as it is before, and no operator.
-    pub(crate) async fn prepare(&self, client: &Client) -> String {
+    /// A namespace with the cluster as it is before, with sessions on every node, and no operator.
+    pub(crate) async fn prepare(&self, client: &Client, fleet: &Fleet) -> String {
         let namespace = namespace(client, self.name).await.unwrap();
         if let Some(before) = &self.before {
             apply(client, Some(&namespace), &emqx::resource("iot", before.clone())).await.unwrap();
@@ -39,6 +43,9 @@ impl Scenario {
             emqx::settled(client, &namespace, "iot", LIMIT).await;
             // Stopping waits for passes that are under way.
             tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
+            for pod in Api::<Pod>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap() {
+                fleet.set_clients(&namespace, &pod.name_any(), SESSIONS);
+            }
         }
         namespace
     }

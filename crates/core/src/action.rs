@@ -56,8 +56,8 @@ pub enum Call {
     },
     /// Close a node to newcomers and empty it.
     StartEvacuation { node: NodeName, options: EvacuationOptions },
-    /// Open it again.
-    StopEvacuation { node: NodeName },
+    /// Open it again; perhaps only to have it emptied `anew`, in another way.
+    StopEvacuation { node: NodeName, anew: bool },
     /// Say which sites shall hold the shards of a database.
     PlaceShards { database: String, sites: Vec<String> },
     /// Forget a site that holds nothing and does not come back.
@@ -139,7 +139,7 @@ impl Action {
 
     /// Done even when something before it failed: a node that stays is opened again, whatever else is refused.
     pub fn stands_alone(&self) -> bool {
-        matches!(self, Action::Call(Call::StopEvacuation { .. })) && !planted(Bug::StopForAnything)
+        matches!(self, Action::Call(Call::StopEvacuation { anew: false, .. })) && !planted(Bug::StopForAnything)
     }
 }
 
@@ -177,7 +177,8 @@ impl fmt::Display for Call {
                 let targets: Vec<_> = options.targets.iter().map(ToString::to_string).collect();
                 write!(f, "start evacuation of {node} to {}", targets.join(", "))
             }
-            Call::StopEvacuation { node } => write!(f, "stop evacuation of {node}"),
+            Call::StopEvacuation { node, anew: false } => write!(f, "stop evacuation of {node}"),
+            Call::StopEvacuation { node, anew: true } => write!(f, "stop evacuation of {node} to start it anew"),
             Call::PlaceShards { database, sites } => write!(f, "place shards of {database} on {}", sites.join(", ")),
             Call::ForgetSite { site } => write!(f, "forget site {site}"),
             Call::ForceLeave { node } => write!(f, "force {node} to leave"),

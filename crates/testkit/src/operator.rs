@@ -244,7 +244,7 @@ impl Sim {
                 }
                 self.persist_evacuation(node, Some(false));
             }
-            Call::StopEvacuation { node } => {
+            Call::StopEvacuation { node, .. } => {
                 let member = self.emqx.members.get_mut(node).filter(|member| member.running).ok_or(NotNow)?;
                 if let Some(evacuation) = member.evacuation.take() {
                     self.check_stopped(node, evacuation.foreign);

@@ -12,7 +12,7 @@ mod readiness;
 use crate::cluster;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use container::Container;
-use emqx_sim::clients::Counts;
+use emqx_sim::clients::{Clients as _, Counts};
 use emqx_sim::faults::Faults;
 use emqx_sim::http::{self, Call};
 use emqx_sim::local::{Network, Running, Spec};
@@ -101,6 +101,14 @@ impl Fleet {
     /// Gives the node of a pod so many clients.
     pub fn set_clients(&self, namespace: &str, pod: &str, counts: Counts) {
         self.with(namespace, pod, |running| running.clients.set(counts));
+    }
+
+    /// Sessions on all nodes of a namespace that run.
+    pub fn sessions(&self, namespace: &str) -> u64 {
+        let here = format!("{namespace}/");
+        let nodes = self.nodes();
+        let members = nodes.values().filter(|member| member.pod.starts_with(&here));
+        members.map(|member| member.running.clients.counts().sessions()).sum()
     }
 
     /// Asks the API of a pod of the cluster `iot` for something, as a person with the operator's key.

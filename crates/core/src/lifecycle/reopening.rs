@@ -53,7 +53,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 
 fn open(part: &mut Part, node: &Node) {
     if let Some(name) = node.name.clone().filter(|_| node.is_member()) {
-        part.actions.push(Action::Call(Call::StopEvacuation { node: name }));
+        part.actions.push(Action::Call(Call::StopEvacuation { node: name, anew: false }));
     }
     part.hold(Reason::Starting, node.pod.clone(), "is being opened for clients again", Wake::Poll(1));
 }

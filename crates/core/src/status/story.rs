@@ -81,7 +81,7 @@ fn called(call: &Call, world: &World) -> Option<Told> {
         // Said again to be sure, to one that has left.
         Call::ForceLeave { node } if broker.is_some_and(|broker| !broker.nodes.contains_key(node)) => return None,
         Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),
-        Call::StopEvacuation { node } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
+        Call::StopEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
         Call::PlaceShards { .. } => (Reason::DSReplicationProgressing, None, "PlaceShards"),
         Call::ForgetSite { site } => {
             let storage = broker.and_then(|broker| broker.storage.fresh());

@@ -41,7 +41,7 @@ pub(super) async fn call(
             asker.ask(&PutConfigs { text: text.clone(), mode: UpdateMode::Replace }, CONFIG_DEADLINE).await
         }
         Call::StartEvacuation { node, options } => asker.ask(&start(node, options), NODE_DEADLINE).await,
-        Call::StopEvacuation { node } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE).await,
+        Call::StopEvacuation { node, .. } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE).await,
         Call::PlaceShards { database, sites } => {
             asker.ask(&PutReplicas { storage: database.clone(), sites: sites.clone() }, NODE_DEADLINE).await
         }

@@ -72,7 +72,8 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
         Some(evacuation) if node.marked && !evacuation.is_rebalance() && !planted(Bug::KeepOutdatedEvacuation) => {
             match outdated(case, node, member, evacuation) {
                 Some(text) => {
-                    let stop = node.name.clone().map(|name| Action::Call(Call::StopEvacuation { node: name }));
+                    let name = node.name.clone();
+                    let stop = name.map(|node| Action::Call(Call::StopEvacuation { node, anew: true }));
                     Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
                 }
                 None => {
