@@ -1,8 +1,8 @@
 //! What is left at the end, without what differs from run to run.
 
 use emqx_operator_api::hub::EMQX;
-use emqx_operator_tests::audit;
 use emqx_operator_tests::fleet::Fleet;
+use emqx_operator_tests::{audit, wait};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
@@ -13,6 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One line per thing that is there.
 pub(crate) async fn of(client: &Client, fleet: &Fleet, namespace: &str) -> Vec<String> {
@@ -48,7 +51,7 @@ async fn objects<K>(client: &Client, namespace: &str, lines: &mut Vec<String>)
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
 {
-    for object in Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap() {
+    for object in listed::<K>(client, namespace).await {
         // What Kubernetes puts into every namespace is not ours.
         if object.labels().get("apps.emqx.io/instance").is_none() {
             continue;
@@ -63,8 +66,18 @@ where
     }
 }
 
+/// Hundreds of times in a run, on connections that the API server may just have closed.
+async fn listed<K>(client: &Client, namespace: &str) -> Vec<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    let list = || async { api.list(&ListParams::default()).await.map_err(|error| error.to_string()) };
+    wait::until("the API server to answer", PATIENCE, list).await.items
+}
+
 async fn pods(client: &Client, namespace: &str, lines: &mut Vec<String>) {
-    for pod in Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await.unwrap() {
+    for pod in listed::<Pod>(client, namespace).await {
         let spec = pod.spec.as_ref().unwrap();
         let role = pod.labels().get("apps.emqx.io/db-role").cloned().unwrap_or_default();
         // Replicants have random names.
@@ -75,7 +88,7 @@ async fn pods(client: &Client, namespace: &str, lines: &mut Vec<String>) {
 }
 
 async fn status(client: &Client, namespace: &str, lines: &mut Vec<String>) {
-    let Some(object) = Api::<EMQX>::namespaced(client.clone(), namespace).get_opt("iot").await.unwrap() else { return };
+    let Some(object) = listed::<EMQX>(client, namespace).await.into_iter().next() else { return };
     let status = object.status.unwrap_or_default();
     let running = |nodes: &[emqx_operator_api::hub::EmqxNode]| {
         nodes.iter().filter(|node| node.status.as_deref() == Some("running")).count()

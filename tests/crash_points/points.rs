@@ -94,6 +94,7 @@ async fn undisturbed(scenario: &Scenario, place: &Place) -> (Vec<String>, usize,
     let Place { client, fleet } = place;
     let namespace = scenario.prepare(client, fleet).await;
     let before = end_state::restarts(&namespace);
+    let sessions = fleet.sessions(&namespace);
     let killer = killer(Moment::Before, usize::MAX);
     let operator = mortal(&namespace, &killer);
     scenario.begin(client, &namespace).await;
@@ -102,6 +103,7 @@ async fn undisturbed(scenario: &Scenario, place: &Place) -> (Vec<String>, usize,
     let writes = killer.seen.load(Ordering::Acquire);
     let expected = at_rest(place, &namespace).await;
     let restarts = end_state::restarts(&namespace) - before;
+    assert!(scenario.after.is_null() || fleet.sessions(&namespace) == sessions, "{}: sessions are lost", scenario.name);
     killer.killed.cancel();
     tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
     (expected, restarts, writes)
