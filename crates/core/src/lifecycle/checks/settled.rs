@@ -1,4 +1,4 @@
-//! What was decided before has been carried out: the set has as many pods as it was told to have, and not more. While it
+//! What was decided before has been carried out: the set has the pods that it was told to have, and no others. While it
 //! has, who of them goes is not ours to say, and deciding again would take a second one.
 //!
 //! *Why the fact is stable:* only we change the number.
@@ -23,9 +23,14 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     // One core after the other, whichever set it is of.
     let concerned = fleet.world.pool(role).sets.iter().filter(|set| set.name == own || role == Role::Core);
     for set in concerned {
-        let present = fleet.present(role).filter(|node| node.set == set.name).count();
-        if i32::try_from(present).is_ok_and(|present| present > set.wanted) {
-            let text = format!("waits until {} has {} pods; it has {present}", set.name, set.wanted);
+        let present = || fleet.present(role).filter(|node| node.set == set.name);
+        // Where pods have numbers, one that is missing for a moment does not make up for one that is to go.
+        let too_many = match role {
+            Role::Core => present().any(|node| node.ordinal() >= Some(set.wanted)),
+            Role::Replicant => i32::try_from(present().count()).is_ok_and(|present| present > set.wanted),
+        };
+        if too_many {
+            let text = format!("waits until {} has {} pods; it has {}", set.name, set.wanted, present().count());
             return Verdict::Hold(case.hold(Reason::WaitingForOtherNode, text));
         }
     }
