@@ -124,7 +124,9 @@ async fn what_emqx_goes_on_to_refuse_is_told() {
         .await;
     let before = pods(&client, &namespace).await;
     patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
-    let named = |text: &str| text.contains("iot-core-1 gives clients away in a rebalance") && text.contains("(since ");
+    let named = |text: &str| {
+        text.contains("iot-core-1 gives clients away in a rebalance") && text.contains("(not ready since ")
+    };
     emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| named(&c.message)).await;
     assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
     fleet.post(&client, &namespace, "iot-core-1", &format!("{rebalance}/stop"), json!({})).await;
@@ -141,7 +143,8 @@ async fn a_node_that_somebody_empties_by_hand_is_left_alone() {
     let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
     let evacuation = format!("/api/v5/load_rebalance/{node}/evacuation");
     fleet.post(&client, &namespace, "iot-core-1", &format!("{evacuation}/start"), json!({})).await;
-    let named = |text: &str| text.contains("iot-core-1 is being emptied or is closed") && text.contains("(since ");
+    let named =
+        |text: &str| text.contains("iot-core-1 is being emptied or is closed") && text.contains("(not ready since ");
     emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| named(&c.message)).await;
     patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
     let waits = |text: &str| text.contains("iot-core-1 is being emptied");

@@ -35,6 +35,8 @@ pub mod annotation {
     pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the core set: the number of the first core that was never there, or whose traces are all gone.
     pub const CORE_WATERMARK: &str = "apps.emqx.io/core-retirement-pod-ordinal-watermark";
+    /// On the core set: a digest of the claim templates that the spec asked for when the set was made.
+    pub const VOLUMES_ASKED_FOR: &str = "apps.emqx.io/volumes-asked-for";
     /// On the core set: which volume claim held which site of durable storage when it last served.
     pub const VOLUME_SITES: &str = "apps.emqx.io/volume-sites";
 }

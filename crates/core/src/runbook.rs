@@ -20,6 +20,7 @@ impl Reason {
             Reason::EvacuatingSessions => &[EVACUATIONS],
             Reason::ForeignEvacuation => &[
                 EVACUATIONS,
+                "kubectl exec POD --container emqx -- emqx ctl rebalance node-status",
                 "kubectl exec POD --container emqx -- emqx ctl rebalance stop    # when it is not wanted any more",
             ],
             Reason::WaitingForSurvivors | Reason::CorePodsUnavailable | Reason::ReplicantPodsUnavailable => {

@@ -77,6 +77,7 @@ fn set(name: &str, wanted: i32) -> NodeSet {
         marked: Vec::new(),
         watermark: None,
         volume_sites: Default::default(),
+        observed: true,
         revision: None,
         wanted,
         refusal: None,

@@ -86,10 +86,16 @@ pub(crate) fn slim_pod(pod: &mut Pod) {
     pod.spec = Some(PodSpec { containers: named.collect(), node_name, ..PodSpec::default() });
 }
 
-/// Of a claim the size matters, and whether it has a volume.
+/// Of a claim the size matters, and whether there is data on its volume.
 fn slim_claim(claim: &mut PersistentVolumeClaim) {
-    let PersistentVolumeClaimSpec { resources, volume_name, .. } = claim.spec.take().unwrap_or_default();
-    claim.spec = Some(PersistentVolumeClaimSpec { resources, volume_name, ..PersistentVolumeClaimSpec::default() });
+    let all = claim.spec.take().unwrap_or_default();
+    claim.spec = Some(PersistentVolumeClaimSpec {
+        resources: all.resources,
+        volume_name: all.volume_name,
+        data_source: all.data_source,
+        data_source_ref: all.data_source_ref,
+        ..PersistentVolumeClaimSpec::default()
+    });
 }
 
 fn forget_nothing<K>(_: &mut K) {}

@@ -1,11 +1,12 @@
 //! Random histories: what happens, in which order, is drawn from the seed.
 
 use crate::emqx::{Evacuation, Phase};
+use crate::kubernetes::{Claim, replicas};
 use crate::sim::Sim;
 use crate::spec::{PROGRESS_DEADLINE, Spec};
 use crate::view::{self, node_name};
 use emqx_operator_core::desired::Role;
-use emqx_operator_core::world::Memory;
+use emqx_operator_core::world::{Kind, Memory, ObjectId};
 use rand::Rng as _;
 use std::collections::BTreeSet;
 
@@ -118,6 +119,19 @@ fn event(sim: &mut Sim) {
     if sim.losses.random_bool(0.002) {
         let number = sim.losses.random_range(0..sim.kubernetes.claims.len().max(4));
         sim.lose_volume(number);
+    }
+    if sim.volumes.random_bool(0.01) {
+        let number = sim.volumes.random_range(0..4);
+        // One that binds after its set was told to go is left to people.
+        let sets = &sim.kubernetes.objects;
+        let used = |claim: &Claim| {
+            let set = ObjectId { kind: Kind::StatefulSet, name: claim.set.clone() };
+            sets.get(&set).is_some_and(|live| claim.ordinal < replicas(live))
+        };
+        let mut claims = sim.kubernetes.claims.iter().filter(|(_, claim)| used(claim));
+        if let Some(name) = claims.nth(number).map(|(name, _)| name.clone()) {
+            sim.bind_claim(&name);
+        }
     }
     if sim.spec.rollback && sim.losses.random_bool(0.02) {
         sim.now += PROGRESS_DEADLINE;

@@ -1,7 +1,7 @@
 //! The operator: plans on a snapshot, and carries the plan out one action at a time, perhaps much later.
 
 use crate::emqx::{Evacuation, Phase};
-use crate::kubernetes::keep_annotations;
+use crate::kubernetes::{Claim, keep_annotations};
 use crate::sim::Sim;
 use crate::spec::BAD;
 use crate::view;
@@ -9,6 +9,7 @@ use emqx_operator_core::action::{Action, Call, Stage, Version};
 use emqx_operator_core::desired::NodeName;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::planted::{Bug, planted};
+use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{Kind, Live, ObjectId, Ownership};
 use emqx_operator_core::{Plan, plan};
 use serde_json::Value;
@@ -104,7 +105,7 @@ impl Sim {
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
             // Storage is not part of these histories.
             Action::GrowVolume { .. } => Ok(()),
-            Action::Delete { id, on, .. } => self.delete(id, on),
+            Action::Delete { id, on, because } => self.delete(id, on, *because),
             Action::Call(call) => self.call(call, generation),
             Action::Remove(permit) => self.remove(permit),
         }
@@ -199,11 +200,16 @@ impl Sim {
         }
     }
 
-    fn delete(&mut self, id: &ObjectId, on: &Version) -> Result<(), NotNow> {
+    fn delete(&mut self, id: &ObjectId, on: &Version, because: Reason) -> Result<(), NotNow> {
         if id.kind == Kind::PersistentVolumeClaim {
-            let claim = self.kubernetes.claims.get_mut(&id.name).filter(|claim| claim.uid == on.uid).ok_or(NotNow)?;
+            let same = |claim: &&mut Claim| claim.uid == on.uid && claim.version.to_string() == on.resource_version;
+            let claim = self.kubernetes.claims.get_mut(&id.name).filter(same).ok_or(NotNow)?;
+            let remade = (because == Reason::RemakingCoreSet && claim.bound).then(|| claim.set.clone());
             claim.terminating = true;
             self.check_claim_deleted(&id.name);
+            if let Some(set) = remade {
+                self.violate(format!("a claim of {set} was deleted although it has a volume"));
+            }
             return Ok(());
         }
         let same = |live: &&Live| live.uid == on.uid && (id.kind != Kind::StatefulSet || version(live) == *on);

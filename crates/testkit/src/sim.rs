@@ -203,9 +203,17 @@ impl Sim {
         if self.kubernetes.pods.get(name).is_none_or(|pod| pod.terminating) {
             return false;
         }
-        let Some(claim) = self.kubernetes.claims.get_mut(&format!("iot-core-data-{name}")) else { return true };
-        claim.bound |= claim.can_be_had;
-        claim.bound
+        self.bind_claim(&format!("iot-core-data-{name}"));
+        self.kubernetes.claims.get(&format!("iot-core-data-{name}")).is_none_or(|claim| claim.bound)
+    }
+
+    /// Storage that does not wait for a pod binds at any moment.
+    pub(crate) fn bind_claim(&mut self, name: &str) {
+        let version = self.kubernetes.next();
+        let found = self.kubernetes.claims.get_mut(name);
+        if let Some(claim) = found.filter(|claim| claim.can_be_had && !claim.bound && !claim.terminating) {
+            (claim.bound, claim.version) = (true, version);
+        }
     }
 
     /// A replicant waits for a core of its version. A core with a new volume does not start while EMQX knows an old one.

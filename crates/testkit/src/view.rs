@@ -56,6 +56,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
                 .as_str()
                 .and_then(|text| text.parse().ok()),
+            observed: true,
             volume_sites: annotations["apps.emqx.io/volume-sites"].as_str().map(VolumeSite::read).unwrap_or_default(),
             revision: revision.map(str::to_owned),
             wanted: replicas(live),
@@ -230,7 +231,7 @@ fn claims(sim: &Sim) -> Vec<Claim> {
         ordinal: claim.ordinal,
         created: Timestamp::from_second(claim.created).expect("histories are short"),
         terminating: claim.terminating,
-        bound: claim.bound,
+        may_hold_data: claim.bound,
         storage: None,
         capacity: None,
         resize_error: None,

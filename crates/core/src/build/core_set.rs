@@ -2,10 +2,10 @@
 //! a cluster is `NAME-core`; one that grew beside another has the revision in its name, and its pods carry that as a label.
 
 use super::labels;
-use super::manifest::{Manifest, covers};
+use super::manifest::{Manifest, set_annotation};
 use super::pod_template::{self, Template, pod_template};
-use crate::desired::{Desired, Role, VolumeSpec};
-use crate::world::Kind;
+use crate::desired::{Desired, Role, VolumeSpec, canonical, digest};
+use crate::world::{Kind, Live};
 use emqx_operator_api::hub::VolumeRetention;
 use emqx_operator_api::{annotation, label};
 use k8s_openapi::api::apps::v1::{
@@ -24,6 +24,8 @@ pub struct CoreSet {
     pub revision: String,
     /// The claim templates as the spec wants them, also where those that exist are kept.
     pub claim_templates: Value,
+    /// A digest of them.
+    pub volumes_asked_for: String,
 }
 
 /// The template of the cores, whichever set they live in.
@@ -32,15 +34,28 @@ pub fn core_template(desired: &Desired, availability_check: bool) -> Arc<Templat
     desired.built.core_templates.get(availability_check, build)
 }
 
-/// `existing` are the claim templates of the set that exists: Kubernetes refuses any other.
-pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Value>) -> CoreSet {
+/// Of a set that `existing` is, the claim templates stay, since Kubernetes refuses any other, and what they were made from.
+pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Live>) -> CoreSet {
     let key = (pods.revision.clone(), name.clone());
     let mut set = desired.built.core_sets.get(key, || build(desired, pods.clone(), name));
     // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
-    if let Some(existing) = existing.filter(|existing| **existing != set.claim_templates) {
+    if let Some(asked) = existing.map_or(Some(set.volumes_asked_for.as_str()), volumes_asked_for).map(str::to_owned) {
+        set_annotation(&mut set.manifest, annotation::VOLUMES_ASKED_FOR, &asked);
+    }
+    if let Some(existing) = existing.and_then(claim_templates).filter(|existing| **existing != set.claim_templates) {
         Arc::make_mut(&mut set.manifest.body)["spec"]["volumeClaimTemplates"] = existing.clone();
     }
     set
+}
+
+/// The claim templates of a set that exists.
+pub fn claim_templates(live: &Live) -> Option<&Value> {
+    Some(&live.body["spec"]["volumeClaimTemplates"]).filter(|templates| !templates.is_null())
+}
+
+/// What the spec asked for when a set was made.
+pub fn volumes_asked_for(live: &Live) -> Option<&str> {
+    live.body["metadata"]["annotations"][annotation::VOLUMES_ASKED_FOR].as_str()
 }
 
 fn build(desired: &Desired, mut pods: Template, name: String) -> CoreSet {
@@ -51,7 +66,7 @@ fn build(desired: &Desired, mut pods: Template, name: String) -> CoreSet {
         pod_template::add_label(&mut pods.template, label::POD_TEMPLATE_HASH, hash);
         selector.insert(label::POD_TEMPLATE_HASH.to_owned(), hash.to_owned());
     }
-    let wanted = claim_templates(desired);
+    let wanted = wanted_claims(desired);
     let spec = StatefulSetSpec {
         service_name: Some(names.headless_service()),
         selector: LabelSelector { match_labels: Some(selector.clone()), ..LabelSelector::default() },
@@ -68,7 +83,8 @@ fn build(desired: &Desired, mut pods: Template, name: String) -> CoreSet {
     spec["volumeClaimTemplates"] = wanted.clone();
     let manifest =
         Manifest::new(desired, Kind::StatefulSet, name, &selector, &BTreeMap::new(), json!({ "spec": spec }));
-    CoreSet { manifest, revision: pods.revision, claim_templates: wanted }
+    let volumes_asked_for = digest(&canonical(&wanted))[..16].to_owned();
+    CoreSet { manifest, revision: pods.revision, claim_templates: wanted, volumes_asked_for }
 }
 
 /// Volumes are never deleted on scale-down by Kubernetes: it does not know whether shards are still on them.
@@ -83,16 +99,7 @@ fn retention(volume: &VolumeSpec) -> StatefulSetPersistentVolumeClaimRetentionPo
     }
 }
 
-/// Whether claim templates that exist ask for the volumes that are wanted. Unlike elsewhere, a field that is not wanted
-/// counts: without a storage class the default one is asked for, and with an empty one none.
-pub fn asks_for_the_same(existing: &Value, wanted: &Value) -> bool {
-    let (existing, wanted) = (&existing[0]["spec"], &wanted[0]["spec"]);
-    let more = existing.as_object().is_some_and(|fields| fields.keys().any(|field| wanted.get(field).is_none()));
-    let class = |spec: &Value| spec.get("storageClassName").cloned();
-    !more && class(existing) == class(wanted) && covers(existing, wanted, "")
-}
-
-fn claim_templates(desired: &Desired) -> Value {
+fn wanted_claims(desired: &Desired) -> Value {
     let mut claim = desired.volume.claim.clone();
     claim.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
     let template = PersistentVolumeClaim {
@@ -105,28 +112,4 @@ fn claim_templates(desired: &Desired) -> Value {
         status: None,
     };
     json!([template])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::asks_for_the_same;
-    use serde_json::{Value, json};
-
-    fn same(existing: Value, wanted: Value) -> bool {
-        asks_for_the_same(&json!([{ "spec": existing }]), &json!([{ "spec": wanted }]))
-    }
-
-    #[test]
-    fn a_class_that_is_not_asked_for_any_more_is_another_volume() {
-        assert!(!same(json!({"storageClassName": "fast"}), json!({})));
-        assert!(!same(json!({}), json!({"storageClassName": ""})));
-        assert!(same(json!({"storageClassName": "fast"}), json!({"storageClassName": "fast"})));
-    }
-
-    #[test]
-    fn sizes_are_compared_as_quantities() {
-        let size = |text: &str| json!({"resources": {"requests": {"storage": text}}, "accessModes": ["ReadWriteOnce"]});
-        assert!(same(size("1Gi"), size("1024Mi")));
-        assert!(!same(size("1Gi"), size("500Mi")));
-    }
 }

@@ -146,7 +146,7 @@ fn collect(live: &Value, wanted: &Value, key: &str, path: &str, found: &mut Diff
 }
 
 /// Whether `live` has everything that `wanted` says, under the field named `key`.
-pub(super) fn covers(live: &Value, wanted: &Value, key: &str) -> bool {
+fn covers(live: &Value, wanted: &Value, key: &str) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
             let live = live.get(key).unwrap_or(&Value::Null);

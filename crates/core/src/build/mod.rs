@@ -20,7 +20,7 @@ mod services;
 pub use budget::budget;
 pub(crate) use built::Built;
 pub use config_map::{config_map, config_secret};
-pub use core_set::{CoreSet, asks_for_the_same, core_set, core_template};
+pub use core_set::{CoreSet, claim_templates, core_set, core_template, volumes_asked_for};
 pub use labels::selector;
 pub use last_good::last_good;
 pub use manifest::{Differences, Manifest, differences, in_sync, set_annotation, set_replicas};

@@ -4,9 +4,11 @@
 //! does, one node after the other.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, home, remaking, retirement};
+use super::{Part, Wake, remaking, retirement};
+use crate::build::claim_templates;
 use crate::desired::Role;
 use crate::reason::Reason;
+use crate::world::Kind;
 use serde_json::Value;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
@@ -17,7 +19,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         return part;
     }
     let name = &fleet.core_set.manifest.id.name;
-    check_volume(&mut part, home::claim_templates(world, name), &fleet.core_set.claim_templates);
+    let existing = world.live(Kind::StatefulSet, name).and_then(claim_templates);
+    check_volume(&mut part, existing, &fleet.core_set.claim_templates);
     let existing = fleet.home_set(Role::Core);
     let told = existing.map_or(0, |set| set.wanted);
     let free = existing.is_none_or(retirement::may_grow);

@@ -34,7 +34,7 @@ fn mend(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
     let mut cores = fleet.world.cores.of_set(&set.name);
     if ours && !fleet.is_mended(set) && cores.any(home::template_fails) {
-        let existing = home::claim_templates(fleet.world, &set.name);
+        let existing = fleet.world.live(Kind::StatefulSet, &set.name);
         let wanted = core_set(fleet.desired, &fleet.core_template.mended(), set.name.clone(), existing);
         part.ensure_set(fleet.world, wanted.manifest, set.wanted);
     }
@@ -49,9 +49,13 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
         return;
     }
     let left = || remaking::claims(fleet, set).filter(|_| !planted(Bug::DeleteSetEarly));
-    part.actions.extend(left().filter(|claim| !claim.bound && !claim.terminating).map(remaking::delete));
+    part.actions.extend(
+        left()
+            .filter(|claim| !claim.may_hold_data && !claim.terminating)
+            .map(|claim| remaking::delete(claim, Reason::RetiringCore)),
+    );
     // Volumes that the operator did not retire itself may be somebody's data.
-    if let Some(claim) = left().find(|claim| claim.bound) {
+    if let Some(claim) = left().find(|claim| claim.may_hold_data) {
         let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
         part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
         return;

@@ -4,7 +4,7 @@ use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
-use crate::world::{Node, NodeSet, Reading, World};
+use crate::world::{Kind, Node, NodeSet, Reading, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl<'a> Fleet<'a> {
         let check = super::serving::availability_check(desired, world);
         let cores = core_template(desired, check);
         let name = home::name(desired, world, &cores.revision);
-        let existing = home::claim_templates(world, &name);
+        let existing = world.live(Kind::StatefulSet, &name);
         Self {
             desired,
             world,

@@ -34,6 +34,8 @@ pub enum Wake {
 pub enum Since {
     /// As Kubernetes tells it.
     Told(Timestamp),
+    /// For so long the pod has not been ready, perhaps for another reason before.
+    NotReady(Timestamp),
     /// As the operator has seen it, since it was started.
     Seen(Timestamp),
 }
@@ -47,8 +49,13 @@ impl Hold {
     }
 
     /// The same, since a moment that Kubernetes knows.
-    pub(super) fn since(self, moment: Option<Timestamp>) -> Hold {
-        Hold { since: moment.map(Since::Told), ..self }
+    pub(super) fn since(self, since: Option<Since>) -> Hold {
+        Hold { since, ..self }
+    }
+
+    /// The same, of a pod that has not been ready for so long.
+    pub(super) fn not_ready(self, since: Option<Timestamp>) -> Hold {
+        self.since(since.map(Since::NotReady))
     }
 
     /// Fills in since when it has been seen, where nobody knows better.
@@ -57,7 +64,7 @@ impl Hold {
         if self.since.is_some() || matches!(self.reason, Reason::RolledBack | Reason::ProgressDeadlineExceeded) {
             return;
         }
-        let seen = waits.since(self.reason, &self.subject);
+        let seen = waits.since(self.reason, &self.subject, now);
         self.since = seen.filter(|seen| now.duration_since(*seen) >= LASTING).map(Since::Seen);
     }
 }
@@ -68,6 +75,7 @@ impl fmt::Display for Hold {
         write!(f, "{}", self.detail)?;
         match self.since {
             Some(Since::Told(since)) => write!(f, " (since {since:.0})"),
+            Some(Since::NotReady(since)) => write!(f, " (not ready since {since:.0})"),
             Some(Since::Seen(since)) => write!(f, " (seen since {since:.0})"),
             None => Ok(()),
         }
@@ -102,14 +110,15 @@ mod tests {
         assert_eq!(told(&[(0, "a"), (29, "a"), (31, "a")]), "stays (seen since 2026-01-01T00:00:00Z)");
         assert_eq!(told(&[(0, "a"), (31, "b")]), "stays", "another waits now");
         assert_eq!(told(&[(0, "a"), (10, "b"), (45, "a")]), "stays", "it had gone on in between");
+        assert_eq!(told(&[(0, "a"), (31, "a"), (600, "a")]), "stays", "nobody looked in between");
     }
 
     #[test]
     fn what_kubernetes_knows_is_said_at_once() {
         let since: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         let mut hold =
-            Hold::new(Reason::ImagePullFailed, "iot-core-1", "cannot be pulled", Wake::Watch).since(Some(since));
+            Hold::new(Reason::ImagePullFailed, "iot-core-1", "cannot be pulled", Wake::Watch).not_ready(Some(since));
         hold.remember(&Waits::default(), since);
-        assert_eq!(hold.to_string(), "cannot be pulled (since 2026-01-01T00:00:00Z)");
+        assert_eq!(hold.to_string(), "cannot be pulled (not ready since 2026-01-01T00:00:00Z)");
     }
 }

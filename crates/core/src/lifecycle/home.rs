@@ -5,9 +5,8 @@
 
 use crate::desired::{Desired, digest};
 use crate::reason::Reason;
-use crate::world::{Kind, Node, NodeSet, World};
+use crate::world::{Node, NodeSet, World};
 use emqx_operator_api::hub::UpdateStrategyType;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The name of the set. `revision` is that of the wanted template.
@@ -35,12 +34,6 @@ pub(super) fn name(desired: &Desired, world: &World, revision: &str) -> String {
         }
     };
     in_place.map_or_else(|| beside(desired, &world.cores.sets, revision), |set| set.name.clone())
-}
-
-/// The claim templates of a set that exists, which Kubernetes does not let anybody change.
-pub(super) fn claim_templates<'w>(world: &'w World, set: &str) -> Option<&'w Value> {
-    let live = world.live(Kind::StatefulSet, set)?;
-    Some(&live.body["spec"]["volumeClaimTemplates"]).filter(|templates| !templates.is_null())
 }
 
 /// Its template does not work: a core that was made from it does not get ready, and not for lack of a place to run.

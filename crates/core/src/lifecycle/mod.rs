@@ -28,7 +28,7 @@ mod volumes;
 
 pub use admission::Permit;
 pub use candidate::How;
-pub use hold::{Hold, Wake};
+pub use hold::{Hold, Since, Wake};
 pub use serving::listeners_role;
 
 use crate::action::{Action, Stage, Version};
@@ -142,7 +142,12 @@ impl Part {
             let closed = node.marked || node.evacuation.is_some();
             if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
                 let hold = Hold::new(wait.reason, node.pod.as_str(), wait.text.as_str(), Wake::Watch);
-                self.holds.push(hold.since(wait.since));
+                self.holds.push(match wait.reason {
+                    Reason::Unschedulable | Reason::VolumePending | Reason::StuckTerminating => {
+                        hold.since(wait.since.map(Since::Told))
+                    }
+                    _ => hold.not_ready(wait.since),
+                });
             }
         }
     }

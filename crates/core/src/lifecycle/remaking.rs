@@ -2,59 +2,92 @@
 //! the claims of a set or its claim templates, so a storage class that does not exist could not be corrected. Where no
 //! core has ever had a volume there is nothing to lose, and the set is made anew: first its pods go, then its claims, then
 //! the set itself.
+//!
+//! What the spec asked for when the set was made is written on the set. What others have made of the claim templates since
+//! is no reason; and a set that does not say it was not made by this operator.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, home, version};
-use crate::action::{Action, Version};
-use crate::build::asks_for_the_same;
+use super::{Part, Wake, marks, version};
+use crate::action::{Action, Stage, Version};
+use crate::build::volumes_asked_for;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Claim, Kind, Node, NodeSet, ObjectId};
+use crate::world::{Claim, Kind, Live, Node, NodeSet, ObjectId};
+use emqx_operator_api::annotation::VOLUMES_ASKED_FOR;
 
-/// Whether the core set that the cores are to live in is to go first. Claims that have begun to go all go, also when the
-/// spec asks for the same volumes again.
+/// In place of what was asked for: once begun, all claims go, also when the spec asks for the same again.
+const GOING: &str = "going";
+
+/// Whether the core set that the cores are to live in is to go first.
 pub(super) fn is_due(fleet: &Fleet<'_>) -> bool {
-    fleet.home_set(Role::Core).is_some_and(|set| {
-        let begun = set.wanted == 0 && claims(fleet, set).next().is_some();
-        (begun || asks_for_others(fleet, set)) && never_had_any(fleet, set)
-    })
+    due(fleet).is_some()
 }
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
-    let Some(set) = fleet.home_set(Role::Core).filter(|_| is_due(fleet)) else { return part };
-    let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
-    let Some(live) = fleet.world.objects.get(&id) else { return part };
-    let pods = fleet.world.cores.of_set(&set.name).count();
-    let left: Vec<_> = claims(fleet, set).collect();
-    if set.wanted > 0 {
-        part.actions.push(Action::Scale { set: id, from: set.wanted, to: 0 });
-    } else if pods > 0 {
-        // They end by themselves.
-    } else if left.is_empty() {
-        part.actions.push(Action::Delete { id, on: version(live), because: Reason::RemakingCoreSet });
-    } else {
-        part.actions.extend(left.into_iter().filter(|claim| !claim.terminating).map(delete));
+    match due(fleet) {
+        Some((set, live)) => remake(&mut part, fleet, set, live),
+        None => fleet.home_set(Role::Core).into_iter().for_each(|set| older(&mut part, fleet, set)),
     }
-    let text = "is made anew, because the spec asks for other volumes and none of its cores has ever had one";
-    part.hold(Reason::RemakingCoreSet, set.name.clone(), text, Wake::Poll(2));
     part
 }
 
-/// The spec asks for other volumes than the set was made for.
-fn asks_for_others(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let existing = home::claim_templates(fleet.world, &set.name);
-    existing.is_some_and(|existing| !asks_for_the_same(existing, &fleet.core_set.claim_templates))
+fn due<'a>(fleet: &Fleet<'a>) -> Option<(&'a NodeSet, &'a Live)> {
+    let set = fleet.home_set(Role::Core)?;
+    let live = fleet.world.live(Kind::StatefulSet, &set.name).filter(|live| super::is_ours(live))?;
+    let others = volumes_asked_for(live).is_some_and(|asked| asked != fleet.core_set.volumes_asked_for);
+    (others && never_had_any(fleet, set)).then_some((set, live))
 }
 
-/// No claim has a volume. A core whose claim is not known may have one, and a set of somebody else is theirs.
+fn remake(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, live: &Live) {
+    let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
+    let pods = fleet.world.cores.of_set(&set.name).count();
+    let left: Vec<_> = claims(fleet, set).collect();
+    let names = || left.iter().map(|claim| claim.name.as_str()).collect::<Vec<_>>().join(", ");
+    let awaited = if volumes_asked_for(live) != Some(GOING) {
+        part.actions.push(marks::annotate_set(set, VOLUMES_ASKED_FOR, Some(GOING.to_owned()), Stage::Intent));
+        "that is written down first".to_owned()
+    } else if set.wanted > 0 {
+        part.actions.push(Action::Scale { set: id, from: set.wanted, to: 0 });
+        "its pods go".to_owned()
+    } else if pods > 0 || !set.observed {
+        "its pods are ending".to_owned()
+    } else if left.is_empty() {
+        part.actions.push(Action::Delete { id, on: version(live), because: Reason::RemakingCoreSet });
+        "the set is being deleted".to_owned()
+    } else {
+        let deletions = left.iter().filter(|claim| !claim.terminating);
+        part.actions.extend(deletions.map(|claim| delete(claim, Reason::RemakingCoreSet)));
+        format!("{} are being deleted", names())
+    };
+    let text = format!(
+        "is made anew, because none of its cores has ever had a volume and the spec asked for others; {awaited}"
+    );
+    part.hold(Reason::RemakingCoreSet, set.name.clone(), text, Wake::Poll(2));
+}
+
+/// No claim has a volume. A core whose claim is not known may have one.
 fn never_had_any(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
     let known = |node: &Node| claims(fleet, set).any(|claim| Some(claim.ordinal) == node.ordinal());
     let waits = |node: &Node| node.never_ready && !node.started && known(node);
-    let bound = claims(fleet, set).any(|claim| claim.bound) && !planted(Bug::RemakeWithVolumes);
-    ours && !bound && (fleet.world.cores.of_set(&set.name).all(waits) || planted(Bug::RemakeWithVolumes))
+    let kept = claims(fleet, set).any(|claim| claim.may_hold_data);
+    (!kept && fleet.world.cores.of_set(&set.name).all(waits)) || planted(Bug::RemakeWithVolumes)
+}
+
+/// Claims without a volume from before the set, perhaps of a resource that was deleted: the set takes them as they are.
+fn older(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
+    let waits = |claim: &Claim| {
+        let waiting = |node: &Node| node.wait.as_ref().is_some_and(|wait| wait.reason == Reason::VolumePending);
+        let mut cores = fleet.world.cores.of_set(&set.name);
+        cores.any(|node| node.ordinal() == Some(claim.ordinal) && waiting(node))
+    };
+    for claim in claims(fleet, set).filter(|claim| !claim.may_hold_data && claim.created < set.created && waits(claim))
+    {
+        let text = "has no volume and is older than the core set, so it may ask for other storage than the spec does; delete it, \
+                    and it is made anew";
+        part.hold(Reason::VolumeLeft, claim.name.clone(), text, Wake::Watch);
+    }
 }
 
 pub(super) fn claims<'a>(fleet: &Fleet<'a>, set: &'a NodeSet) -> impl Iterator<Item = &'a Claim> {
@@ -62,10 +95,10 @@ pub(super) fn claims<'a>(fleet: &Fleet<'a>, set: &'a NodeSet) -> impl Iterator<I
 }
 
 /// Of a claim that never had a volume.
-pub(super) fn delete(claim: &Claim) -> Action {
+pub(super) fn delete(claim: &Claim, because: Reason) -> Action {
     Action::Delete {
         id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
         on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
-        because: Reason::RemakingCoreSet,
+        because,
     }
 }

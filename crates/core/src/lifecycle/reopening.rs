@@ -31,7 +31,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
                     _ => "is being emptied or is closed, and not by the operator".to_owned(),
                 };
                 let hold = Hold::new(Reason::ForeignEvacuation, node.pod.as_str(), text, Wake::Poll(10));
-                part.holds.push(hold.since(node.unready_since));
+                part.holds.push(hold.not_ready(node.unready_since));
             }
             None if node.marked => forget(&mut part, fleet, node),
             None => {}

@@ -76,7 +76,7 @@ fn text_of(quantity: Option<&Quantity>) -> &str {
 /// A volume of a core that there is or should be. A claim without one cannot be changed.
 fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
     let used = fleet.home_set(Role::Core).is_some_and(|set| set.name == claim.set && claim.ordinal < set.wanted);
-    used && claim.bound && !claim.terminating
+    used && claim.may_hold_data && !claim.terminating
 }
 
 fn compare(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {

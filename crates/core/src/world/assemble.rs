@@ -1,6 +1,6 @@
 //! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
 
-use super::claim::has_volume;
+use super::claim::{core_of, may_hold_data};
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
@@ -62,7 +62,9 @@ pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Ti
             .map(|set| {
                 let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
                 let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-                node_set(view, &set.metadata, template, wanted)
+                let seen = set.status.as_ref().and_then(|status| status.observed_generation);
+                let observed = seen >= set.metadata.generation;
+                NodeSet { observed, ..node_set(view, &set.metadata, template, wanted) }
             })
             .collect::<Vec<_>>(),
         Role::Replicant => view
@@ -93,21 +95,19 @@ pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Ti
     Pool { sets, nodes }
 }
 
-/// `<volume>-<set>-<ordinal>`
 fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
-    let prefix = format!("{}-", desired.names.data_volume());
     let parsed = view.claims.iter().filter_map(|claim| {
         let metadata = &claim.metadata;
-        let (set, ordinal) = name(metadata).strip_prefix(&prefix)?.rsplit_once('-')?;
+        let (set, ordinal) = core_of(&desired.names, name(metadata))?;
         Some(Claim {
             name: name(metadata).to_owned(),
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             set: set.to_owned(),
-            ordinal: ordinal.parse().ok()?,
+            ordinal,
             created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             terminating: metadata.deletion_timestamp.is_some(),
-            bound: has_volume(claim),
+            may_hold_data: may_hold_data(claim),
             storage: claim
                 .spec
                 .as_ref()
@@ -145,6 +145,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
             .unwrap_or_default(),
         revision: template.and_then(revision),
         wanted,
+        observed: true,
         refusal: refusal.map(|event| Wait {
             reason: Reason::PodCreationRefused,
             text: event.message.trim_end_matches('.').to_owned(),

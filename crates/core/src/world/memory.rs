@@ -28,18 +28,26 @@ pub struct Rollout {
 
 /// Since when something is waited for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Waits(BTreeMap<String, Timestamp>);
+pub struct Waits {
+    begun: BTreeMap<String, Timestamp>,
+    looked: Option<Timestamp>,
+}
+
+/// Passes come more often than this. What was before a longer gap may have ended and begun again in it.
+const LOOK: SignedDuration = SignedDuration::from_secs(90);
 
 impl Waits {
-    /// Since when this subject has waited for this reason, if it did at the last look.
-    pub fn since(&self, reason: Reason, subject: &str) -> Option<Timestamp> {
-        self.0.get(&key(reason, subject)).copied()
+    /// Since when this subject has waited for this reason, if it did at the last look, and that is not long ago.
+    pub fn since(&self, reason: Reason, subject: &str, now: Timestamp) -> Option<Timestamp> {
+        self.looked.filter(|looked| now.duration_since(*looked) <= LOOK)?;
+        self.begun.get(&key(reason, subject)).copied()
     }
 
     /// Of all that are waited for now; those that are new began now.
     pub fn next<'a>(&self, waiting: impl Iterator<Item = (Reason, &'a str)>, now: Timestamp) -> Waits {
-        let begun = |reason, subject: &str| self.since(reason, subject).unwrap_or(now);
-        Waits(waiting.map(|(reason, subject)| (key(reason, subject), begun(reason, subject))).collect())
+        let begun = |reason, subject: &str| self.since(reason, subject, now).unwrap_or(now);
+        let begun = waiting.map(|(reason, subject)| (key(reason, subject), begun(reason, subject))).collect();
+        Waits { begun, looked: Some(now) }
     }
 }
 

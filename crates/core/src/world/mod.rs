@@ -17,7 +17,7 @@ mod view;
 
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
-pub use claim::{Claim, has_volume};
+pub use claim::{Claim, core_of, may_hold_data};
 pub use memory::{Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{Node, Wait};

@@ -32,6 +32,8 @@ pub struct NodeSet {
     pub revision: Option<String>,
     /// Pods that the set is told to have.
     pub wanted: i32,
+    /// Its controller has seen that number.
+    pub observed: bool,
     /// What keeps the set from making its pods.
     pub refusal: Option<Wait>,
 }

@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::index::{Index, Key};
 use emqx_operator_core::action::Version;
 use emqx_operator_core::build::Manifest;
+use emqx_operator_core::desired::Names;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Kind, ObjectId, has_volume};
+use emqx_operator_core::world::{self, Kind, ObjectId, core_of};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -258,14 +259,14 @@ pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, told: i32) -> 
     }
 }
 
-/// Whether a core of this set has a volume, as far as we have been told.
-pub(super) fn has_volumes(ctx: &Context, key: &Key, set: &ObjectId) -> bool {
+/// Whether a core of this set may have data, as far as we have been told.
+pub(super) fn may_hold_data(ctx: &Context, key: &Key, names: &Names, set: &ObjectId) -> bool {
     let claims = ctx.objects.claims.of(key);
-    let of_set = |name: &str| name.rsplit_once('-').is_some_and(|(core, _)| core.ends_with(&format!("-{}", set.name)));
-    claims.iter().any(|claim| of_set(&claim.name_any()) && has_volume(claim))
+    let of_set = |name: &str| core_of(names, name).is_some_and(|(core_set, _)| core_set == set.name);
+    claims.iter().any(|claim| of_set(&claim.name_any()) && world::may_hold_data(claim))
 }
 
-/// Deletes the very object that was seen; a core set only in the very state in which it was seen empty.
+/// Deletes the very object that was seen; a core set and a claim only in the very state in which they were seen.
 pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version) -> Result<(), FailureKind> {
     for_kind!(id.kind, ctx, delete_as(key, id, on))
 }
@@ -277,7 +278,8 @@ async fn delete_as<K: Child>(
     id: &ObjectId,
     on: &Version,
 ) -> Result<(), FailureKind> {
-    delete_seen(ctx, index, key, &id.name, on, id.kind == Kind::StatefulSet).await.map(drop)
+    let unchanged = matches!(id.kind, Kind::StatefulSet | Kind::PersistentVolumeClaim);
+    delete_seen(ctx, index, key, &id.name, on, unchanged).await.map(drop)
 }
 
 /// Deletes the very object that was seen, `unchanged` or in whatever state; tells whether it still existed.

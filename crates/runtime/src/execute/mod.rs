@@ -61,7 +61,7 @@ async fn carry_out(
         Action::Create(manifest) => kubernetes::create(ctx, key, manifest).await,
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,
         // Only a set that is made anew gets smaller in this way.
-        Action::Scale { set, from, to } if to < from && kubernetes::has_volumes(ctx, key, set) => {
+        Action::Scale { set, from, to } if to < from && kubernetes::may_hold_data(ctx, key, &desired.names, set) => {
             Err(FailureKind::Stale(format!("a core of {set} has a volume by now")))
         }
         Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,

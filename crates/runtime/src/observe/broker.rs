@@ -98,14 +98,8 @@ async fn evacuations(
 
 /// Those who give clients away in a rebalance.
 fn donors(seen: api::Rebalance) -> impl Iterator<Item = (NodeName, Evacuation)> {
-    let told = Told {
-        recipients: seen.recipients.unwrap_or_default(),
-        session_rate: seen.session_eviction_rate,
-        connection_rate: seen.connection_eviction_rate,
-        ..Told::default()
-    };
     let phase = EvacuationPhase::Rebalancing { coordinator: NodeName(seen.node) };
-    let closed = Evacuation { phase, connected: None, told };
+    let closed = Evacuation { phase, connected: None, told: Told::default() };
     seen.donors.unwrap_or_default().into_iter().map(move |donor| (NodeName(donor), closed.clone()))
 }
 

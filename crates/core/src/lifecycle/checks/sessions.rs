@@ -78,14 +78,14 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
                 }
                 None => {
                     let hold = case.hold(Reason::EvacuatingSessions, progress(evacuation, member));
-                    Verdict::Hold(hold.since(node.unready_since))
+                    Verdict::Hold(hold.not_ready(node.unready_since))
                 }
             }
         }
         Some(evacuation) => {
             let ours = node.marked && !evacuation.is_rebalance();
             let reason = if ours { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
-            Verdict::Hold(case.hold(reason, progress(evacuation, member)).since(node.unready_since))
+            Verdict::Hold(case.hold(reason, progress(evacuation, member)).not_ready(node.unready_since))
         }
         None => start(case, node, member),
     }
