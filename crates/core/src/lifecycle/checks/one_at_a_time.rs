@@ -1,5 +1,5 @@
 //! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing or extra, and where
-//! fewer are wanted they do not wait for a core that does not come up.
+//! fewer are wanted they do not wait for a core that does not come up, or that goes for good.
 //!
 //! *Why the fact is stable:* nodes leave only by our own permits, and there is one per plan.
 
@@ -22,7 +22,10 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let scaled_in =
         case.candidate.role == Role::Replicant && case.candidate.node.is_some_and(|me| fleet.is_scaled_in(me));
     let lost = |node: &Node| (node.is_down() || fleet.boots_for_long(node)) && !node.is_member();
-    let stuck = |node: &Node| lost(node) && (fleet.is_surplus(node) || scaled_in);
+    // A core that goes for good may have to wait for others, which wait for a template that works.
+    let stuck = |node: &Node| {
+        if scaled_in { lost(node) || fleet.is_surplus(node) } else { lost(node) && fleet.is_surplus(node) }
+    };
     let leaves = |node: &&Node| node.pod != me && (node.terminating || (node.marked && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);
