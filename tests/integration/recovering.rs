@@ -110,10 +110,27 @@ async fn a_rollout_waits_while_a_core_is_cut_off() {
     all_have(&client, &namespace, 3, NEW).await;
 }
 
-/// A node that takes part in a rebalance cannot be emptied. EMQX says so, and so does the status; when it is over, the
-/// rollout goes on.
+/// EMQX says why, and so does the status; when it is over, the rollout goes on.
 #[tokio::test]
 async fn what_emqx_goes_on_to_refuse_is_told() {
+    let (client, namespace) = cluster("refused", spec(2, 0)).await;
+    let fleet = crate::prepared().await.1;
+    let busy = Faults { eviction_agent_busy: true, ..Faults::default() };
+    fleet.set_faults(&namespace, "iot-core-1", busy);
+    let before = pods(&client, &namespace).await;
+    patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
+    let told = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "RequestRefused").await;
+    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    assert!(told.message.contains("eviction_agent_busy") && told.message.contains(&node), "{}", told.message);
+    assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
+    fleet.set_faults(&namespace, "iot-core-1", Faults::default());
+    emqx::settled(&client, &namespace, "iot", LIMIT).await;
+    all_have(&client, &namespace, 2, NEW).await;
+}
+
+/// It cannot be emptied, and is named; when the rebalance is over, the rollout goes on.
+#[tokio::test]
+async fn a_node_that_gives_clients_away_in_a_rebalance_is_waited_for() {
     let (client, namespace) = cluster("rebalanced", spec(2, 0)).await;
     let fleet = crate::prepared().await.1;
     fleet.set_clients(&namespace, "iot-core-1", Counts { connected: 5000, ..Counts::default() });

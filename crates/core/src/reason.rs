@@ -133,8 +133,8 @@ reasons! {
     /// A core was scaled away; its node, site and volume go before its number is used again.
     RetiringCore Progress,
     /// A core set was replaced by another and stays, because its volumes may hold data that is nowhere else: EMQX knows none
-    /// of its cores, or a volume is left that the operator did not retire itself. Delete the set and the claims that are
-    /// named when nobody needs them.
+    /// of its cores, or a volume is left that the operator did not retire itself; or a core waits for a claim without a volume
+    /// that is older than its set. Delete the set and the claims that are named when nobody needs them.
     VolumeLeft Trouble,
     /// New nodes grow beside the old ones and take over when all of them serve.
     BlueGreenUpdate Progress,

@@ -47,7 +47,7 @@ pub(crate) struct Machine {
 
 impl Node {
     pub(crate) fn start_evacuation(self: &Arc<Self>, options: Options) -> Result<(), &'static str> {
-        if lock(&self.donor).is_some() {
+        if lock(&self.donor).is_some() || self.faults().eviction_agent_busy {
             return Err("eviction_agent_busy");
         }
         if lock(&self.evacuation).is_some() {

@@ -36,6 +36,8 @@ pub struct Faults {
     pub cut_off: bool,
     /// Messages are acknowledged and thrown away.
     pub lose_messages: bool,
+    /// Another process has the eviction agent, such as a purge, which only the command line starts.
+    pub eviction_agent_busy: bool,
     /// Evictions make no progress.
     pub evacuation_frozen: bool,
     /// Replicas do not move.
