@@ -6,8 +6,9 @@ use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -120,4 +121,28 @@ async fn a_configuration_that_emqx_does_not_start_with() {
         "config": {"roots": {"mqtt": {"no_such_field": 1}}},
     });
     explains("crash", None, spec, "CrashLooping", &["iot-core-0", "container emqx has ended"]).await;
+}
+
+/// Its claims stay when a resource is deleted, and are found again. Nobody but their owner knows whether they are wanted.
+#[tokio::test]
+async fn claims_without_a_volume_of_a_resource_that_was_deleted() {
+    let (client, namespace) = environment("again").await;
+    let spec = |volumes: Value| {
+        let image = "emqx/emqx:5.10.4";
+        json!({"image": image, "coreTemplate": {"spec": {"replicas": 1, "persistentVolumeClaimSpec": volumes}}})
+    };
+    let mut wrong = volumes("500Mi");
+    wrong["storageClassName"] = "fast".into();
+    let _operator = Operator::start(&[&namespace]);
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(wrong))).await.unwrap();
+    emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumePending").await;
+    emqx::delete(&client, &namespace, "iot").await;
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(volumes("500Mi")))).await.unwrap();
+    let degraded = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumeLeft").await;
+    let claim = "iot-core-data-iot-core-0";
+    assert!(degraded.message.starts_with(&format!("{claim}: has no volume")), "{}", degraded.message);
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &namespace);
+    claims.delete(claim, &DeleteParams::default()).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", crate::READY).await;
+    emqx::delete(&client, &namespace, "iot").await;
 }

@@ -201,8 +201,13 @@ impl<'a> Fleet<'a> {
     }
 
     /// Before new replicants can start, old ones go only where there are more than wanted, beside those that are on their way.
+    /// Of two that were begun and have restarted, one goes, or each would wait for the other.
     pub(super) fn is_one_too_many(&self, pod: Option<&str>) -> bool {
-        let going = self.outdated(Role::Replicant).filter(|node| node.marked && Some(node.pod.as_str()) != pod).count();
+        let goes = |node: &&Node| {
+            let before = pod.is_none_or(|pod| node.pod.as_str() < pod);
+            node.marked && Some(node.pod.as_str()) != pod && (before || !self.is_open(node))
+        };
+        let going = self.outdated(Role::Replicant).filter(goes).count();
         let going = if planted(Bug::DrainTooMany) { 0 } else { i32::try_from(going).unwrap_or(i32::MAX) };
         !self.cores_lead() && self.old_replicants().saturating_sub(going) > self.wanted(Role::Replicant)
     }
