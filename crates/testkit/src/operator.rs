@@ -133,7 +133,10 @@ impl Sim {
         body["spec"]["replicas"] = to.into();
         self.store(set, body);
         if let Some(shrunk) = self.shrunk.as_mut().filter(|_| set.kind == Kind::ReplicaSet) {
-            if to < from {
+            if to == 0 {
+                // The smallest of several groups makes way for a core, and the others make up for it.
+                *shrunk = BTreeSet::from([set.clone()]);
+            } else if to < from {
                 shrunk.insert(set.clone());
             } else if to > from && shrunk.contains(set) {
                 self.violate(format!("{set} grows again although nobody wants more"));
