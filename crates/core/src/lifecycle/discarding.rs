@@ -51,11 +51,11 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     let left = || remaking::claims(fleet, set).filter(|_| !planted(Bug::DeleteSetEarly));
     part.actions.extend(
         left()
-            .filter(|claim| !claim.may_hold_data && !claim.terminating)
+            .filter(|claim| remaking::is_empty(claim, set) && !claim.terminating)
             .map(|claim| remaking::delete(claim, Reason::RetiringCore)),
     );
     // Volumes that the operator did not retire itself may be somebody's data.
-    if let Some(claim) = left().find(|claim| claim.may_hold_data) {
+    if let Some(claim) = left().find(|claim| !remaking::is_empty(claim, set)) {
         let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
         part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
         return;

@@ -67,12 +67,17 @@ fn remake(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, live: &Live) {
     part.hold(Reason::RemakingCoreSet, set.name.clone(), text, Wake::Poll(2));
 }
 
-/// No claim has a volume. A core whose claim is not known may have one.
+/// All claims were made for the set and have no volume. A core whose claim is not known may have one.
 fn never_had_any(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
     let known = |node: &Node| claims(fleet, set).any(|claim| Some(claim.ordinal) == node.ordinal());
     let waits = |node: &Node| node.never_ready && !node.started && known(node);
-    let kept = claims(fleet, set).any(|claim| claim.may_hold_data);
+    let kept = claims(fleet, set).any(|claim| !is_empty(claim, set));
     (!kept && fleet.world.cores.of_set(&set.name).all(waits)) || planted(Bug::RemakeWithVolumes)
+}
+
+/// It was made for this set, and never had a volume.
+pub(super) fn is_empty(claim: &Claim, set: &NodeSet) -> bool {
+    !claim.may_hold_data && claim.created >= set.created
 }
 
 /// Claims without a volume from before the set, perhaps of a resource that was deleted: the set takes them as they are.
