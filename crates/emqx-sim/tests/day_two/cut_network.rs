@@ -14,6 +14,7 @@ const NONE: Faults = Faults {
     cut_off: false,
     lose_messages: false,
     evacuation_frozen: false,
+    eviction_agent_busy: false,
     storage_stuck: false,
 };
 
