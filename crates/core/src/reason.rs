@@ -166,7 +166,8 @@ reasons! {
     /// No Kubernetes node takes the pod. The message is the scheduler's.
     Unschedulable Trouble,
     /// The pod's volume is not bound. Check the storage class and its provisioner. While no core has had a volume, a
-    /// `persistentVolumeClaimSpec` that is corrected is followed.
+    /// `persistentVolumeClaimSpec` that is corrected is followed, unless the claims have a `dataSource`: delete the core set and
+    /// its claims then.
     VolumePending Trouble,
     /// Kubernetes refuses to create pods, for example because of a quota or an admission rule. The message is the API
     /// server's.

@@ -60,8 +60,8 @@ pub struct CoreTemplateSpec {
 
     /// The volume of each core, a PersistentVolumeClaimSpec. Default: 500Mi, ReadWriteOnce, the default storage class.
     /// `resources.requests.storage` can be raised, if the storage class allows it, and is tried at once without a restart.
-    /// Class and access modes stay as they are for volumes that exist. While no core has ever had a volume, everything can be
-    /// corrected.
+    /// Class and access modes stay as they are for volumes that exist. While no core has ever had a volume, all can be
+    /// corrected, unless claims are to be filled from a `dataSource`: those stay.
     #[serde(default = "defaults::persistent_volume_claim_spec")]
     #[schemars(schema_with = "schema::kubernetes::<PersistentVolumeClaimSpec>")]
     pub persistent_volume_claim_spec: PersistentVolumeClaimSpec,
