@@ -28,7 +28,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             Some(evacuation) => {
                 let text = match &evacuation.phase {
                     EvacuationPhase::Rebalancing { coordinator } => rebalance(coordinator),
-                    _ => "is being emptied or is closed, and not by the operator".to_owned(),
+                    _ => "is being emptied or is closed, and not by the operator; `emqx ctl rebalance stop` on it opens it"
+                        .to_owned(),
                 };
                 let hold = Hold::new(Reason::ForeignEvacuation, node.pod.as_str(), text, Wake::Poll(10));
                 part.holds.push(hold.not_ready(node.unready_since));
