@@ -50,6 +50,12 @@ fn volumes(size: &str) -> Value {
     json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}})
 }
 
+fn of_missing_class() -> Value {
+    let mut wrong = volumes("500Mi");
+    wrong["storageClassName"] = "fast".into();
+    wrong
+}
+
 #[tokio::test]
 async fn an_image_that_does_not_exist() {
     let spec = json!({"image": "registry.invalid/emqx:5.10.4"});
@@ -78,12 +84,10 @@ async fn a_quota_that_leaves_no_room() {
 /// Kubernetes lets nobody change the claims, nor the set that they are made from.
 #[tokio::test]
 async fn a_storage_class_that_does_not_exist() {
-    let mut wrong = volumes("500Mi");
-    wrong["storageClassName"] = "fast".into();
     let spec = json!({
         "image": "emqx/emqx:5.10.4",
         "config": {"roots": {"license": {"key": LICENSE}}},
-        "coreTemplate": {"spec": {"replicas": 2, "persistentVolumeClaimSpec": wrong}},
+        "coreTemplate": {"spec": {"replicas": 2, "persistentVolumeClaimSpec": of_missing_class()}},
     });
     let corrected = json!({"coreTemplate": {"spec": {"persistentVolumeClaimSpec": {"storageClassName": null}}}});
     let parts = ["iot-core-0", "unbound immediate PersistentVolumeClaims"];
@@ -131,10 +135,8 @@ async fn claims_without_a_volume_of_a_resource_that_was_deleted() {
         let image = "emqx/emqx:5.10.4";
         json!({"image": image, "coreTemplate": {"spec": {"replicas": 1, "persistentVolumeClaimSpec": volumes}}})
     };
-    let mut wrong = volumes("500Mi");
-    wrong["storageClassName"] = "fast".into();
     let _operator = Operator::start(&[&namespace]);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(wrong))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec(of_missing_class()))).await.unwrap();
     emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "VolumePending").await;
     emqx::delete(&client, &namespace, "iot").await;
     apply(&client, Some(&namespace), &emqx::resource("iot", spec(volumes("500Mi")))).await.unwrap();

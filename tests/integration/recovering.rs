@@ -110,6 +110,10 @@ async fn a_rollout_waits_while_a_core_is_cut_off() {
     all_have(&client, &namespace, 3, NEW).await;
 }
 
+fn second_core(namespace: &str) -> String {
+    format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local")
+}
+
 /// EMQX says why, and so does the status; when it is over, the rollout goes on.
 #[tokio::test]
 async fn what_emqx_goes_on_to_refuse_is_told() {
@@ -120,7 +124,7 @@ async fn what_emqx_goes_on_to_refuse_is_told() {
     let before = pods(&client, &namespace).await;
     patch(&client, &namespace, json!({"spec": {"image": NEW}})).await;
     let told = emqx::condition(&client, &namespace, "iot", "Degraded", LIMIT, |c| c.reason == "RequestRefused").await;
-    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    let node = second_core(&namespace);
     assert!(told.message.contains("eviction_agent_busy") && told.message.contains(&node), "{}", told.message);
     assert_eq!(pods(&client, &namespace).await, before, "nobody was removed");
     fleet.set_faults(&namespace, "iot-core-1", Faults::default());
@@ -134,7 +138,7 @@ async fn a_node_that_gives_clients_away_in_a_rebalance_is_waited_for() {
     let (client, namespace) = cluster("rebalanced", spec(2, 0)).await;
     let fleet = crate::prepared().await.1;
     fleet.set_clients(&namespace, "iot-core-1", Counts { connected: 5000, ..Counts::default() });
-    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    let node = second_core(&namespace);
     let rebalance = format!("/api/v5/load_rebalance/{node}");
     fleet
         .post(&client, &namespace, "iot-core-1", &format!("{rebalance}/start"), json!({"wait_health_check": 600}))
@@ -157,7 +161,7 @@ async fn a_node_that_somebody_empties_by_hand_is_left_alone() {
     let (client, namespace) = cluster("by-hand", spec(2, 0)).await;
     let fleet = crate::prepared().await.1;
     let before = pods(&client, &namespace).await;
-    let node = format!("emqx@iot-core-1.iot-headless.{namespace}.svc.cluster.local");
+    let node = second_core(&namespace);
     let evacuation = format!("/api/v5/load_rebalance/{node}/evacuation");
     fleet.post(&client, &namespace, "iot-core-1", &format!("{evacuation}/start"), json!({})).await;
     let named =

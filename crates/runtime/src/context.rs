@@ -24,7 +24,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 /// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world. It only counts the
-/// deadlines of rollouts anew, and writes once more what was refused or came back otherwise.
+/// deadlines of rollouts and the times of waits anew, and writes once more what was refused or came back otherwise.
 pub struct Context {
     pub client: Client,
     pub emqx: emqx_client::Client,

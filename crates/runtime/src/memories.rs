@@ -14,11 +14,7 @@ impl Memories {
     }
 
     pub fn set(&self, key: &Key, memory: Memory) {
-        if memory == Memory::default() {
-            self.forget(key);
-        } else {
-            self.lock().insert(key.clone(), memory);
-        }
+        self.lock().insert(key.clone(), memory);
     }
 
     pub fn forget(&self, key: &Key) {

@@ -170,21 +170,20 @@ impl Sim {
             return;
         }
         let leads = self.led_to();
-        if self.has_listeners() && leads.as_deref() != Some(hash) {
+        // Without a Service nobody is led anywhere.
+        if self.listeners().is_some() && leads.as_deref() != Some(hash) {
             self.violate(format!("{node} is to be emptied while the Service leads to {leads:?}, not only to {hash}"));
         }
     }
 
-    /// Without a Service nobody is led anywhere.
-    fn has_listeners(&self) -> bool {
+    fn listeners(&self) -> Option<&Live> {
         let id = ObjectId { kind: Kind::Service, name: self.desired.names.listeners_service() };
-        self.kubernetes.objects.contains_key(&id)
+        self.kubernetes.objects.get(&id)
     }
 
     /// The set that the listeners Service leads to, if to one.
     pub(crate) fn led_to(&self) -> Option<String> {
-        let id = ObjectId { kind: Kind::Service, name: self.desired.names.listeners_service() };
-        let service = self.kubernetes.objects.get(&id)?;
+        let service = self.listeners()?;
         service.body["spec"]["selector"][label::POD_TEMPLATE_HASH].as_str().map(str::to_owned)
     }
 

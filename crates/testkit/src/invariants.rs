@@ -5,7 +5,7 @@ use crate::kubernetes::{Claim, Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
-use emqx_operator_core::reason::Weight;
+use emqx_operator_core::reason::{Reason, Weight};
 use emqx_operator_core::world::{Kind, ObjectId};
 use std::collections::BTreeSet;
 
@@ -101,11 +101,15 @@ impl Sim {
         }
     }
 
-    pub(crate) fn check_claim_deleted(&mut self, claim: &str) {
+    pub(crate) fn check_claim_deleted(&mut self, claim: &str, because: Reason) {
         let claim = &self.kubernetes.claims[claim];
         let (site, name) = (claim.site.clone(), format!("{}-{}", claim.set, claim.ordinal));
         let holds = self.emqx.shards.iter().any(|shard| shard.replicas.contains(&site) || shard.target.contains(&site));
         let pod = self.kubernetes.pods.contains_key(&name);
+        if claim.bound && because == Reason::RemakingCoreSet {
+            self.violate(format!("the claim of {name} was deleted although it has a volume"));
+            return;
+        }
         if (self.spec.durable && holds) || pod {
             self.violate(format!("the volume of {name} was deleted while it was in use"));
         }

@@ -57,7 +57,7 @@ pub(crate) struct Claim {
     pub(crate) site: String,
     /// There is storage of the class that it asks for.
     pub(crate) can_be_had: bool,
-    /// It has a volume, since its pod was scheduled.
+    /// It has a volume.
     pub(crate) bound: bool,
     pub(crate) created: i64,
     /// An evacuation that survives the restart of its node, and whether somebody else started it.

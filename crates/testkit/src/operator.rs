@@ -207,12 +207,8 @@ impl Sim {
         if id.kind == Kind::PersistentVolumeClaim {
             let same = |claim: &&mut Claim| claim.uid == on.uid && claim.version.to_string() == on.resource_version;
             let claim = self.kubernetes.claims.get_mut(&id.name).filter(same).ok_or(NotNow)?;
-            let remade = (because == Reason::RemakingCoreSet && claim.bound).then(|| claim.set.clone());
             claim.terminating = true;
-            self.check_claim_deleted(&id.name);
-            if let Some(set) = remade {
-                self.violate(format!("a claim of {set} was deleted although it has a volume"));
-            }
+            self.check_claim_deleted(&id.name, because);
             return Ok(());
         }
         let same = |live: &&Live| live.uid == on.uid && (id.kind != Kind::StatefulSet || version(live) == *on);

@@ -203,8 +203,9 @@ impl Sim {
         if self.kubernetes.pods.get(name).is_none_or(|pod| pod.terminating) {
             return false;
         }
-        self.bind_claim(&format!("iot-core-data-{name}"));
-        self.kubernetes.claims.get(&format!("iot-core-data-{name}")).is_none_or(|claim| claim.bound)
+        let claim = format!("iot-core-data-{name}");
+        self.bind_claim(&claim);
+        self.kubernetes.claims.get(&claim).is_none_or(|claim| claim.bound)
     }
 
     /// Storage that does not wait for a pod binds at any moment.

@@ -34,7 +34,7 @@ pub fn core_template(desired: &Desired, availability_check: bool) -> Arc<Templat
     desired.built.core_templates.get(availability_check, build)
 }
 
-/// Of a set that `existing` is, the claim templates stay, since Kubernetes refuses any other, and what they were made from.
+/// Where the set is `existing`, it keeps its claim templates, since Kubernetes refuses any other, and what was asked for then.
 pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Live>) -> CoreSet {
     let key = (pods.revision.clone(), name.clone());
     let mut set = desired.built.core_sets.get(key, || build(desired, pods.clone(), name));

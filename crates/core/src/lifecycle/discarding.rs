@@ -2,7 +2,7 @@
 //! for good: closed, emptied, without shards, and its volume only after all that. What is left then is an empty set.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, home, remaking, version};
+use super::{Part, Wake, delete_claim, home, remaking, version};
 use crate::action::Action;
 use crate::build::core_set;
 use crate::desired::Role;
@@ -31,10 +31,9 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 
 /// Cores that do not come up cannot give away what they hold: where the template is at fault they get the wanted one.
 fn mend(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
-    let ours = fleet.world.live(Kind::StatefulSet, &set.name).is_some_and(super::is_ours);
+    let existing = fleet.world.live(Kind::StatefulSet, &set.name);
     let mut cores = fleet.world.cores.of_set(&set.name);
-    if ours && !fleet.is_mended(set) && cores.any(home::template_fails) {
-        let existing = fleet.world.live(Kind::StatefulSet, &set.name);
+    if existing.is_some_and(super::is_ours) && !fleet.is_mended(set) && cores.any(home::template_fails) {
         let wanted = core_set(fleet.desired, &fleet.core_template.mended(), set.name.clone(), existing);
         part.ensure_set(fleet.world, wanted.manifest, set.wanted);
     }
@@ -48,12 +47,9 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     if planted(Bug::KeepEmptySet) || (in_use && !planted(Bug::DeleteSetEarly)) {
         return;
     }
-    let left = || remaking::claims(fleet, set).filter(|_| !planted(Bug::DeleteSetEarly));
-    part.actions.extend(
-        left()
-            .filter(|claim| remaking::is_empty(claim, set) && !claim.terminating)
-            .map(|claim| remaking::delete(claim, Reason::RetiringCore)),
-    );
+    let left = || world.claims_of(&set.name).filter(|_| !planted(Bug::DeleteSetEarly));
+    let empty = left().filter(|claim| remaking::is_empty(claim, set) && !claim.terminating);
+    part.actions.extend(empty.map(|claim| delete_claim(claim, Reason::RetiringCore)));
     // Volumes that the operator did not retire itself may be somebody's data.
     if let Some(claim) = left().find(|claim| !remaking::is_empty(claim, set)) {
         let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
@@ -61,10 +57,9 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
         return;
     }
     part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));
-    if left().next().is_some() {
-        return;
+    if left().next().is_none() {
+        part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
     }
-    part.actions.push(Action::Delete { id, on: version(live), because: Reason::RetiringCore });
 }
 
 /// Whether the cluster that goes on has what the cores of this set have: they were in it, or came later. One that was down

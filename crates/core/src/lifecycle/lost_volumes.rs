@@ -10,7 +10,7 @@ use super::{Part, Wake, marks};
 use crate::action::{Action, Call, Stage};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Claim, Node, NodeSet, Site, Storage, VolumeSite};
+use crate::world::{Claim, Node, NodeSet, Site, Storage, VolumeSite, World};
 use emqx_operator_api::annotation::VOLUME_SITES;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub(super) fn lost<'a>(fleet: &Fleet<'a>, storage: &'a Storage) -> Vec<&'a str> 
 fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec<(&'a str, &'a str)> {
     let world = fleet.world;
     let is_lost = |pod: &str, home: &VolumeSite| {
-        let replaced = claim_of(world.claims.iter(), set, pod)
+        let replaced = claim_of(world, set, pod)
             .is_some_and(|claim| claim.uid != home.claim && world.now.duration_since(claim.created) >= BOOT)
             || planted(Bug::ForgetUnproven);
         let node = fleet.desired.names.core_node(pod);
@@ -54,21 +54,20 @@ fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec
     homes.map(|(pod, home)| (pod.as_str(), home.site.as_str())).collect()
 }
 
-fn claim_of<'a>(mut claims: impl Iterator<Item = &'a Claim>, set: &NodeSet, pod: &str) -> Option<&'a Claim> {
+fn claim_of<'a>(world: &'a World, set: &'a NodeSet, pod: &str) -> Option<&'a Claim> {
     let number: i32 = pod.rsplit_once('-')?.1.parse().ok()?;
-    claims.find(|claim| claim.set == set.name && claim.ordinal == number && !claim.terminating)
+    world.claims_of(&set.name).find(|claim| claim.ordinal == number && !claim.terminating)
 }
 
 /// Writes down which claim holds which site, of all that serve. What is known of the others stays, as long as they have a
 /// claim at all.
 fn remember(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, set: &NodeSet) {
-    let claims = || fleet.world.claims.iter();
-    let known = set.volume_sites.iter().filter(|(pod, _)| claim_of(claims(), set, pod).is_some());
+    let known = set.volume_sites.iter().filter(|(pod, _)| claim_of(fleet.world, set, pod).is_some());
     let mut sites: BTreeMap<_, _> = known.map(|(pod, home)| (pod.clone(), home.clone())).collect();
     let serves = |node: &&Node| node.is_member() && !node.terminating;
     for node in fleet.world.cores.of_set(&set.name).filter(serves) {
         let site = node.name.as_ref().and_then(|name| storage.site_of(name)).filter(|site| storage.sites[*site].up);
-        if let (Some(site), Some(claim)) = (site, claim_of(claims(), set, &node.pod)) {
+        if let (Some(site), Some(claim)) = (site, claim_of(fleet.world, set, &node.pod)) {
             let home = VolumeSite { claim: claim.uid.clone(), site: site.to_owned() };
             sites.insert(node.pod.clone(), home);
         }

@@ -35,7 +35,7 @@ use crate::action::{Action, Stage, Version};
 use crate::build::{Manifest, in_sync, set_replicas};
 use crate::desired::Desired;
 use crate::reason::Reason;
-use crate::world::{Live, Node, NodeSet, Ownership, Rollout, World};
+use crate::world::{Claim, Kind, Live, Node, NodeSet, ObjectId, Ownership, Rollout, World};
 use serde::Serialize;
 
 /// What one rule wants.
@@ -160,6 +160,14 @@ fn is_as_applied(world: &World, manifest: &Manifest, live: &Live) -> bool {
 /// Only what we made ourselves is deleted.
 fn is_ours(live: &Live) -> bool {
     live.ownership == Ownership::Ours && !live.terminating
+}
+
+fn delete_claim(claim: &Claim, because: Reason) -> Action {
+    Action::Delete {
+        id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
+        on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
+        because,
+    }
 }
 
 fn version(live: &Live) -> Version {

@@ -4,11 +4,11 @@
 //! the set itself.
 //!
 //! What the spec asked for when the set was made is written on the set. What others have made of the claim templates since
-//! is no reason; and a set that does not say it was not made by this operator.
+//! is no reason; and a set that does not say it was made by another operator, or by an earlier version of this one.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, marks, version};
-use crate::action::{Action, Stage, Version};
+use super::{Part, Wake, delete_claim, marks, version};
+use crate::action::{Action, Stage};
 use crate::build::volumes_asked_for;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
@@ -43,8 +43,7 @@ fn due<'a>(fleet: &Fleet<'a>) -> Option<(&'a NodeSet, &'a Live)> {
 fn remake(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, live: &Live) {
     let id = ObjectId { kind: Kind::StatefulSet, name: set.name.clone() };
     let pods = fleet.world.cores.of_set(&set.name).count();
-    let left: Vec<_> = claims(fleet, set).collect();
-    let names = || left.iter().map(|claim| claim.name.as_str()).collect::<Vec<_>>().join(", ");
+    let left: Vec<_> = fleet.world.claims_of(&set.name).collect();
     let awaited = if volumes_asked_for(live) != Some(GOING) {
         part.actions.push(marks::annotate_set(set, VOLUMES_ASKED_FOR, Some(GOING.to_owned()), Stage::Intent));
         "that is written down first".to_owned()
@@ -58,8 +57,9 @@ fn remake(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, live: &Live) {
         "the set is being deleted".to_owned()
     } else {
         let deletions = left.iter().filter(|claim| !claim.terminating);
-        part.actions.extend(deletions.map(|claim| delete(claim, Reason::RemakingCoreSet)));
-        format!("{} are being deleted", names())
+        part.actions.extend(deletions.map(|claim| delete_claim(claim, Reason::RemakingCoreSet)));
+        let names: Vec<_> = left.iter().map(|claim| claim.name.as_str()).collect();
+        format!("{} are being deleted", names.join(", "))
     };
     let text = format!(
         "is made anew, because none of its cores has ever had a volume and the spec asked for others; {awaited}"
@@ -69,9 +69,9 @@ fn remake(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, live: &Live) {
 
 /// All claims were made for the set and have no volume. A core whose claim is not known may have one.
 fn never_had_any(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
-    let known = |node: &Node| claims(fleet, set).any(|claim| Some(claim.ordinal) == node.ordinal());
+    let known = |node: &Node| fleet.world.claims_of(&set.name).any(|claim| Some(claim.ordinal) == node.ordinal());
     let waits = |node: &Node| node.never_ready && !node.started && known(node);
-    let kept = claims(fleet, set).any(|claim| !is_empty(claim, set));
+    let kept = fleet.world.claims_of(&set.name).any(|claim| !is_empty(claim, set));
     (!kept && fleet.world.cores.of_set(&set.name).all(waits)) || planted(Bug::RemakeWithVolumes)
 }
 
@@ -87,23 +87,10 @@ fn older(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
         let mut cores = fleet.world.cores.of_set(&set.name);
         cores.any(|node| node.ordinal() == Some(claim.ordinal) && waiting(node))
     };
-    for claim in claims(fleet, set).filter(|claim| !claim.may_hold_data && claim.created < set.created && waits(claim))
-    {
+    let older = |claim: &&Claim| !claim.may_hold_data && claim.created < set.created && waits(claim);
+    for claim in fleet.world.claims_of(&set.name).filter(older) {
         let text = "has no volume and is older than the core set, so it may ask for other storage than the spec does; delete it, \
                     and it is made anew";
         part.hold(Reason::VolumeLeft, claim.name.clone(), text, Wake::Watch);
-    }
-}
-
-pub(super) fn claims<'a>(fleet: &Fleet<'a>, set: &'a NodeSet) -> impl Iterator<Item = &'a Claim> {
-    fleet.world.claims.iter().filter(|claim| claim.set == set.name)
-}
-
-/// Of a claim that never had a volume.
-pub(super) fn delete(claim: &Claim, because: Reason) -> Action {
-    Action::Delete {
-        id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
-        on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
-        because,
     }
 }

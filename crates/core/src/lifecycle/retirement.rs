@@ -3,12 +3,12 @@
 //! none of its business: their volumes may be somebody's data.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, discarding, marks};
-use crate::action::{Action, Call, Stage, Version};
+use super::{Part, Wake, delete_claim, discarding, marks};
+use crate::action::{Action, Call, Stage};
 use crate::desired::{NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Broker, Kind, NodeSet, ObjectId, Reading};
+use crate::world::{Broker, NodeSet, Reading};
 use emqx_operator_api::annotation::CORE_WATERMARK;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
@@ -84,16 +84,12 @@ fn next(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet, ordinal: i32, pod: &s
     {
         return Some(awaited);
     }
-    let claim = fleet.world.claims.iter().find(|claim| claim.set == set.name && claim.ordinal == ordinal)?;
+    let claim = fleet.world.claims_of(&set.name).find(|claim| claim.ordinal == ordinal)?;
     if !claim.terminating {
         // A list can lack a node that is a member: of a core that has just booted, or while the network is cut. This comes
         // before the deletion, which waits when it fails.
         part.actions.push(Action::Call(Call::ForceLeave { node: node.clone() }));
-        part.actions.push(Action::Delete {
-            id: ObjectId { kind: Kind::PersistentVolumeClaim, name: claim.name.clone() },
-            on: Version { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() },
-            because: Reason::RetiringCore,
-        });
+        part.actions.push(delete_claim(claim, Reason::RetiringCore));
     }
     awaited("its volume is being deleted")
 }

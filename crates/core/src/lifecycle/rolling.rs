@@ -36,7 +36,9 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
     let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.mended()).filter(goes).collect();
     // Those of a set that is made anew go with it.
-    old.retain(|node| !(fleet.is_home(Role::Core, &node.set) && remaking::is_due(fleet)));
+    if remaking::is_due(fleet) {
+        old.retain(|node| !fleet.is_home(Role::Core, &node.set));
+    }
     // One that starts reads the configuration that EMQX refuses, or is just asked whether it does.
     match config::progress(fleet) {
         _ if planted(Bug::RestartRefused) => {}

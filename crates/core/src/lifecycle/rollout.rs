@@ -12,12 +12,9 @@ use crate::build::last_good;
 use crate::desired::{Desired, LastGood, Role, RolledBack, canonical, digest};
 use crate::planted::{Bug, planted};
 use crate::reason::{Reason, Weight};
-use crate::world::{Kind, Node, Reading, Rollout};
+use crate::world::{Kind, LOOK, Node, Reading, Rollout};
 use jiff::SignedDuration;
 use serde_json::json;
-
-/// Passes come more often than this. What is between two that do not is not held against the nodes: the operator was away.
-const LOOK: SignedDuration = SignedDuration::from_secs(90);
 
 /// Seconds in which a node takes its next step when it has waited.
 const MARGIN: i32 = 60;
@@ -30,6 +27,7 @@ pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
     let before = fleet.world.memory.rollout.as_ref();
     let (revision, seen) = (fleet.desired.templates.revision(), seen(fleet, before));
     let same = before.filter(|before| before.revision == revision && before.seen == seen);
+    // A gap in which the operator was away is not held against the nodes.
     let idle = same.map_or(SignedDuration::ZERO, |before| {
         before.idle + fleet.world.now.duration_since(before.looked).clamp(SignedDuration::ZERO, LOOK)
     });

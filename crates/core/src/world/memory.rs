@@ -33,8 +33,8 @@ pub struct Waits {
     looked: Option<Timestamp>,
 }
 
-/// Passes come more often than this. What was before a longer gap may have ended and begun again in it.
-const LOOK: SignedDuration = SignedDuration::from_secs(90);
+/// Passes come more often than this. What happened in a longer gap nobody has seen: the operator was away.
+pub const LOOK: SignedDuration = SignedDuration::from_secs(90);
 
 impl Waits {
     /// Since when this subject has waited for this reason, if it did at the last look, and that is not long ago.

@@ -18,7 +18,7 @@ mod view;
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
 pub use claim::{Claim, core_of, may_hold_data};
-pub use memory::{Memory, Rollout, Waits};
+pub use memory::{LOOK, Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
@@ -101,6 +101,11 @@ impl World {
 
     pub fn live(&self, kind: Kind, name: &str) -> Option<&Live> {
         self.objects.get(&ObjectId { kind, name: name.to_owned() })
+    }
+
+    /// The claims of the cores of this set.
+    pub fn claims_of<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a Claim> {
+        self.claims.iter().filter(move |claim| claim.set == set)
     }
 
     /// All nodes, cores first.
