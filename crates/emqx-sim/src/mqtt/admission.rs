@@ -70,7 +70,7 @@ impl Broker {
         sessions.collect()
     }
 
-    /// Ends the session here; the other node has it from now on.
+    /// Ends the session here. It is on its way to the other node until [`Broker::arrived`].
     pub(super) fn give_away(&self, client: &str, to: &str, discard: bool) -> Option<SessionState> {
         let mut state = self.lock();
         let session = state.sessions.remove(client)?.into_session(Goodbye::TakenOver);
@@ -78,8 +78,16 @@ impl Broker {
             return None;
         }
         let given = session.state(client);
-        state.moved.insert(client.to_owned(), Moved { to: to.to_owned(), session, at: Instant::now() });
+        let moved = Moved { to: to.to_owned(), session, at: Instant::now(), on_its_way: true };
+        state.moved.insert(client.to_owned(), moved);
         Some(given)
+    }
+
+    /// The other node has what was given to it.
+    pub(super) fn arrived(&self, client: &str) {
+        if let Some(moved) = self.lock().moved.get_mut(client) {
+            moved.on_its_way = false;
+        }
     }
 
     /// Has a session of another node from now on.

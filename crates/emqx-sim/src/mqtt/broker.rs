@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Figures of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sessions in memory: connected clients, and disconnected ones that are kept.
+    /// Sessions in memory: connected clients, disconnected ones that are kept, and those on their way to other nodes.
     pub sessions: usize,
     /// Connected clients.
     pub connected: usize,
@@ -89,6 +89,8 @@ pub(super) struct Moved {
     pub(super) to: String,
     pub(super) session: Session,
     pub(super) at: Instant,
+    /// The other node has not said yet that it has the session. Until then it counts as one of this node, as on brokers.
+    pub(super) on_its_way: bool,
 }
 
 pub(super) struct Early {
@@ -128,7 +130,10 @@ impl Broker {
             }
             PeerRequest::Unlock { client, holder } => self.locks.release(&client, &holder),
             PeerRequest::TakeOver { client, to, discard } => {
-                return PeerResponse::Session(self.give_away(&client, &to, discard));
+                let given = self.give_away(&client, &to, discard);
+                // The answer is the session.
+                self.arrived(&client);
+                return PeerResponse::Session(given);
             }
             PeerRequest::Durable(request) => return PeerResponse::Durable(self.keep(request).await),
             PeerRequest::Import(state) => self.take_in(state),
@@ -168,7 +173,8 @@ impl Broker {
     pub fn counts(&self) -> Counts {
         let state = self.lock();
         let connected = state.sessions.values().filter(|entry| entry.connection.is_some()).count();
-        Counts { sessions: state.sessions.len(), connected }
+        let on_their_way = state.moved.values().filter(|moved| moved.on_its_way).count();
+        Counts { sessions: state.sessions.len() + on_their_way, connected }
     }
 
     /// Subscriptions of all sessions of the node.

@@ -35,7 +35,10 @@ impl Broker {
         }
         let Some(state) = self.give_away(client, target, false) else { return false };
         match timeout(PEER_DEADLINE, self.peers.call(target, PeerRequest::Import(state.clone()))).await {
-            Ok(Ok(_)) => true,
+            Ok(Ok(_)) => {
+                self.arrived(client);
+                true
+            }
             // Nobody has it now but us.
             Ok(Err(_)) | Err(_) => {
                 self.take_in(state);

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[tokio::test]
 async fn an_evacuated_node_sends_clients_elsewhere() {
@@ -56,6 +57,22 @@ async fn sessions_that_nobody_fetches_are_carried_to_other_nodes() {
     }
 }
 
+/// Whoever stops a node that has no session left must not take one along.
+#[tokio::test]
+async fn a_session_counts_where_it_was_until_it_has_arrived() {
+    let nodes = Listening::with_delay(|| Duration::from_millis(50)).await;
+    drop(Client::connect(Version::V5, "client", nodes.address("a")).await);
+    offline(&nodes, "a", 1).await;
+    let evicting = nodes.broker("a").clone();
+    let evicted = tokio::spawn(async move { evicting.evict_sessions(1, &["b".to_owned()]).await });
+    while nodes.broker("b").counts().sessions == 0 {
+        assert_eq!(nodes.broker("a").counts().sessions, 1);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(evicted.await.unwrap(), 1);
+    assert_eq!(nodes.broker("a").counts(), Counts::default());
+}
+
 /// Fifty subscribers on a node that is emptied in ten steps while somebody publishes, acknowledged, on another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_clients_lose_nothing_when_their_node_is_evacuated() {
@@ -71,7 +88,7 @@ async fn fifty_clients_lose_nothing_when_their_node_is_evacuated() {
     nodes.broker("a").refuse_connections(true);
     while nodes.broker("a").counts().connected > 0 {
         nodes.broker("a").evict_connections(5);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     nodes.broker("a").evict_sessions(100, &["b".to_owned(), "c".to_owned()]).await;
     done.store(true, Ordering::Release);

@@ -84,7 +84,11 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) async fn start() -> Self {
-        let nodes = Nodes::new(|| Duration::ZERO, false);
+        Self::with_delay(|| Duration::ZERO).await
+    }
+
+    pub(crate) async fn with_delay(delay: fn() -> Duration) -> Self {
+        let nodes = Nodes::new(delay, false);
         let (mut addresses, mut accepting) = (BTreeMap::new(), JoinSet::new());
         for name in NAMES {
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
