@@ -164,9 +164,10 @@ impl Broker {
     }
 
     /// Nothing goes out from here on. Within a process connections outlive their node for a moment: they would acknowledge
-    /// messages that no other node can be told of any more.
+    /// messages that no other node can be told of any more, and clients that come would take their sessions along.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
+        self.lock().closed = true;
         self.replica().close();
     }
 

@@ -73,6 +73,20 @@ async fn a_node_that_stops_says_so() {
     assert_eq!(client.next().await, Event::Goodbye(0x8B));
 }
 
+/// Connections outlive a node of the same process for a moment, also when it sent clients elsewhere before.
+#[tokio::test]
+async fn a_killed_node_takes_no_session_along() {
+    let nodes = Listening::start().await;
+    drop(Client::connect(Version::V5, "client", nodes.address("b")).await);
+    nodes.broker("a").refuse_connections(true);
+    nodes.broker("a").kill();
+    nodes.broker("a").refuse_connections(false);
+    let mut client = Client::start(Version::V5, "client", nodes.address("a"));
+    assert!(matches!(client.next().await, Event::Over(_)));
+    assert_eq!(nodes.broker("a").counts(), Counts::default());
+    assert_eq!(nodes.broker("b").counts().sessions, 1);
+}
+
 /// Waits until so many sessions of a node have no connection.
 pub(crate) async fn offline(nodes: &Listening, node: &str, count: usize) {
     let seen = || {
