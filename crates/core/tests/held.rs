@@ -6,12 +6,16 @@ mod support;
 #[path = "support/planning.rs"]
 mod planning;
 
+#[path = "support/nodes.rs"]
+mod nodes;
+
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Kind, KubernetesView, Live, Memory, Node, NodeSet, Ownership, Wait, World};
-use jiff::{SignedDuration, Timestamp};
+use emqx_operator_core::world::{Kind, KubernetesView, Live, Memory, Node, Ownership, Wait, World};
+use jiff::SignedDuration;
+use nodes::{node, set, start};
 use planning::{nobody, plan_for, world_for, written};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,72 +36,37 @@ fn desired(replicants: i32) -> Desired {
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
 
-fn start() -> Timestamp {
-    "2026-01-02T00:00:00Z".parse().expect("a time")
-}
-
-/// It serves.
-fn node(role: Role, set: &str, pod: &str, image: &str, revision: &str) -> Node {
-    Node {
-        role,
-        pod: pod.to_owned(),
-        uid: format!("uid of {pod}"),
-        resource_version: "1".to_owned(),
-        ip: None,
-        dashboard: None,
-        name: None,
-        set: set.to_owned(),
-        revision: Some(revision.to_owned()),
-        startup_revision: None,
-        created: start(),
-        image: image.to_owned(),
-        unready_since: None,
-        ready: true,
-        available: true,
-        terminating: false,
-        running: true,
-        running_since: Some(start()),
-        started: true,
-        deletion_cost: 0,
-        wait: None,
-        unsteady: false,
-        never_ready: false,
-        marked: false,
-        broker: None,
-        evacuation: None,
-    }
-}
-
-fn set(name: &str, wanted: i32) -> NodeSet {
-    NodeSet {
-        name: name.to_owned(),
-        uid: name.to_owned(),
-        resource_version: "1".to_owned(),
-        created: start(),
-        marked: Vec::new(),
-        watermark: None,
-        volume_sites: Default::default(),
-        observed: true,
-        revision: None,
-        wanted,
-        refusal: None,
-    }
-}
-
 fn waits(reason: Reason) -> Option<Wait> {
     Some(Wait { reason, text: "says Kubernetes".to_owned(), since: None })
+}
+
+/// Of the wanted template.
+fn revision(desired: &Desired) -> String {
+    let core_set = written(&plan_for(desired, &KubernetesView::default(), nobody()), Kind::StatefulSet);
+    let template = &core_set.expect("the plan makes the cores")["spec"]["template"];
+    let revision = template["metadata"]["annotations"]["apps.emqx.io/template-revision"].as_str();
+    revision.expect("a template has a revision").to_owned()
+}
+
+/// Has never come up.
+fn failing(set: &str, pod: &str, revision: &str, reason: Reason) -> Node {
+    let mut failing = node(Role::Core, set, pod, NEW, revision);
+    (failing.ready, failing.available, failing.running, failing.never_ready) = (false, false, false, true);
+    failing.wait = waits(reason);
+    failing
+}
+
+/// It has served; its container ends again and again.
+fn crash(node: &mut Node) {
+    (node.ready, node.available, node.running) = (false, false, false);
+    node.wait = waits(Reason::CrashLooping);
 }
 
 /// Its first core has the wanted template and does not come up; the other one and the replicants are old.
 fn held(desired: &Desired, reason: Reason, replicants: &[&str]) -> World {
     let mut world = world_for(desired, &KubernetesView::default(), nobody());
-    let core_set = written(&plan_for(desired, &KubernetesView::default(), nobody()), Kind::StatefulSet);
-    let template = &core_set.expect("the plan makes the cores")["spec"]["template"];
-    let revision = template["metadata"]["annotations"]["apps.emqx.io/template-revision"].as_str();
-    let mut failing = node(Role::Core, "iot-core", "iot-core-1", NEW, revision.expect("a template has a revision"));
-    (failing.ready, failing.available, failing.running, failing.never_ready) = (false, false, false, true);
-    failing.wait = waits(reason);
     world.cores.sets = vec![set("iot-core", 2)];
+    let failing = failing("iot-core", "iot-core-1", &revision(desired), reason);
     world.cores.nodes = vec![node(Role::Core, "iot-core", "iot-core-0", OLD, "old"), failing];
     let count = i32::try_from(replicants.len()).expect("a few");
     world.replicants.sets = vec![set("iot-replicant-old", count)];
@@ -144,14 +113,39 @@ fn a_core_that_crashes_does_not_get_an_image_that_cannot_be_pulled() {
     let desired = desired(0);
     let restarted = |reason| {
         let mut world = held(&desired, reason, &[]);
-        let old = &mut world.cores.nodes[0];
-        (old.ready, old.available, old.running) = (false, false, false);
-        old.wait = waits(Reason::CrashLooping);
+        crash(&mut world.cores.nodes[0]);
         written_down(&mut world, &desired);
         restarts(&world, &desired)
     };
     assert_eq!(restarted(Reason::ImagePullFailed), Vec::<String>::new());
     assert_eq!(restarted(Reason::CrashLooping), ["iot-core-0"]);
+}
+
+/// A set that is discarded has got the wanted template because its own did not work. One of its cores has it, and does not
+/// come up; another one still has its own, and crashes.
+#[test]
+fn nor_does_one_that_is_to_go_for_good() {
+    let desired = desired(0);
+    let restarted = |reason| {
+        let mut world = world_for(&desired, &KubernetesView::default(), nobody());
+        let mended = format!("{}-mended", revision(&desired));
+        let mut discarded = set("iot-core-b", 2);
+        (discarded.created, discarded.revision) = (start() + SignedDuration::from_mins(1), Some(mended.clone()));
+        let core = |set, pod| node(Role::Core, set, pod, OLD, "old");
+        let mut crashed = core("iot-core-b", "iot-core-b-0");
+        crash(&mut crashed);
+        world.cores.sets = vec![set("iot-core", 2), discarded];
+        world.cores.nodes = vec![
+            core("iot-core", "iot-core-0"),
+            core("iot-core", "iot-core-1"),
+            crashed,
+            failing("iot-core-b", "iot-core-b-1", &mended, reason),
+        ];
+        written_down(&mut world, &desired);
+        restarts(&world, &desired)
+    };
+    assert_eq!(restarted(Reason::ImagePullFailed), Vec::<String>::new());
+    assert_eq!(restarted(Reason::CrashLooping), ["iot-core-b-0"]);
 }
 
 /// A HorizontalPodAutoscaler goes on meanwhile; that leads the rollout nowhere.

@@ -32,6 +32,8 @@ pub(crate) struct Member {
     pub(crate) sessions: u32,
     pub(crate) connected: u32,
     pub(crate) evacuation: Option<Evacuation>,
+    /// Somebody's evacuation has brought sessions.
+    pub(crate) was_given: bool,
 }
 
 pub(crate) struct Evacuation {
@@ -78,12 +80,15 @@ impl Emqx {
             Phase::Connections => evacuation.phase = Phase::Takeover,
             Phase::Takeover => evacuation.phase = Phase::Sessions,
             Phase::Sessions if sessions > 0 => {
-                let targets = evacuation.targets.clone();
+                let (targets, foreign) = (evacuation.targets.clone(), evacuation.foreign);
                 let open = self.open_but(node);
                 let target =
                     if targets.is_empty() { open.first() } else { open.iter().find(|name| targets.contains(name)) };
                 if let Some(target) = target.cloned() {
                     self.give(node, &target, sessions, 0);
+                    if let Some(member) = self.members.get_mut(&target) {
+                        member.was_given |= foreign;
+                    }
                 }
             }
             Phase::Sessions => evacuation.phase = Phase::Empty,

@@ -1,6 +1,5 @@
 //! What must never happen, checked where it would.
 
-use crate::emqx::Member;
 use crate::kubernetes::{Claim, Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
 use crate::view::node_name;
@@ -27,8 +26,7 @@ impl Sim {
         let elsewhere = elsewhere && !(chosen && member.role == Role::Replicant);
         // To a node that has never served nobody is led, but somebody may empty another one into it, and that cannot be
         // told in time.
-        let foreign = |member: &Member| member.evacuation.as_ref().is_some_and(|evacuation| evacuation.foreign);
-        let given = !self.kubernetes.pods[pod].was_ready && self.emqx.members.values().any(foreign);
+        let given = !self.kubernetes.pods[pod].was_ready && member.was_given;
         let elsewhere = elsewhere && !given && self.excused.as_deref() != Some(pod);
         if self.evacuates && member.sessions > 0 && elsewhere {
             let text =

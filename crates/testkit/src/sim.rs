@@ -167,8 +167,9 @@ impl Sim {
             self.gone(name);
             return;
         }
-        // The controllers are quicker than a broker boots: who is not to be there any more does not come up first.
-        if pod.state != State::Running {
+        // The controllers are quicker than a broker boots and is led clients: who is not to be there any more does not come up
+        // first.
+        if pod.state != State::Running || !pod.ready {
             let set = pod.set.clone();
             control(self, &set);
         }
@@ -251,7 +252,8 @@ impl Sim {
                 self.emqx.shards = (0..4).map(|_| Shard { replicas: first(), target: first() }).collect();
             }
         }
-        self.emqx.members.insert(node, Member { role, version, running: true, sessions: 0, connected: 0, evacuation });
+        let member = Member { role, version, running: true, sessions: 0, connected: 0, evacuation, was_given: false };
+        self.emqx.members.insert(node, member);
     }
 
     /// Readiness follows the broker: a closed node is not ready.

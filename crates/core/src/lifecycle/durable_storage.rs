@@ -49,8 +49,10 @@ fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str
 
     let mut homes: Vec<_> = staying.into_iter().filter(has_volume).collect();
     if homes.is_empty() && !lost.is_empty() {
-        // All that stay have lost theirs: those that are to leave keep the shards until one of them is back.
-        homes = fleet.present(Role::Core).filter(here).filter(has_volume).collect();
+        // All that stay have lost theirs: those that are to leave keep the shards until one of them is back. One that has
+        // never come up holds none, and may never come up.
+        let has_site = |node: &&Node| node.name.as_ref().is_some_and(|name| storage.site_of(name).is_some());
+        homes = fleet.present(Role::Core).filter(here).filter(has_volume).filter(has_site).collect();
     } else if !complete && !hasty {
         return None;
     }

@@ -247,14 +247,24 @@ impl<'a> Fleet<'a> {
         self.outdated(Role::Core).filter(|core| self.is_home(Role::Core, &core.set))
     }
 
-    /// Cores of a set that is discarded and has got the wanted template because its own did not work.
-    pub(super) fn mended(&self) -> impl Iterator<Item = &'a Node> + '_ {
+    /// Cores of sets that are discarded and have got the wanted template because their own did not work, and whether they
+    /// are made from it.
+    fn of_mended_sets(&self) -> impl Iterator<Item = (&'a Node, bool)> + '_ {
         let mended = self.discarded().filter(|set| self.is_mended(set));
         mended.flat_map(|set| {
-            let older = |node: &&Node| node.revision != set.revision;
-            let cores = self.world.cores.of_set(&set.name).filter(older);
-            cores.filter(|node| !node.terminating && node.is_down())
+            let cores = self.world.cores.of_set(&set.name).filter(|node| !node.terminating);
+            cores.map(|node| (node, node.revision == set.revision))
         })
+    }
+
+    /// Those that have the wanted template.
+    pub(super) fn mended(&self) -> impl Iterator<Item = &'a Node> + '_ {
+        self.of_mended_sets().filter(|(_, mended)| *mended).map(|(node, _)| node)
+    }
+
+    /// Those that are down and get it when they restart.
+    pub(super) fn to_mend(&self) -> impl Iterator<Item = &'a Node> + '_ {
+        self.of_mended_sets().filter(|(node, mended)| !mended && node.is_down()).map(|(node, _)| node)
     }
 
     /// It is discarded, and has the wanted template, so that its cores come up and can give away what they hold.

@@ -34,7 +34,7 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     // One that is to go for good restarts as well when it is down: with the wanted template it may come up, and can give away
     // what it holds.
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
-    let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.mended()).filter(goes).collect();
+    let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.to_mend()).filter(goes).collect();
     // Those of a set that is made anew go with it.
     if remaking::is_due(fleet) {
         old.retain(|node| !fleet.is_home(Role::Core, &node.set));
@@ -79,10 +79,15 @@ enum Failure {
 
 fn failure(fleet: &Fleet<'_>) -> Failure {
     let open = |core: &&Node| !core.marked && core.evacuation.is_none();
+    let waits_for = |core: &Node| core.wait.as_ref().filter(|_| !core.ready).map(|wait| wait.reason);
+    let is_hopeless = |reason| matches!(reason, Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid));
+    if fleet.mended().any(|core| is_hopeless(waits_for(core))) {
+        return Failure::Hopeless;
+    }
     let mut worst = Failure::None;
     for core in fleet.present(Role::Core).filter(|core| !fleet.is_outdated(core)) {
-        match core.wait.as_ref().filter(|_| !core.ready).map(|wait| wait.reason) {
-            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) => return Failure::Hopeless,
+        match waits_for(core) {
+            reason if is_hopeless(reason) => return Failure::Hopeless,
             Some(_) if core.is_down() || open(&core) => worst = Failure::Unsteady,
             _ if core.unsteady => worst = Failure::Unsteady,
             _ => {}

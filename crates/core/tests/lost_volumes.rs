@@ -1,0 +1,120 @@
+//! Cores whose volumes were lost, and where the shards of their sites go.
+
+#[path = "support/resource.rs"]
+mod support;
+
+#[path = "support/nodes.rs"]
+mod nodes;
+
+use emqx_operator_core::action::{Action, Call};
+use emqx_operator_core::desired::{Desired, NodeName, References, Role};
+use emqx_operator_core::plan;
+use emqx_operator_core::world::{
+    Broker, BrokerNode, Claim, FreshSecrets, KubernetesView, Node, Reading, ReplicaState, Shard, Site, Storage,
+    VolumeSite, World,
+};
+use jiff::SignedDuration;
+use nodes::{node, set, start};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+fn one_core() -> Desired {
+    let resource = support::resource(json!({
+        "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
+        "spec": {
+            "image": "emqx/emqx:6.0.0",
+            "config": {"roots": {"durable_sessions": {"enable": true}}},
+            "coreTemplate": {"spec": {"replicas": 1}},
+        },
+    }));
+    Desired::resolve(&resource, &References::default()).expect("the spec is right")
+}
+
+fn name(pod: &str) -> NodeName {
+    NodeName(format!("emqx@{pod}.iot-headless.default.svc.cluster.local"))
+}
+
+fn core(set: &str, pod: &str, serves: bool) -> Node {
+    let mut core = node(Role::Core, set, pod, "emqx/emqx:6.0.0", "revision");
+    (core.name, core.ready, core.available, core.running) = (Some(name(pod)), serves, serves, serves);
+    core.broker = serves.then(|| BrokerNode {
+        running: true,
+        role: None,
+        version: None,
+        edition: None,
+        otp_release: None,
+        sessions: Some(0),
+        connections: Some(0),
+    });
+    core
+}
+
+/// Of three cores the one that stays has lost its volume. The other two have the shards, and a set that is discarded has a
+/// core that has never come up.
+fn world(desired: &Desired) -> World {
+    let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
+    let now = start() + SignedDuration::from_mins(10);
+    let mut world = World::assemble(desired, &KubernetesView::default(), Reading::Off, fresh, now);
+    let mut home = set("iot-core", 3);
+    let lost = VolumeSite { claim: "old".to_owned(), site: "S0".to_owned() };
+    home.volume_sites = BTreeMap::from([("iot-core-0".to_owned(), lost)]);
+    let mut discarded = set("iot-core-b", 1);
+    discarded.created = start() + SignedDuration::from_mins(1);
+    let mut never = core("iot-core-b", "iot-core-b-0", false);
+    never.never_ready = true;
+    world.cores.sets = vec![home, discarded];
+    world.cores.nodes = vec![
+        core("iot-core", "iot-core-0", false),
+        core("iot-core", "iot-core-1", true),
+        core("iot-core", "iot-core-2", true),
+        never,
+    ];
+    world.claims = vec![Claim {
+        name: "iot-core-data-iot-core-0".to_owned(),
+        uid: "new".to_owned(),
+        resource_version: "1".to_owned(),
+        set: "iot-core".to_owned(),
+        ordinal: 0,
+        created: start(),
+        terminating: false,
+        may_hold_data: true,
+        storage: None,
+        capacity: None,
+        resize_error: None,
+    }];
+    let site = |number: u8| (format!("S{number}"), Site { node: name(&format!("iot-core-{number}")), up: number > 0 });
+    let replica = |number: u8| (format!("S{number}"), if number > 0 { ReplicaState::Up } else { ReplicaState::NotUp });
+    let shard = Shard { replicas: (0..3).map(replica).collect(), ..Shard::default() };
+    let storage = Storage {
+        sites: (0..3).map(site).collect(),
+        databases: BTreeMap::from([("messages".to_owned(), vec![shard])]),
+    };
+    let nodes = world.cores.nodes.iter().filter_map(|node| Some((node.name.clone()?, node.broker.clone()?)));
+    let nodes = nodes.collect();
+    world.broker = Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Fresh(storage) });
+    world
+}
+
+fn placed(world: &World, desired: &Desired) -> Vec<Vec<String>> {
+    let actions = plan(desired, world).actions.into_iter();
+    let placed = actions.filter_map(|action| match action {
+        Action::Call(Call::PlaceShards { sites, .. }) => Some(sites),
+        _ => None,
+    });
+    placed.collect()
+}
+
+#[test]
+fn those_that_leave_keep_the_shards_until_the_one_that_stays_is_back() {
+    let desired = one_core();
+    assert_eq!(placed(&world(&desired), &desired), [["S1", "S2"]]);
+}
+
+/// It may be back in a moment, and has copies.
+#[test]
+fn one_that_restarts_keeps_its_shards() {
+    let desired = one_core();
+    let mut world = world(&desired);
+    world.cores.nodes[2] = core("iot-core", "iot-core-2", false);
+    assert_eq!(placed(&world, &desired), Vec::<Vec<String>>::new());
+}
