@@ -37,7 +37,7 @@ fn name(pod: &str) -> NodeName {
 fn core(set: &str, pod: &str, serves: bool) -> Node {
     let mut core = node(Role::Core, set, pod, "emqx/emqx:6.0.0", "revision");
     (core.name, core.ready, core.available, core.running) = (Some(name(pod)), serves, serves, serves);
-    core.broker = serves.then(|| BrokerNode {
+    core.broker = serves.then_some(BrokerNode {
         running: true,
         role: None,
         version: None,
