@@ -144,15 +144,7 @@ fn a_set_that_the_cluster_does_not_know_is_kept() {
     let broker = |known: &[&str]| {
         let member = |pod: &&str| {
             let running = pod.starts_with("iot-core-new");
-            let seen = BrokerNode {
-                running,
-                role: None,
-                version: None,
-                edition: None,
-                otp_release: None,
-                sessions: Some(0),
-                connections: Some(0),
-            };
+            let seen = BrokerNode { running, sessions: Some(0), connections: Some(0), ..BrokerNode::default() };
             (new.names.core_node(pod), seen)
         };
         let nodes: std::collections::BTreeMap<NodeName, BrokerNode> = known.iter().map(member).collect();

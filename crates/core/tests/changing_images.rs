@@ -30,15 +30,7 @@ fn desired(image: &str, roots: Value) -> Desired {
 
 /// The core answers.
 fn answering() -> Reading<Broker> {
-    let core = BrokerNode {
-        running: true,
-        role: None,
-        version: None,
-        edition: None,
-        otp_release: None,
-        sessions: None,
-        connections: None,
-    };
+    let core = BrokerNode { running: true, ..BrokerNode::default() };
     let name = NodeName("emqx@iot-core-0.iot-headless.default.svc.cluster.local".to_owned());
     let nodes = BTreeMap::from([(name, core)]);
     Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Off })

@@ -7,7 +7,7 @@ mod support;
 mod nodes;
 
 use emqx_operator_core::action::{Action, Call};
-use emqx_operator_core::desired::{Desired, NodeName, References, Role};
+use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Claim, FreshSecrets, KubernetesView, Node, Reading, ReplicaState, Shard, Site, Storage,
@@ -30,22 +30,12 @@ fn one_core() -> Desired {
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
 
-fn name(pod: &str) -> NodeName {
-    NodeName(format!("emqx@{pod}.iot-headless.default.svc.cluster.local"))
-}
-
-fn core(set: &str, pod: &str, serves: bool) -> Node {
+fn core(desired: &Desired, set: &str, pod: &str, serves: bool) -> Node {
     let mut core = node(Role::Core, set, pod, "emqx/emqx:6.0.0", "revision");
-    (core.name, core.ready, core.available, core.running) = (Some(name(pod)), serves, serves, serves);
-    core.broker = serves.then_some(BrokerNode {
-        running: true,
-        role: None,
-        version: None,
-        edition: None,
-        otp_release: None,
-        sessions: Some(0),
-        connections: Some(0),
-    });
+    (core.name, core.ready, core.available, core.running) =
+        (Some(desired.names.core_node(pod)), serves, serves, serves);
+    let member = BrokerNode { running: true, sessions: Some(0), connections: Some(0), ..BrokerNode::default() };
+    core.broker = serves.then_some(member);
     core
 }
 
@@ -60,13 +50,13 @@ fn world(desired: &Desired) -> World {
     home.volume_sites = BTreeMap::from([("iot-core-0".to_owned(), lost)]);
     let mut discarded = set("iot-core-b", 1);
     discarded.created = start() + SignedDuration::from_mins(1);
-    let mut never = core("iot-core-b", "iot-core-b-0", false);
+    let mut never = core(desired, "iot-core-b", "iot-core-b-0", false);
     never.never_ready = true;
     world.cores.sets = vec![home, discarded];
     world.cores.nodes = vec![
-        core("iot-core", "iot-core-0", false),
-        core("iot-core", "iot-core-1", true),
-        core("iot-core", "iot-core-2", true),
+        core(desired, "iot-core", "iot-core-0", false),
+        core(desired, "iot-core", "iot-core-1", true),
+        core(desired, "iot-core", "iot-core-2", true),
         never,
     ];
     world.claims = vec![Claim {
@@ -82,7 +72,9 @@ fn world(desired: &Desired) -> World {
         capacity: None,
         resize_error: None,
     }];
-    let site = |number: u8| (format!("S{number}"), Site { node: name(&format!("iot-core-{number}")), up: number > 0 });
+    let site = |number: u8| {
+        (format!("S{number}"), Site { node: desired.names.core_node(&format!("iot-core-{number}")), up: number > 0 })
+    };
     let replica = |number: u8| (format!("S{number}"), if number > 0 { ReplicaState::Up } else { ReplicaState::NotUp });
     let shard = Shard { replicas: (0..3).map(replica).collect(), ..Shard::default() };
     let storage = Storage {
@@ -115,6 +107,6 @@ fn those_that_leave_keep_the_shards_until_the_one_that_stays_is_back() {
 fn one_that_restarts_keeps_its_shards() {
     let desired = one_core();
     let mut world = world(&desired);
-    world.cores.nodes[2] = core("iot-core", "iot-core-2", false);
+    world.cores.nodes[2] = core(&desired, "iot-core", "iot-core-2", false);
     assert_eq!(placed(&world, &desired), Vec::<Vec<String>>::new());
 }

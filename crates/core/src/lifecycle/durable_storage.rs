@@ -47,23 +47,22 @@ fn homes<'s>(fleet: &Fleet<'_>, storage: &'s Storage) -> Option<BTreeSet<&'s str
     let complete = i32::try_from(staying.len()) == Ok(fleet.wanted(Role::Core));
     let hasty = planted(Bug::PlaceWithoutWaiting) || planted(Bug::PlaceOnLeaving);
 
+    let site = |node: &Node| storage.site_of(node.name.as_ref()?);
     let mut homes: Vec<_> = staying.into_iter().filter(has_volume).collect();
     if homes.is_empty() && !lost.is_empty() {
         // All that stay have lost theirs: those that are to leave keep the shards until one of them is back. One that has
         // never come up holds none, and may never come up.
-        let has_site = |node: &&Node| node.name.as_ref().is_some_and(|name| storage.site_of(name).is_some());
+        let has_site = |node: &&Node| site(node).is_some();
         homes = fleet.present(Role::Core).filter(here).filter(has_volume).filter(has_site).collect();
     } else if !complete && !hasty {
         return None;
     }
-    let site = |node: &Node| {
-        let site = storage.site_of(node.name.as_ref()?)?;
-        (planted(Bug::PlaceWithoutWaiting) || node.is_member() && storage.sites.get(site)?.up).then_some(site)
-    };
     if homes.is_empty() {
         return None;
     }
-    homes.into_iter().map(site).collect()
+    let is_up = |node: &Node, site: &str| node.is_member() && storage.sites[site].up;
+    let up = |node: &Node| site(node).filter(|site| planted(Bug::PlaceWithoutWaiting) || is_up(node, site));
+    homes.into_iter().map(up).collect()
 }
 
 /// A shard is elsewhere or on its way there, or a site that should carry its share has none.

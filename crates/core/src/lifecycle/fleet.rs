@@ -247,29 +247,30 @@ impl<'a> Fleet<'a> {
         self.outdated(Role::Core).filter(|core| self.is_home(Role::Core, &core.set))
     }
 
-    /// Cores of sets that are discarded and have got the wanted template because their own did not work, and whether they
-    /// are made from it.
-    fn of_mended_sets(&self) -> impl Iterator<Item = (&'a Node, bool)> + '_ {
+    /// Cores of sets that are discarded and have got the wanted template because their own did not work.
+    fn of_mended_sets(&self) -> impl Iterator<Item = &'a Node> + '_ {
         let mended = self.discarded().filter(|set| self.is_mended(set));
-        mended.flat_map(|set| {
-            let cores = self.world.cores.of_set(&set.name).filter(|node| !node.terminating);
-            cores.map(|node| (node, node.revision == set.revision))
-        })
+        mended.flat_map(|set| self.world.cores.of_set(&set.name)).filter(|node| !node.terminating)
     }
 
-    /// Those that have the wanted template.
+    /// Those that are made from it.
     pub(super) fn mended(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        self.of_mended_sets().filter(|(_, mended)| *mended).map(|(node, _)| node)
+        self.of_mended_sets().filter(|node| self.is_mended_revision(node.revision.as_deref()))
     }
 
     /// Those that are down and get it when they restart.
     pub(super) fn to_mend(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        self.of_mended_sets().filter(|(node, mended)| !mended && node.is_down()).map(|(node, _)| node)
+        let older = |node: &&Node| !self.is_mended_revision(node.revision.as_deref());
+        self.of_mended_sets().filter(older).filter(|node| node.is_down())
     }
 
     /// It is discarded, and has the wanted template, so that its cores come up and can give away what they hold.
     pub(super) fn is_mended(&self, set: &NodeSet) -> bool {
-        set.revision.as_deref() == Some(&self.core_template.mended_revision())
+        self.is_mended_revision(set.revision.as_deref())
+    }
+
+    fn is_mended_revision(&self, revision: Option<&str>) -> bool {
+        revision == Some(&self.core_template.mended_revision())
     }
 
     /// Every core is followed by replicants of another old version, so none can go, none is to be added, and without a new

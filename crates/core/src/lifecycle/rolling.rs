@@ -78,22 +78,20 @@ enum Failure {
 }
 
 fn failure(fleet: &Fleet<'_>) -> Failure {
-    let open = |core: &&Node| !core.marked && core.evacuation.is_none();
-    let waits_for = |core: &Node| core.wait.as_ref().filter(|_| !core.ready).map(|wait| wait.reason);
-    let is_hopeless = |reason| matches!(reason, Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid));
-    if fleet.mended().any(|core| is_hopeless(waits_for(core))) {
-        return Failure::Hopeless;
+    let new = || fleet.present(Role::Core).filter(|core| !fleet.is_outdated(core));
+    let waits = |core: &Node| core.wait.as_ref().filter(|_| !core.ready).map(|wait| wait.reason);
+    let cannot_start =
+        |core: &Node| matches!(waits(core), Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid));
+    // Somebody may have closed one that works.
+    let open = |core: &Node| !core.marked && core.evacuation.is_none();
+    let unsteady = |core: &Node| core.unsteady || (waits(core).is_some() && (core.is_down() || open(core)));
+    if new().chain(fleet.mended()).any(cannot_start) {
+        Failure::Hopeless
+    } else if new().any(unsteady) {
+        Failure::Unsteady
+    } else {
+        Failure::None
     }
-    let mut worst = Failure::None;
-    for core in fleet.present(Role::Core).filter(|core| !fleet.is_outdated(core)) {
-        match waits_for(core) {
-            reason if is_hopeless(reason) => return Failure::Hopeless,
-            Some(_) if core.is_down() || open(&core) => worst = Failure::Unsteady,
-            _ if core.unsteady => worst = Failure::Unsteady,
-            _ => {}
-        }
-    }
-    worst
 }
 
 fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {

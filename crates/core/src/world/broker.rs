@@ -64,7 +64,7 @@ pub enum EvacuationPhase {
 }
 
 /// A node as the EMQX cluster lists it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BrokerNode {
     pub running: bool,
     pub role: Option<String>,
