@@ -14,11 +14,14 @@ impl Sim {
     /// What is in force asks for what the template of this set says. One that was mended to be discarded says so.
     fn is_new(&self, live: &Live) -> bool {
         let annotations = &live.body["spec"]["template"]["metadata"]["annotations"];
-        let tag = template(live).1;
         !is_mended(&live.body)
-            && self.in_force.image.reference.strip_prefix("emqx/emqx:") == Some(&tag)
+            && self.is_wanted_tag(&template(live).1)
             && annotations["apps.emqx.io/restart-requested-at"].as_str()
                 == self.in_force.restart_requested_at.as_deref()
+    }
+
+    fn is_wanted_tag(&self, tag: &str) -> bool {
+        self.in_force.image.reference.strip_prefix("emqx/emqx:") == Some(tag)
     }
 
     /// The core set beside this one that has what the spec asks for; of several the oldest is where the cores are to live.
@@ -65,10 +68,10 @@ impl Sim {
             matches!(action, Action::Apply { manifest, .. } if manifest.id.name == record
                 && manifest.body["data"].get("rolled-back.json").is_some())
         };
-        // A set may have got another template since.
-        let made_as_wanted = |pod: &Pod| self.in_force.image.reference.strip_prefix("emqx/emqx:") == Some(&pod.tag);
+        // A set with another image than the wanted one may have pods with that, from before or made meanwhile.
         let wanted = |pod: &Pod| {
-            made_as_wanted(pod) || self.kubernetes.objects.get(&pod.set).is_some_and(|live| self.is_new(live))
+            let has_image = |live: &Live| !self.is_wanted_tag(&template(live).1) && self.is_wanted_tag(&pod.tag);
+            self.kubernetes.objects.get(&pod.set).is_some_and(|live| self.is_new(live) || has_image(live))
         };
         if actions.iter().any(gives_up) && !self.any_fails(wanted) {
             self.violate("a rollout was given up although all of its nodes came up".to_owned());
