@@ -112,6 +112,57 @@ async fn changed_fields_are_put_right_and_foreign_ones_stay() {
     .await;
 }
 
+/// `kubectl rollout restart`, controllers that reload, and people with an editor: no pod restarts by it, and the resource says
+/// what to do instead.
+#[tokio::test]
+async fn an_edit_of_a_pod_template_is_taken_back_and_told() {
+    let (client, namespace) = cluster("edited", 1).await;
+    let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
+    let replicas = Api::<ReplicaSet>::namespaced(client.clone(), &namespace);
+    let replicants = replicas.list(&ListParams::default()).await.unwrap().items[0].name_any();
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let uids = async || {
+        let all = pods.list(&ListParams::default()).await.unwrap().items;
+        all.iter().filter_map(ResourceExt::uid).collect::<BTreeSet<_>>()
+    };
+    let before = uids().await;
+    let by = |manager: &str| PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": {
+        "kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}}}});
+    let reload = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "emqx", "env": [{"name": "STAKATER_TLS_SECRET", "value": "a"}]}]}}}});
+    sets.patch("iot-core", &by("kubectl-rollout"), &Patch::Merge(&restart)).await.unwrap();
+    let untouched = |template: serde_json::Value| {
+        let text = template.to_string();
+        if text.contains("restartedAt") || text.contains("STAKATER") { Err(text) } else { Ok(()) }
+    };
+    let template = async |of_cores: bool| {
+        let found = if of_cores {
+            serde_json::to_value(sets.get("iot-core").await.map_err(|error| error.to_string())?.spec)
+        } else {
+            serde_json::to_value(replicas.get(&replicants).await.map_err(|error| error.to_string())?.spec)
+        };
+        Ok::<_, String>(found.unwrap()["template"].clone())
+    };
+    wait::until("the template of the cores to be taken back", LIMIT, || async { untouched(template(true).await?) })
+        .await;
+    replicas.patch(&replicants, &by("Reloader"), &Patch::Strategic(&reload)).await.unwrap();
+    wait::until("the template of the replicants to be taken back", LIMIT, || async {
+        untouched(template(false).await?)
+    })
+    .await;
+    let events = Api::<k8s_openapi::api::core::v1::Event>::namespaced(client.clone(), &namespace);
+    wait::until("events about both edits", LIMIT, || async {
+        let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let texts: Vec<_> = all.into_iter().filter_map(|event| event.message).collect();
+        let told = |by: &str| texts.iter().any(|text| text.contains(by) && text.contains("restart-requested-at"));
+        if told("kubectl-rollout") && told("Reloader") { Ok(()) } else { Err(format!("{texts:#?}")) }
+    })
+    .await;
+    assert_eq!(before, uids().await, "no pod was made again");
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+}
+
 #[tokio::test]
 async fn healing_one_object_touches_no_other() {
     let (client, namespace) = cluster("calm", 2).await;

@@ -7,10 +7,12 @@ mod blue_green;
 mod hanging;
 mod healing;
 mod recovering;
+mod refusals;
 mod rolling;
 mod scaling;
 mod silence;
 mod stored_before_the_schema;
+mod strangers;
 mod wrong_input;
 
 use emqx_operator_tests::fleet::Fleet;

@@ -6,6 +6,7 @@
 
 mod handover;
 mod metrics;
+mod survival;
 
 use emqx_operator_tests::fleet::Fleet;
 use emqx_operator_tests::{cluster, crd, operator};
@@ -14,9 +15,15 @@ use tokio::sync::OnceCell;
 
 /// A namespace that operators may use as their own, and a fleet that plays the brokers.
 async fn environment(prefix: &str) -> (Client, String) {
+    let (client, namespace, _) = prepared(prefix).await;
+    (client, namespace)
+}
+
+/// The same, with the fleet.
+async fn prepared(prefix: &str) -> (Client, String, &'static Fleet) {
     static STARTED: OnceCell<Fleet> = OnceCell::const_new();
     let client = cluster::admin().await.expect("the cluster can be reached");
-    STARTED
+    let fleet = STARTED
         .get_or_init(|| async {
             operator::grant(&client).await.expect("roles can be granted");
             operator::grant_reviews(&client).await.expect("roles can be granted");
@@ -26,5 +33,5 @@ async fn environment(prefix: &str) -> (Client, String) {
         .await;
     let namespace = cluster::namespace(&client, prefix).await.unwrap();
     operator::grant_own_namespace(&client, &namespace).await.unwrap();
-    (client, namespace)
+    (client, namespace, fleet)
 }

@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod crd;
 pub mod emqx;
 pub mod fleet;
+pub mod link;
 pub mod operator;
 pub mod wait;

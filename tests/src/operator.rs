@@ -4,6 +4,7 @@ use crate::cluster::{apply, documents, operator_user};
 use emqx_operator_runtime::Settings;
 use kube::Client;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -79,9 +80,14 @@ impl Operator {
 
     /// Starts one that, when it is dropped, is asked to stop.
     pub fn with(settings: Settings) -> Operator {
+        Operator::reaching(None, settings)
+    }
+
+    /// Starts one that reaches the API server at another port of its machine, such as that of a [`Link`].
+    pub fn reaching(link: Option<SocketAddr>, settings: Settings) -> Operator {
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let thread = std::thread::spawn(move || runtime().block_on(run(settings, token)));
+        let thread = std::thread::spawn(move || runtime().block_on(run(settings, link, token)));
         Operator { stop, thread: Some(thread) }
     }
 
@@ -93,7 +99,7 @@ impl Operator {
             let runtime = runtime();
             runtime.block_on(async {
                 tokio::select! {
-                    () = run(settings, CancellationToken::new()) => {}
+                    () = run(settings, None, CancellationToken::new()) => {}
                     () = killed.cancelled() => {}
                 }
             });
@@ -122,7 +128,11 @@ impl Drop for Operator {
     }
 }
 
-async fn run(settings: Settings, stop: CancellationToken) {
-    let config = operator_user().await.expect("the operator's kubeconfig works");
+async fn run(settings: Settings, link: Option<SocketAddr>, stop: CancellationToken) {
+    let mut config = operator_user().await.expect("the operator's kubeconfig works");
+    if let Some(link) = link {
+        config.tls_server_name = config.cluster_url.host().map(str::to_owned);
+        config.cluster_url = format!("https://{link}").parse().expect("an address makes a URL");
+    }
     emqx_operator_runtime::run(config, settings, stop).await.expect("the operator runs");
 }

@@ -37,6 +37,9 @@ pub mod annotation {
     pub const CORE_WATERMARK: &str = "apps.emqx.io/core-retirement-pod-ordinal-watermark";
     /// On the core set: a digest of the claim templates that the spec asked for when the set was made.
     pub const VOLUMES_ASKED_FOR: &str = "apps.emqx.io/volumes-asked-for";
+    /// Set by the user on an object whose name the operator needs, to the name of the EMQX resource: the operator takes it
+    /// over, changes it as the spec says, and it is deleted with the resource.
+    pub const ADOPT: &str = "apps.emqx.io/adopt";
     /// On the core set: which volume claim held which site of durable storage when it last served.
     pub const VOLUME_SITES: &str = "apps.emqx.io/volume-sites";
 }

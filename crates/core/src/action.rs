@@ -8,19 +8,21 @@ use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Kind, ObjectId};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// One step. [`Action::stage`] says when it is its turn.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Action {
-    /// Create an object that must not exist yet: identities are never overwritten.
-    Create(Manifest),
+    /// Create an object that is believed absent. Creation fails where the object exists: what then becomes of it is
+    /// said in [`crate::adoption`]. It is never merged into.
+    Create { manifest: Manifest, stage: Stage },
     /// Server-side apply: our fields become what the manifest says, fields of others stay.
     Apply {
         manifest: Manifest,
-        /// The object this was planned on; `None` when there was none.
-        on: Option<Version>,
+        /// The object this was planned on.
+        on: Version,
         /// When to apply.
         stage: Stage,
     },
@@ -30,6 +32,15 @@ pub enum Action {
     Delete { id: ObjectId, on: Version, because: Reason },
     /// Set or remove annotations, if the object still is the one that was seen.
     Annotate { id: ObjectId, on: Version, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
+    /// Make the pod template of a set what the operator wants and nothing else, if the set still is in the state that was
+    /// seen: an apply leaves what others have added.
+    RestoreTemplate {
+        set: ObjectId,
+        on: Version,
+        #[serde(skip)]
+        template: Value,
+        edited_by: String,
+    },
     /// Ask for a larger volume.
     GrowVolume { claim: ObjectId, on: Version, to: String },
     /// A request to EMQX.
@@ -112,12 +123,25 @@ pub enum Stage {
 }
 
 impl Action {
+    /// The object that is created or applied.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Action::Create { manifest, .. } | Action::Apply { manifest, .. } => Some(manifest),
+            Action::Scale { .. }
+            | Action::Delete { .. }
+            | Action::Annotate { .. }
+            | Action::RestoreTemplate { .. }
+            | Action::GrowVolume { .. }
+            | Action::Call(_)
+            | Action::Remove(_) => None,
+        }
+    }
+
     /// When it is the turn of this action.
     pub fn stage(&self) -> Stage {
         match self {
-            Action::Create(_) => Stage::Identity,
-            Action::Apply { stage, .. } => *stage,
-            Action::Scale { .. } | Action::GrowVolume { .. } => Stage::Workload,
+            Action::Create { stage, .. } | Action::Apply { stage, .. } => *stage,
+            Action::Scale { .. } | Action::GrowVolume { .. } | Action::RestoreTemplate { .. } => Stage::Workload,
             Action::Annotate { stage, .. } => *stage,
             Action::Call(_) => Stage::Broker,
             Action::Delete { .. } | Action::Remove(_) => Stage::Removal,
@@ -129,8 +153,9 @@ impl Action {
     pub fn is_needed(&self) -> bool {
         match self {
             _ if planted(Bug::StopForAnything) => true,
-            Action::GrowVolume { .. } => false,
-            Action::Apply { manifest, stage: Stage::Workload, .. } => {
+            Action::GrowVolume { .. } | Action::RestoreTemplate { .. } => false,
+            Action::Create { manifest, stage: Stage::Workload }
+            | Action::Apply { manifest, stage: Stage::Workload, .. } => {
                 !matches!(manifest.id.kind, Kind::Service | Kind::PodDisruptionBudget)
             }
             _ => true,
@@ -147,9 +172,8 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Action::Create(manifest) => write!(f, "create {}", manifest.id),
-            Action::Apply { manifest, on: None, .. } => write!(f, "apply {} (new)", manifest.id),
-            Action::Apply { manifest, on: Some(_), .. } => write!(f, "apply {}", manifest.id),
+            Action::Create { manifest, .. } => write!(f, "create {}", manifest.id),
+            Action::Apply { manifest, .. } => write!(f, "apply {}", manifest.id),
             Action::Scale { set, from, to } => write!(f, "scale {set} from {from} to {to}"),
             Action::Delete { id, because, .. } => write!(f, "delete {id} because {}", because.as_str()),
             Action::Annotate { id, annotations, .. } => {
@@ -161,6 +185,9 @@ impl fmt::Display for Action {
                     })
                     .collect();
                 write!(f, "annotate {id} with {}", texts.join(", "))
+            }
+            Action::RestoreTemplate { set, edited_by, .. } => {
+                write!(f, "restore the pod template of {set}, which {edited_by} has changed")
             }
             Action::GrowVolume { claim, to, .. } => write!(f, "grow {claim} to {to}"),
             Action::Call(call) => write!(f, "{call}"),

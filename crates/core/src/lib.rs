@@ -16,6 +16,7 @@
 //! status back: what must be remembered stands on the object it concerns.
 
 pub mod action;
+pub mod adoption;
 pub mod build;
 pub mod desired;
 pub mod lifecycle;

@@ -32,7 +32,11 @@ pub fn plan(desired: &Desired, world: &World) -> Plan {
     let mut holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
     holds.iter_mut().for_each(|hold| hold.remember(&world.memory.waits, world.now));
     let waiting = holds.iter().map(|hold| (hold.reason, hold.subject.as_str()));
-    let memory = Memory { rollout, waits: world.memory.waits.next(waiting, world.now) };
+    let waits = world.memory.waits.next(waiting, world.now);
+    let restores =
+        parts.iter().flat_map(|part| &part.actions).any(|action| matches!(action, Action::RestoreTemplate { .. }));
+    let template_restored = if restores { Some(world.now) } else { world.memory.template_restored };
+    let memory = Memory { rollout, waits, identity: world.known_identity(), template_restored };
     holds.sort_by_key(|hold| (hold.reason, hold.subject.clone()));
     let report = status::derive(desired, world, &revisions, &holds);
     if desired.paused {
@@ -49,12 +53,14 @@ pub fn plan(desired: &Desired, world: &World) -> Plan {
 /// in which a removal was examined; it waits for the next pass.
 fn prepare_or_remove(actions: &mut Vec<Action>) {
     let prepares = actions.iter().any(|action| match action {
-        Action::Apply { manifest, .. } => matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet),
-        Action::Scale { .. } | Action::Annotate { .. } => true,
+        Action::Create { manifest, .. } | Action::Apply { manifest, .. } => {
+            matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet)
+        }
+        Action::Scale { .. } | Action::Annotate { .. } | Action::RestoreTemplate { .. } => true,
         Action::Call(call) => {
             !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. })
         }
-        Action::Create(_) | Action::Delete { .. } | Action::GrowVolume { .. } | Action::Remove(_) => false,
+        Action::Delete { .. } | Action::GrowVolume { .. } | Action::Remove(_) => false,
     });
     if prepares && !planted(Bug::PrepareAndRemove) {
         actions.retain(|action| !matches!(action, Action::Remove(_)));

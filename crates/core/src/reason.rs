@@ -70,6 +70,9 @@ reasons! {
     ScalingDown Progress,
     /// Nodes are being replaced because their template changed.
     RollingUpdate Progress,
+    /// A PodDisruptionBudget that is not the operator's selects the same pods, so the operator's own was deleted: Kubernetes
+    /// evicts no pod that two budgets select. When the other one is deleted the operator makes its own again.
+    BudgetOfUser Fine,
     /// Pods exist and are not ready yet, or not yet members of the EMQX cluster.
     Starting Progress,
     /// Core nodes are not yet as the spec says.
@@ -179,10 +182,27 @@ reasons! {
     /// The container runs and its pod does not become ready for long. EMQX may wait for its peers or lack a configured
     /// dashboard listener.
     NotReadyForLong Trouble,
+    /// A Secret that gives the cluster its identity was deleted while nodes live by it: the cookie that nodes know each other
+    /// by, or the key by which EMQX lets the operator in. Another one would split the cluster or lock the operator out, so
+    /// none is made, and no node is restarted. Restore it from a backup, or from a node that runs; the message has the
+    /// command.
+    IdentityLost Trouble,
+    /// Kubernetes goes on not to carry out a request of the operator: an admission webhook is down, a role lacks a verb,
+    /// the API server fails, or another controller changes the same object again and again. The message has the request
+    /// and the API server's answer. The operator tries again, later each time.
+    KubernetesRequestFailed Trouble,
+    /// The operator met a defect of its own while it worked on this resource. Other resources go on, and so do the nodes of
+    /// this one; the operator tries again, later each time. The message has the place; the log of the operator has more.
+    /// Please report it, with the resource.
+    InternalError Trouble,
     /// Kubernetes refused an object that the operator makes. The message is the API server's and names the field.
     ApplyRejected Trouble,
     /// An object has a name that the operator needs and belongs to somebody else. It is left alone; rename one of them.
     NameTaken Trouble,
+    /// Something other than the operator, such as `kubectl rollout restart` or a controller that reloads, changed the pod template
+    /// of a set. The operator took that back: nodes are made from the EMQX resource, and would not restart for it in an orderly
+    /// way. To restart all nodes, set the annotation `apps.emqx.io/restart-requested-at` on the EMQX resource to a new value.
+    TemplateEdited Trouble,
     /// The volume of an existing core cannot be changed in this way; the one that exists stays. Volumes can grow, if their
     /// storage class allows it.
     VolumeImmutable Trouble,

@@ -44,6 +44,15 @@ impl Reason {
             }
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
+            Reason::IdentityLost => &[
+                DESCRIBE,
+                "kubectl create secret generic NAME-node-cookie --from-literal=node_cookie=\"$(kubectl exec NAME-core-0 --container emqx -- printenv EMQX_NODE__COOKIE)\"",
+                "kubectl exec NAME-core-0 --container emqx -- cat /opt/emqx/etc/bootstrap_api_keys | kubectl create secret generic NAME-bootstrap-api-key --from-file=bootstrap_api_key=/dev/stdin",
+            ],
+            Reason::KubernetesRequestFailed => {
+                &[DESCRIBE, "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations", OPERATOR_LOG]
+            }
+            Reason::InternalError => &[OPERATOR_LOG, "kubectl get emqx NAME --output yaml"],
             Reason::RequestRefused => &[EVACUATIONS, NODES, OPERATOR_LOG],
             Reason::StuckTerminating => &[
                 "kubectl get nodes",
@@ -62,6 +71,9 @@ impl Reason {
             Reason::CrashLooping => &[PREVIOUS_LOG, POD],
             Reason::NotReadyForLong => &[POD_LOG, NODES],
             Reason::NameTaken => &[DESCRIBE],
+            Reason::TemplateEdited => {
+                &[EVENTS, "kubectl annotate emqx NAME apps.emqx.io/restart-requested-at=\"$(date)\" --overwrite"]
+            }
             Reason::VolumeImmutable => &["kubectl get pvc,storageclasses", DESCRIBE],
             Reason::Ready
             | Reason::RequestSucceeded
@@ -70,6 +82,7 @@ impl Reason {
             | Reason::ReplicantPodsAvailable
             | Reason::Applied
             | Reason::AnnotationNotSet
+            | Reason::BudgetOfUser
             | Reason::Create
             | Reason::ScalingUp
             | Reason::ScalingDown

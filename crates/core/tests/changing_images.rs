@@ -168,12 +168,9 @@ fn an_image_of_a_mirror_is_no_other_image() {
     let old = mirrored(cluster(&desired("emqx/emqx:5.10.4", json!({}))));
     let both = json!({"mqtt": {"max_packet_size": "2MB"}, "node": {"process_limit": 2_000_000}});
     let changed = desired("emqx/emqx:5.10.4", both);
-    let set =
-        plan_for(&changed, &KubernetesView::default(), nobody()).actions.into_iter().find_map(|action| match action {
-            Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet => Some(manifest),
-            _ => None,
-        });
-    let set = set.expect("the plan makes the cores");
+    let plan = plan_for(&changed, &KubernetesView::default(), nobody());
+    let set = plan.actions.iter().filter_map(Action::manifest).find(|manifest| manifest.id.kind == Kind::StatefulSet);
+    let set = set.cloned().expect("the plan makes the cores");
     let view = KubernetesView { pods: old.pods, config_maps: old.config_maps, ..mirrored(cluster(&changed)) };
     let mut world = world_for(&changed, &view, answering());
     let found = differences(&set, &world.objects[&set.id].body);

@@ -22,11 +22,11 @@ fn first_plan(example: &Example) -> Plan {
 }
 
 fn manifests(plan: &Plan) -> String {
-    let manifests = plan.actions.iter().map(|action| match action {
-        Action::Create(manifest) | Action::Apply { manifest, .. } => {
+    let manifests = plan.actions.iter().map(|action| match action.manifest() {
+        Some(manifest) => {
             format!("# {action}\n{}", serde_yaml::to_string(manifest.body.as_ref()).expect("a manifest is plain data"))
         }
-        _ => format!("# {action}\n"),
+        None => format!("# {action}\n"),
     });
     manifests.collect::<Vec<_>>().join("---\n")
 }
@@ -62,7 +62,7 @@ fn no_example_restarts_when_the_operator_is_upgraded() {
     for example in examples() {
         let plan = first_plan(&example);
         for action in &plan.actions {
-            let Action::Apply { manifest, .. } = action else { continue };
+            let Some(manifest) = action.manifest() else { continue };
             let metadata = &manifest.body["spec"]["template"]["metadata"];
             let revision = metadata["annotations"]["apps.emqx.io/template-revision"]
                 .as_str()
@@ -89,10 +89,9 @@ fn no_secret_is_printed() {
     for example in examples() {
         let plan = first_plan(&example);
         let desired = Desired::resolve(&example.cr, &example.references).expect("resolved above");
-        let config_map = plan.actions.iter().find_map(|action| match action {
-            Action::Apply { manifest, .. } if manifest.body["kind"] == "ConfigMap" => Some(manifest.body.to_string()),
-            _ => None,
-        });
+        let mut manifests = plan.actions.iter().filter_map(Action::manifest);
+        let config_map = manifests.find(|manifest| manifest.body["kind"] == "ConfigMap");
+        let config_map = config_map.map(|manifest| manifest.body.to_string());
         let debug = serde_json::to_string(&desired).expect("a dump is plain data");
         let printed =
             [format!("{plan:?}"), format!("{plan}"), format!("{desired:?}"), debug, config_map.expect("there is one")];

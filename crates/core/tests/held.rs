@@ -77,10 +77,7 @@ fn held(desired: &Desired, reason: Reason, replicants: &[&str]) -> World {
 
 /// What the operator writes is written.
 fn written_down(world: &mut World, desired: &Desired) {
-    let applied = plan(desired, world).actions.into_iter().filter_map(|action| match action {
-        Action::Apply { manifest, .. } | Action::Create(manifest) => Some(manifest),
-        _ => None,
-    });
+    let applied = plan(desired, world).actions.into_iter().filter_map(|action| action.manifest().cloned());
     for manifest in applied {
         let mut body = Value::clone(&manifest.body);
         if manifest.id.kind == Kind::StatefulSet {

@@ -10,6 +10,8 @@ pub enum HttpFault {
     None,
     /// Takes the connection and never answers.
     Hang,
+    /// Answers questions, and never what would change something.
+    HangChanges,
     /// Answers after this many milliseconds.
     Delay(u64),
     /// 401 on every path that needs credentials.

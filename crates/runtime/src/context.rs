@@ -1,17 +1,15 @@
 //! What every pass has at hand.
 
-use crate::backoff::Backoffs;
+use crate::clusters::Clusters;
 use crate::index::{Index, Key};
 use crate::leader::Leading;
-use crate::memories::Memories;
-use crate::observe::{ReferenceCache, SetEvents};
-use crate::refusals::Refusals;
-use crate::report::{Metrics, Written};
+use crate::observe::ReferenceCache;
+use crate::report::Metrics;
 use crate::resource::StoredEmqx;
-use crate::rewritten::Rewritten;
 use crate::settings::Settings;
 use crate::watch::Pending;
 use crate::witness::Moment;
+use crate::workers::Workers;
 use emqx_operator_core::desired::is_paused;
 use emqx_operator_core::world::KubernetesView;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
@@ -32,14 +30,11 @@ pub struct Context {
     pub objects: Objects,
     /// The EMQX resources as the watch last told.
     pub resources: Store<StoredEmqx>,
+    /// What is kept of each of them.
+    pub clusters: Clusters,
     pub references: ReferenceCache,
-    pub set_events: SetEvents,
     pub pending: Pending,
-    pub backoffs: Backoffs,
-    pub written: Written,
-    pub memories: Memories,
-    pub refusals: Refusals,
-    pub rewritten: Rewritten,
+    pub workers: Workers,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub leading: Leading,
@@ -69,6 +64,7 @@ impl Objects {
             config_maps: self.config_maps.of(key),
             secrets: self.secrets.of(key),
             budgets: self.budgets.of(key),
+            namespace_budgets: self.budgets.in_namespace(&key.namespace),
             claims: self.claims.of(key),
             events: Vec::new(),
         }
@@ -103,13 +99,8 @@ impl Context {
 
     /// The resource is gone: what was kept for it is dropped.
     pub fn forget(&self, key: &Key) {
-        self.backoffs.reset(key);
-        self.written.forget(key);
-        self.memories.forget(key);
-        self.refusals.forget(key);
-        self.rewritten.forget(key);
-        self.references.forget(key);
-        self.set_events.forget(key);
-        self.metrics.forget(key);
+        self.clusters.forget(key);
+        self.references.tidy();
+        self.metrics.queue.forget(key);
     }
 }

@@ -52,9 +52,8 @@ where
 
 /// The verb of Kubernetes' own access rules.
 fn verb(method: &Method, path: &str, query: Option<&str>) -> &'static str {
-    let watches = || query.is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")));
     match *method {
-        Method::GET if watches() => "watch",
+        Method::GET if is_watch(query) => "watch",
         Method::GET if is_collection(path) => "list",
         Method::GET => "get",
         Method::POST => "create",
@@ -63,6 +62,10 @@ fn verb(method: &Method, path: &str, query: Option<&str>) -> &'static str {
         Method::DELETE => "delete",
         _ => "other",
     }
+}
+
+pub fn is_watch(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
 }
 
 /// `/api/v1/pods`, `/apis/apps/v1/namespaces/ns/replicasets`: the last part is a kind, not a name.

@@ -7,14 +7,26 @@
 use emqx_operator_api::label;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Namespace and name of an EMQX resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     pub namespace: String,
     pub name: String,
+}
+
+impl Key {
+    /// The key of objects that belong to no cluster.
+    pub fn nobodys(namespace: &str) -> Key {
+        Key { namespace: namespace.to_owned(), name: String::new() }
+    }
+
+    pub fn is_nobodys(&self) -> bool {
+        self.name.is_empty()
+    }
 }
 
 impl std::fmt::Display for Key {
@@ -23,9 +35,11 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// All objects of one kind, by cluster and name.
+type Named<K> = BTreeMap<String, Arc<K>>;
+
+/// All objects of one kind, by cluster and name. Those of no cluster have a key without a name.
 pub struct Index<K> {
-    objects: RwLock<HashMap<Key, BTreeMap<String, Arc<K>>>>,
+    objects: RwLock<BTreeMap<Key, Named<K>>>,
     /// By namespace of the watch: up to which resource version it has told everything.
     told: RwLock<BTreeMap<Option<String>, u64>>,
 }
@@ -52,15 +66,27 @@ impl<K> Listing<K> {
 impl<K: ResourceExt> Index<K> {
     /// The objects of one cluster, sorted by name.
     pub fn of(&self, key: &Key) -> Vec<Arc<K>> {
-        self.read().get(key).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+        self.objects.read().get(key).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// One object of a cluster.
+    pub fn named(&self, key: &Key, name: &str) -> Option<Arc<K>> {
+        self.objects.read().get(key)?.get(name).cloned()
+    }
+
+    /// All objects of a namespace, whoever they belong to.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let objects = self.objects.read();
+        let all = in_namespace(&objects, namespace).flat_map(|(_, named)| named.values().cloned());
+        all.collect()
     }
 
     /// Takes in what a watch tells, and says whose clusters it concerns.
     pub fn apply(&self, event: Event<K>, listing: &mut Listing<K>) -> Vec<Key> {
         self.note(&event, listing);
         match event {
-            Event::Apply(object) => self.put(Arc::new(object)).into_iter().collect(),
-            Event::Delete(object) => self.remove(&object).into_iter().collect(),
+            Event::Apply(object) => self.put(Arc::new(object)),
+            Event::Delete(object) => self.remove(&object),
             Event::Init => {
                 listing.found.clear();
                 Vec::new()
@@ -80,49 +106,54 @@ impl<K: ResourceExt> Index<K> {
             Event::InitDone => listing.found.iter().filter_map(|object| version(object.as_ref())).max(),
             Event::Init | Event::InitApply(_) => None,
         };
-        let mut told = self.told.write().expect("no holder of this lock panics");
+        let mut told = self.told.write();
         let told = told.entry(listing.scope.clone()).or_default();
         *told = seen.unwrap_or_default().max(*told);
     }
 
     /// Takes in the answer to a write, unless the watch has told of it already, or of what became of the object since.
     pub fn learn(&self, object: Arc<K>) {
-        let of_scope = |scope: Option<String>| {
-            self.told.read().expect("no holder of this lock panics").get(&scope).copied().unwrap_or_default()
-        };
+        let of_scope = |scope: Option<String>| self.told.read().get(&scope).copied().unwrap_or_default();
         let told = of_scope(None).max(of_scope(object.namespace()));
         if version(object.as_ref()).is_none_or(|version| version > told) {
             self.put(object);
         }
     }
 
-    /// Takes in an object unless a newer one is there.
-    fn put(&self, object: Arc<K>) -> Option<Key> {
-        let key = key_of(object.as_ref())?;
-        let mut objects = self.write();
-        let named = objects.entry(key.clone()).or_default();
-        let newer =
-            named.get(&object.name_any()).is_none_or(|known| version(known.as_ref()) <= version(object.as_ref()));
-        if newer {
-            named.insert(object.name_any(), object);
+    /// Takes in an object unless a newer one is there. One whose labels name another cluster now leaves the one before.
+    fn put(&self, object: Arc<K>) -> Vec<Key> {
+        let Some(key) = key_of(object.as_ref()) else { return Vec::new() };
+        let name = object.name_any();
+        let mut objects = self.objects.write();
+        let holder = holder(&objects, &key, &name);
+        let known = holder.as_ref().and_then(|holder| objects.get(holder)?.get(&name));
+        if known.is_some_and(|known| version(known.as_ref()) > version(object.as_ref())) {
+            return vec![key];
         }
-        Some(key)
+        let left = holder.filter(|holder| *holder != key);
+        if let Some(left) = &left {
+            take(&mut objects, left, &name);
+        }
+        objects.entry(key.clone()).or_default().insert(name, object);
+        left.into_iter().chain([key]).collect()
     }
 
-    fn remove(&self, object: &K) -> Option<Key> {
-        let key = key_of(object)?;
-        let mut objects = self.write();
-        if let Some(named) = objects.get_mut(&key) {
-            named.remove(&object.name_any());
-            if named.is_empty() {
-                objects.remove(&key);
+    /// Wherever it was: its labels may have changed with its deletion.
+    fn remove(&self, object: &K) -> Vec<Key> {
+        let Some(key) = key_of(object) else { return Vec::new() };
+        let name = object.name_any();
+        let mut objects = self.objects.write();
+        match holder(&objects, &key, &name) {
+            Some(holder) => {
+                take(&mut objects, &holder, &name);
+                vec![holder]
             }
+            None => vec![key],
         }
-        Some(key)
     }
 
     fn replace(&self, listing: &mut Listing<K>) -> Vec<Key> {
-        let mut objects = self.write();
+        let mut objects = self.objects.write();
         let in_scope = |key: &Key| listing.scope.as_ref().is_none_or(|namespace| *namespace == key.namespace);
         let mut touched: Vec<_> = objects.keys().filter(|key| in_scope(key)).cloned().collect();
         objects.retain(|key, _| !in_scope(key));
@@ -135,19 +166,40 @@ impl<K: ResourceExt> Index<K> {
         touched.dedup();
         touched
     }
+}
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Key, BTreeMap<String, Arc<K>>>> {
-        self.objects.read().expect("no holder of this lock panics")
+/// The cluster under which an object is known; most often the one that its labels name.
+fn holder<K>(objects: &BTreeMap<Key, Named<K>>, key: &Key, name: &str) -> Option<Key> {
+    let has = |named: &Named<K>| named.contains_key(name);
+    if objects.get(key).is_some_and(has) {
+        return Some(key.clone());
     }
+    in_namespace(objects, &key.namespace).find(|(_, named)| has(named)).map(|(holder, _)| holder.clone())
+}
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Key, BTreeMap<String, Arc<K>>>> {
-        self.objects.write().expect("no holder of this lock panics")
+fn in_namespace<'o, K>(
+    objects: &'o BTreeMap<Key, Named<K>>,
+    namespace: &str,
+) -> impl Iterator<Item = (&'o Key, &'o Named<K>)> {
+    let own = namespace.to_owned();
+    objects.range(Key::nobodys(namespace)..).take_while(move |(key, _)| key.namespace == own)
+}
+
+fn take<K>(objects: &mut BTreeMap<Key, Named<K>>, key: &Key, name: &str) {
+    if let Some(named) = objects.get_mut(key) {
+        named.remove(name);
+        if named.is_empty() {
+            objects.remove(key);
+        }
     }
 }
 
 fn key_of<K: ResourceExt>(object: &K) -> Option<Key> {
-    let name = object.labels().get(label::INSTANCE)?.clone();
-    Some(Key { namespace: object.namespace()?, name })
+    let namespace = object.namespace()?;
+    match object.labels().get(label::INSTANCE) {
+        Some(name) => Some(Key { namespace, name: name.clone() }),
+        None => Some(Key::nobodys(&namespace)),
+    }
 }
 
 /// Resource versions are numbers in every API server that runs; where one is not, what comes last counts.
@@ -204,6 +256,29 @@ mod tests {
         index.apply(Event::Apply(object("one", "a", "x", "20")), &mut Listing::new(Some("one".into())));
         index.learn(object("two", "b", "y", "15").into());
         assert_eq!(versions(&index, &key("two", "b")), ["15"]);
+    }
+
+    /// A user changes a label, or takes it away: the object leaves one cluster and belongs to another one, or to none.
+    #[test]
+    fn an_object_whose_labels_change_leaves_its_cluster() {
+        let index = Index::default();
+        let mut listing = Listing::new(None);
+        let (a, b, nobodys) = (key("ns", "a"), key("ns", "b"), key("ns", ""));
+        index.apply(Event::Apply(object("ns", "a", "x", "1")), &mut listing);
+        assert_eq!(index.apply(Event::Apply(object("ns", "b", "x", "2")), &mut listing), [a.clone(), b.clone()]);
+        assert!(index.of(&a).is_empty());
+        assert_eq!(versions(&index, &b), ["2"]);
+        let mut without = object("ns", "b", "x", "3");
+        without.metadata.labels = None;
+        assert_eq!(index.apply(Event::Apply(without.clone()), &mut listing), [b.clone(), nobodys.clone()]);
+        assert_eq!((index.of(&b).len(), index.in_namespace("ns").len()), (0, 1));
+        index.apply(Event::Apply(object("ns", "b", "x", "4")), &mut listing);
+        without.metadata.resource_version = Some("5".into());
+        assert_eq!(index.apply(Event::Delete(without), &mut listing), [b.clone()]);
+        assert!(index.in_namespace("ns").is_empty());
+        index.apply(Event::Apply(object("other", "a", "x", "6")), &mut listing);
+        index.apply(Event::Apply(object("ns", "b", "x", "7")), &mut listing);
+        assert_eq!(index.in_namespace("other").len(), 1, "the same name in another namespace is another object");
     }
 
     #[test]

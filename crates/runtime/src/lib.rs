@@ -6,15 +6,17 @@
 //!
 //! [`run`] wires it up. Enter at `pass.rs`, which is the loop on one screen.
 
-mod backoff;
 mod certificates;
+mod clusters;
 mod context;
 mod counted;
+mod deadlines;
 mod execute;
+mod failures;
 mod index;
 mod leader;
-mod memories;
 mod observe;
+mod panics;
 mod pass;
 mod refusals;
 mod report;
@@ -25,11 +27,14 @@ mod settings;
 mod wake;
 mod watch;
 pub mod witness;
+mod workers;
 
 pub use settings::{CertificateSource, LEASE, LeaderElection, OwnCertificate, Settings};
 
+use clusters::Clusters;
 use context::{Context, Objects};
 use counted::Counting;
+use deadlines::Deadlines;
 use futures::StreamExt as _;
 use index::Key;
 use kube::client::ClientBuilder;
@@ -39,14 +44,23 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
-use pass::{PassError, pass};
+use observe::ReferenceCache;
+use pass::pass;
 use report::Metrics;
 use resource::StoredEmqx;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use wake::Waker;
+use workers::Workers;
+
+/// For how long passes that are under way may go on when the operator is asked to stop. The kubelet waits for ten seconds
+/// as the operator is shipped, and the lease has to be given back within them.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// After a pass that could not even be told.
+const AFTER_DEFECT: Duration = Duration::from_secs(120);
 
 /// Why the operator cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +72,14 @@ pub enum RunError {
 }
 
 /// Runs until `stop` is cancelled: finishes the passes that are under way, gives the lease back, and returns.
-pub async fn run(config: kube::Config, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let metrics = Arc::new(Metrics::new(settings.concurrency));
+pub async fn run(mut config: kube::Config, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+    panics::watch();
+    let clusters = Clusters::default();
+    let metrics = Arc::new(Metrics::new(settings.concurrency, clusters.clone()));
+    // What fails is told, and tried again by the pass; the library would try for minutes without a word.
+    config.default_retry = false;
     let client = ClientBuilder::try_from(config).map_err(RunError::KubernetesClient)?;
-    let client = client.with_layer(&Counting(metrics.kubernetes.clone())).build();
+    let client = client.with_layer(&Counting(metrics.kubernetes.clone())).with_layer(&Deadlines).build();
     let emqx = emqx_client::Client::new().map_err(RunError::EmqxClient)?;
     let leadership = leader::elect(client.clone(), settings.leader_election.as_ref());
     let (resources, writer) = store::<StoredEmqx>();
@@ -71,14 +89,10 @@ pub async fn run(config: kube::Config, settings: Settings, stop: CancellationTok
         client,
         objects: Objects::default(),
         resources,
-        references: Default::default(),
-        set_events: Default::default(),
+        references: ReferenceCache::new(clusters.clone()),
+        clusters,
         pending: Default::default(),
-        backoffs: Default::default(),
-        written: Default::default(),
-        memories: Default::default(),
-        refusals: Default::default(),
-        rewritten: Default::default(),
+        workers: Workers::new(settings.concurrency, settings.watch_namespaces.len() != 1),
         metrics,
         leading: leadership.leading.clone(),
         settings,
@@ -110,26 +124,45 @@ async fn reconcile(ctx: &Arc<Context>, writer: Writer<StoredEmqx>, stop: &Cancel
         Some((Ok::<_, Infallible>(request(&key)), woken))
     });
     let queue = Box::pin(queue.take_until(stop.clone().cancelled_owned()));
-    let config = controller::Config::default().concurrency(ctx.settings.concurrency);
+    // Places are given by `Workers`: who waits for EMQX needs none.
+    let config = controller::Config::default().concurrency(0);
     let passes = controller::applier(
-        |resource, ctx| Box::pin(pass(resource, ctx)),
-        after_error,
+        |resource, ctx| Box::pin(on_its_own(resource, ctx)),
+        |_, error: &Infallible, _| match *error {},
         ctx.clone(),
         reader,
         queue,
         config,
     );
-    passes
-        .for_each(|result| async move {
-            match result {
-                // The resource is gone; its objects follow by themselves.
-                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
-                Err(controller::Error::ReconcilerFailed(error, cluster)) => log_failure(&cluster.to_string(), &error),
-                Err(error) => tracing::error!(%error, "the queue failed"),
-            }
-        })
-        .await;
+    let passes = passes.for_each(|result| async {
+        match result {
+            Ok(_) => {}
+            // Its objects are told of late, and go by themselves.
+            Err(controller::Error::ObjectNotFound(gone)) => ctx.metrics.queue.forget(&key_of(&gone)),
+            Err(error) => tracing::error!(%error, "the queue failed"),
+        }
+    });
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        () = passes => {}
+        () = late => tracing::warn!("passes are still under way; they are ended"),
+    }
     follower.abort();
+}
+
+/// A pass runs in a task of its own: one that computes for long, or panics, leaves the others alone.
+async fn on_its_own(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    match AbortOnDropHandle::new(tokio::spawn(pass(resource, ctx))).await {
+        Ok(next) => Ok(next),
+        Err(_) => Ok(Action::requeue(AFTER_DEFECT)),
+    }
+}
+
+fn key_of(gone: &ObjectRef<kube::core::DynamicObject>) -> Key {
+    Key { namespace: gone.namespace.clone().unwrap_or_default(), name: gone.name.clone() }
 }
 
 fn request(key: &Key) -> ReconcileRequest<StoredEmqx> {
@@ -138,9 +171,9 @@ fn request(key: &Key) -> ReconcileRequest<StoredEmqx> {
 
 /// Acting on half a view would make what exists already.
 async fn wait_for_watches(ctx: &Context, stop: &CancellationToken) {
-    let poll = std::time::Duration::from_millis(20);
-    while !ctx.pending.is_synced() && !stop.is_cancelled() {
-        tokio::time::sleep(poll).await;
+    tokio::select! {
+        () = ctx.pending.synced() => {}
+        () = stop.cancelled() => {}
     }
 }
 
@@ -153,23 +186,8 @@ async fn wake_all_when_leading(ctx: Arc<Context>, reader: Store<StoredEmqx>, wak
         if leads {
             reader.state().iter().for_each(|resource| wake.wake(watch::key(resource)));
         } else {
-            ctx.metrics.clusters.forget_all();
+            ctx.clusters.all().iter().for_each(|cluster| *cluster.figures.lock() = Default::default());
         }
         leads = leading.changed().await;
     }
-}
-
-fn after_error(resource: Arc<StoredEmqx>, _: &PassError, ctx: Arc<Context>) -> Action {
-    Action::requeue(ctx.backoffs.next(&watch::key(&resource)))
-}
-
-/// The whole chain of causes, once.
-fn log_failure(cluster: &str, error: &PassError) {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    tracing::warn!(cluster, error = text, "a pass failed; trying again");
 }

@@ -4,6 +4,7 @@
 //! Secrets and ConfigMaps have no such label: of those only names are watched, and nothing is stored.
 
 use crate::context::Context;
+use crate::execute::keep_managers;
 use crate::index::{Index, Key, Listing};
 use crate::observe::ReferenceKey;
 use crate::resource::StoredEmqx;
@@ -15,7 +16,7 @@ use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod, PodSpec, Secret, Service,
 };
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
@@ -27,25 +28,45 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+/// A watch that the API server ends after this long is begun again, and one that it does not end is dead: the library gives
+/// it five seconds more. Watches that last as long as an API server allows would notice a connection that leads nowhere
+/// after five minutes.
+const WATCH_SECONDS: u32 = 45;
+
 /// How many watches have not listed everything yet.
-#[derive(Default)]
-pub struct Pending(AtomicUsize);
+pub struct Pending(watch::Sender<usize>);
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
 
 impl Pending {
     pub fn is_synced(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
+        *self.0.borrow() == 0
+    }
+
+    /// Returns when every watch that was begun has listed everything.
+    pub async fn synced(&self) {
+        // The sender is ours, so it is not closed.
+        let _ = self.0.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
     fn begin(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.send_modify(|pending| *pending += 1);
     }
 
     fn done(&self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.send_modify(|pending| *pending -= 1);
     }
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
 /// Starts every watch. Keys of clusters to look at go to `wake`.
@@ -58,14 +79,15 @@ pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>
     resources(ctx, tasks, writer, wake, &scopes);
     for scope in scopes {
         let children = Children { ctx, tasks, wake, scope: &scope };
-        children.watch::<StatefulSet>(|ctx| &ctx.objects.stateful_sets, forget_nothing);
-        children.watch::<ReplicaSet>(|ctx| &ctx.objects.replica_sets, forget_nothing);
-        children.watch::<Service>(|ctx| &ctx.objects.services, forget_nothing);
-        children.watch::<ConfigMap>(|ctx| &ctx.objects.config_maps, forget_nothing);
-        children.watch::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
-        children.watch::<PodDisruptionBudget>(|ctx| &ctx.objects.budgets, forget_nothing);
-        children.watch::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, slim_claim);
-        children.watch::<Pod>(|ctx| &ctx.objects.pods, slim_pod);
+        children.watch_ours::<StatefulSet>(|ctx| &ctx.objects.stateful_sets, forget_nothing);
+        children.watch_ours::<ReplicaSet>(|ctx| &ctx.objects.replica_sets, forget_nothing);
+        children.watch_ours::<Service>(|ctx| &ctx.objects.services, forget_nothing);
+        children.watch_ours::<ConfigMap>(|ctx| &ctx.objects.config_maps, forget_nothing);
+        children.watch_ours::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
+        children.watch_ours::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, slim_claim);
+        children.watch_ours::<Pod>(|ctx| &ctx.objects.pods, slim_pod);
+        // Also those of users: of two that select one pod Kubernetes lets none work.
+        children.watch::<PodDisruptionBudget>(config(), |ctx| &ctx.objects.budgets, slim_budget);
         children.watch_names::<Secret>("Secret");
         children.watch_names::<ConfigMap>("ConfigMap");
     }
@@ -98,6 +120,17 @@ fn slim_claim(claim: &mut PersistentVolumeClaim) {
     });
 }
 
+/// Of a budget that is not ours it matters which pods it selects.
+fn slim_budget(budget: &mut PodDisruptionBudget) {
+    if budget.labels().get(label::MANAGED_BY).is_some_and(|by| by == label::MANAGED_BY_VALUE) {
+        return;
+    }
+    let all = budget.spec.take().unwrap_or_default();
+    budget.spec = Some(PodDisruptionBudgetSpec { selector: all.selector, ..PodDisruptionBudgetSpec::default() });
+    budget.status = None;
+    budget.annotations_mut().clear();
+}
+
 fn forget_nothing<K>(_: &mut K) {}
 
 /// The EMQX resources. A change of nothing but the status wakes nobody: it is our own.
@@ -112,7 +145,7 @@ fn resources(
         .iter()
         .enumerate()
         .map(|(source, scope)| {
-            let events = watch_objects(api::<StoredEmqx>(&ctx.client, scope), watcher::Config::default());
+            let events = watch_objects(api::<StoredEmqx>(&ctx.client, scope), config());
             Box::pin(events.default_backoff().map(move |event| (source, event)))
         })
         .collect();
@@ -132,6 +165,9 @@ fn resources(
             };
             for event in merged.take(source, event, &reader) {
                 let touched = touched(&reader, &event);
+                if let Event::Apply(resource) | Event::InitApply(resource) = &event {
+                    ctx.clusters.know(&key(resource), resource.metadata.uid.as_deref().unwrap_or_default());
+                }
                 writer.apply_watcher_event(&event);
                 match event {
                     Event::Delete(gone) => ctx.forget(&key(&gone)),
@@ -215,7 +251,8 @@ struct Children<'a> {
 }
 
 impl Children<'_> {
-    fn watch<K>(&self, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
+    /// The objects with the operator's own label.
+    fn watch_ours<K>(&self, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
@@ -226,13 +263,24 @@ impl Children<'_> {
             + 'static,
     {
         let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
+        self.watch(config().labels(&selector), index, slim);
+    }
+
+    fn watch<K>(&self, config: watcher::Config, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
         let stream =
-            watch_objects(api::<K>(&self.ctx.client, self.scope), watcher::Config::default().labels(&selector))
-                .default_backoff()
-                .modify(move |object| {
-                    object.managed_fields_mut().clear();
-                    slim(object);
-                });
+            watch_objects(api::<K>(&self.ctx.client, self.scope), config).default_backoff().modify(move |object| {
+                keep_managers(object);
+                slim(object);
+            });
         let (ctx, wake, scope) = (self.ctx.clone(), self.wake.clone(), self.scope.clone());
         self.ctx.pending.begin();
         self.tasks.spawn(async move {
@@ -242,7 +290,7 @@ impl Children<'_> {
             while let Some(event) = next(&mut stream, K::kind(&()).as_ref()).await {
                 let done = matches!(event, Event::InitDone);
                 for key in index(&ctx).apply(event, &mut listing) {
-                    wake.wake(key);
+                    wake_touched(&ctx, &wake, key);
                 }
                 if done && !std::mem::replace(&mut synced, true) {
                     ctx.pending.done();
@@ -263,8 +311,7 @@ impl Children<'_> {
             + 'static,
     {
         let stream =
-            watch_objects(api::<PartialObjectMeta<K>>(&self.ctx.client, self.scope), watcher::Config::default())
-                .default_backoff();
+            watch_objects(api::<PartialObjectMeta<K>>(&self.ctx.client, self.scope), config()).default_backoff();
         let (ctx, wake) = (self.ctx.clone(), self.wake.clone());
         self.tasks.spawn(async move {
             let mut stream = std::pin::pin!(stream);
@@ -278,6 +325,15 @@ impl Children<'_> {
                 }
             }
         });
+    }
+}
+
+/// An object of no cluster may concern every cluster of its namespace.
+fn wake_touched(ctx: &Context, wake: &Waker, key: Key) {
+    if key.is_nobodys() {
+        ctx.clusters.in_namespace(&key.namespace).into_iter().for_each(|key| wake.wake(key));
+    } else {
+        wake.wake(key);
     }
 }
 
@@ -307,9 +363,26 @@ pub fn key(resource: &StoredEmqx) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use super::slim_pod;
+    use super::{slim_budget, slim_pod};
     use k8s_openapi::api::core::v1::Pod;
+    use k8s_openapi::api::policy::v1::PodDisruptionBudget;
     use serde_json::json;
+
+    #[test]
+    fn of_a_budget_of_a_user_only_the_selector_is_kept() {
+        let mut budget: PodDisruptionBudget = serde_json::from_value(json!({
+            "metadata": {"name": "mine", "namespace": "ns", "annotations": {"large": "text"}},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+            "status": {"currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0, "expectedPods": 1},
+        }))
+        .expect("a budget");
+        slim_budget(&mut budget);
+        assert_eq!(
+            budget.spec,
+            Some(serde_json::from_value(json!({"selector": {"matchLabels": {"app": "web"}}})).expect("a spec"))
+        );
+        assert!(budget.status.is_none() && budget.metadata.annotations.unwrap_or_default().is_empty());
+    }
 
     /// The decisions are made from what is left of a pod.
     #[test]

@@ -5,7 +5,8 @@ use crate::sim::Sim;
 use crate::view::{self, created, marked, node_name};
 use emqx_operator_api::label;
 use emqx_operator_core::action::{Action, Call};
-use emqx_operator_core::desired::{NodeName, Role};
+use emqx_operator_core::build::Manifest;
+use emqx_operator_core::desired::{LastGood, NodeName, Role};
 use emqx_operator_core::lifecycle::How;
 use emqx_operator_core::world::{Kind, Live, ObjectId};
 use serde_json::Value;
@@ -65,8 +66,8 @@ impl Sim {
     pub(crate) fn check_intentions(&mut self, actions: &[Action]) {
         let record = self.desired.names.last_good();
         let gives_up = |action: &Action| {
-            matches!(action, Action::Apply { manifest, .. } if manifest.id.name == record
-                && manifest.body["data"].get("rolled-back.json").is_some())
+            let given_up = |manifest: &Manifest| manifest.id.name == record && LastGood::gives_up(&manifest.body);
+            action.manifest().is_some_and(given_up)
         };
         // A set with another image than the wanted one may have pods with that, from before or made meanwhile.
         let wanted = |pod: &Pod| {
@@ -89,9 +90,8 @@ impl Sim {
             _ => None,
         });
         // While a plan gives a set the wanted template, nobody here can tell where the cores are to live.
-        let retargets = actions.iter().any(|action| {
-            matches!(action, Action::Apply { manifest, .. } if manifest.id.kind == Kind::StatefulSet && !is_mended(&manifest.body))
-        });
+        let mut manifests = actions.iter().filter_map(Action::manifest);
+        let retargets = manifests.any(|manifest| manifest.id.kind == Kind::StatefulSet && !is_mended(&manifest.body));
         for (node, targets) in starts.filter(|_| !retargets).collect::<Vec<_>>() {
             let goes = |set: ObjectId| self.beside(&set).is_some();
             let old = targets.iter().find(|target| self.set_of(target).is_some_and(goes));

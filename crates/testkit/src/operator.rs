@@ -72,24 +72,23 @@ impl Sim {
 
     fn carry_out(&mut self, action: &Action, generation: i64) -> Result<(), NotNow> {
         match action {
-            Action::Create(manifest) => {
-                if !self.kubernetes.objects.contains_key(&manifest.id) {
-                    self.store(&manifest.id, Value::clone(&manifest.body));
+            Action::Create { manifest, .. } | Action::Apply { manifest, .. }
+                if manifest.id.kind == Kind::Service && self.kubernetes.refuses_services =>
+            {
+                Err(NotNow)
+            }
+            Action::Create { manifest, .. } => {
+                if self.kubernetes.objects.contains_key(&manifest.id) {
+                    return Err(NotNow);
                 }
+                self.store(&manifest.id, Value::clone(&manifest.body));
                 Ok(())
             }
             Action::Apply { manifest, on, .. } => {
-                if manifest.id.kind == Kind::Service && self.kubernetes.refuses_services {
-                    return Err(NotNow);
-                }
-                let live = self.kubernetes.objects.get(&manifest.id);
-                if live.map(version) != on.clone() {
-                    return Err(NotNow);
-                }
+                let live =
+                    self.kubernetes.objects.get(&manifest.id).filter(|live| version(live) == *on).ok_or(NotNow)?;
                 let mut body = Value::clone(&manifest.body);
-                if let Some(live) = live {
-                    keep_annotations(&live.body, &mut body);
-                }
+                keep_annotations(&live.body, &mut body);
                 self.store(&manifest.id, body);
                 Ok(())
             }
@@ -103,8 +102,8 @@ impl Sim {
                 self.scale(set, *from, *to)
             }
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
-            // Storage is not part of these histories.
-            Action::GrowVolume { .. } => Ok(()),
+            // Storage is not part of these histories, and nobody edits sets.
+            Action::GrowVolume { .. } | Action::RestoreTemplate { .. } => Ok(()),
             Action::Delete { id, on, because } => self.delete(id, on, *because),
             Action::Call(call) => self.call(call, generation),
             Action::Remove(permit) => self.remove(permit),

@@ -121,16 +121,13 @@ impl Sim {
 
     /// What last worked takes the place of templates that were given up.
     pub(crate) fn decide_in_force(&mut self) {
-        let id = ObjectId { kind: Kind::ConfigMap, name: self.desired.names.last_good() };
+        let id = ObjectId { kind: Kind::Secret, name: self.desired.names.last_good() };
         let record = self.kubernetes.objects.get(&id);
         let decided = (self.generation, record.map(|live| live.resource_version.clone()));
         if decided == self.decided {
             return;
         }
-        let record = record.and_then(|live| {
-            let data = &live.body["data"];
-            LastGood::read(|key| data[key].as_str())
-        });
+        let record = record.and_then(|live| LastGood::read_body(&live.body));
         let given_up = record.filter(|record| record.rolled_back.is_some());
         let instead = given_up.and_then(|record| record.instead_of(&self.spec.resource(self.generation)));
         let before = self.in_force.templates.revision();

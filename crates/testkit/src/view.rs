@@ -6,8 +6,8 @@ use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Kind, Live, Node, NodeSet, Pool, Reading,
-    ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
+    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind, Live, Node, NodeSet, Pool,
+    Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,12 @@ pub(crate) fn world(sim: &Sim) -> World {
         replicants: pool(sim, Role::Replicant, &broker),
         volumes_without_set: false,
         claims: claims(sim),
-        cookie: Some(Sensitive("cookie".to_owned())),
-        operator_secret: Some(Sensitive("secret".to_owned())),
+        identity: Identity {
+            cookie: Some(Sensitive("cookie".to_owned())),
+            operator_secret: Some(Sensitive("secret".to_owned())),
+        },
+        other_budgets: Vec::new(),
+        edited_templates: BTreeMap::new(),
         broker,
         config_refused: sim.refuses_config().then(|| "it is too large".to_owned()),
         rewritten: std::collections::BTreeMap::new(),

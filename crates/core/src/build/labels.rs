@@ -1,6 +1,6 @@
 //! Labels of objects and pods. Selectors are made of them and cannot be changed later.
 
-use crate::desired::{Desired, Names, Role};
+use crate::desired::{Desired, Names, PoolSpec, Role};
 use emqx_operator_api::label;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,13 @@ pub(super) fn common(names: &Names) -> BTreeMap<String, String> {
 pub fn selector(names: &Names, role: Role) -> BTreeMap<String, String> {
     let mut labels = common(names);
     labels.insert(label::DB_ROLE.to_owned(), role.as_str().to_owned());
+    labels
+}
+
+/// On the pods of a pool, beside the hash of their template.
+pub fn pod_labels(names: &Names, pool: &PoolSpec) -> BTreeMap<String, String> {
+    let mut labels = selector(names, pool.role);
+    labels.extend(pool.labels.clone());
     labels
 }
 

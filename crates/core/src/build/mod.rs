@@ -21,7 +21,7 @@ pub use budget::budget;
 pub(crate) use built::Built;
 pub use config_map::{config_map, config_secret};
 pub use core_set::{CoreSet, claim_templates, core_set, core_template, volumes_asked_for};
-pub use labels::selector;
+pub use labels::{pod_labels, selector};
 pub use last_good::last_good;
 pub use manifest::{Differences, Manifest, differences, in_sync, set_annotation, set_replicas};
 pub use pod_template::Template;

@@ -38,8 +38,7 @@ impl Template {
 
 /// The template of a pool. `availability_check` says whether the broker has that endpoint.
 pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Template {
-    let mut labels = labels::selector(&desired.names, pool.role);
-    labels.extend(pool.labels.clone());
+    let labels = labels::pod_labels(&desired.names, pool);
     let mut annotations = pool.annotations.clone();
     if let Some(revision) = &desired.config.startup_revision {
         annotations.insert(annotation::STARTUP_CONFIG_REVISION.to_owned(), revision.clone());

@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 
 /// The cookie that nodes know each other by.
 pub fn cookie_secret(desired: &Desired, world: &World) -> Manifest {
-    let cookie = text(&world.cookie, &world.fresh.cookie);
+    let known = world.known_identity().cookie;
+    let cookie = text(&known, &world.fresh.cookie);
     secret(desired, desired.names.cookie_secret(), "node_cookie", cookie)
 }
 
 /// The bootstrap file of API keys: the user's, then the operator's own.
 pub fn api_key_secret(desired: &Desired, world: &World) -> Manifest {
-    let own = text(&world.operator_secret, &world.fresh.operator_secret);
+    let known = world.known_identity().operator_secret;
+    let own = text(&known, &world.fresh.operator_secret);
     let users = desired.api_keys.iter().map(|key| format!("{}:{}\n", key.key, key.secret));
     let file: String = users.chain([format!("{OPERATOR_API_KEY}:{own}\n")]).collect();
     secret(desired, desired.names.api_key_secret(), "bootstrap_api_key", &file)

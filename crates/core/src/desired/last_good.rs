@@ -1,18 +1,20 @@
-//! What last worked, kept in a ConfigMap, and what did not: a rollout that got nowhere stays rolled back until its templates
+//! What last worked, kept in a Secret, and what did not: a rollout that got nowhere stays rolled back until its templates
 //! change, whoever asks and however often the operator restarts.
 
 use super::templates::Templates;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use emqx_operator_api::hub::EMQX;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The keys of the ConfigMap.
+/// The keys of the Secret.
 const TEMPLATES: &str = "templates.json";
 const ROLLED_BACK: &str = "rolled-back.json";
 
-/// What the ConfigMap holds.
+/// What the Secret holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastGood {
     pub templates: Templates,
@@ -30,19 +32,27 @@ pub struct RolledBack {
 }
 
 impl LastGood {
-    /// Reads the data of the ConfigMap. What cannot be read was never there.
-    pub fn read<'t>(entry: impl Fn(&str) -> Option<&'t str>) -> Option<LastGood> {
-        let templates = serde_json::from_str(entry(TEMPLATES)?).ok()?;
-        let rolled_back = entry(ROLLED_BACK).and_then(|text| serde_json::from_str(text).ok());
+    /// Reads the data of the Secret. What cannot be read was never there.
+    pub fn read<'t>(entry: impl Fn(&str) -> Option<&'t [u8]>) -> Option<LastGood> {
+        let templates = serde_json::from_slice(entry(TEMPLATES)?).ok()?;
+        let rolled_back = entry(ROLLED_BACK).and_then(|text| serde_json::from_slice(text).ok());
         Some(LastGood { templates, rolled_back })
     }
 
-    pub(crate) fn read_body(body: &Value) -> Option<LastGood> {
-        LastGood::read(|key| body["data"][key].as_str())
+    /// The same of an object as the API server gives it.
+    pub fn read_body(body: &Value) -> Option<LastGood> {
+        let entry = |key: &str| STANDARD.decode(body["data"][key].as_str()?).ok();
+        let (templates, rolled_back) = (entry(TEMPLATES), entry(ROLLED_BACK));
+        LastGood::read(|key| if key == TEMPLATES { templates.as_deref() } else { rolled_back.as_deref() })
+    }
+
+    /// Whether the object says that a rollout was given up.
+    pub fn gives_up(body: &Value) -> bool {
+        body["data"].get(ROLLED_BACK).is_some()
     }
 
     pub(crate) fn data(&self) -> BTreeMap<&'static str, String> {
-        let text = |value: serde_json::Result<String>| value.expect("templates are plain data");
+        let text = |value: serde_json::Result<String>| STANDARD.encode(value.expect("templates are plain data"));
         let mut data = BTreeMap::from([(TEMPLATES, text(serde_json::to_string_pretty(&self.templates)))]);
         if let Some(rolled_back) = &self.rolled_back {
             data.insert(ROLLED_BACK, text(serde_json::to_string_pretty(rolled_back)));

@@ -97,7 +97,7 @@ impl Names {
         self.of("secret-configs")
     }
 
-    /// What last worked, and what did not.
+    /// The Secret that says what last worked, and what did not.
     pub fn last_good(&self) -> String {
         Names::last_good_of(&self.instance)
     }

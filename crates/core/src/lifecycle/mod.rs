@@ -8,6 +8,7 @@ mod config;
 mod cores;
 mod discarding;
 mod durable_storage;
+mod edited;
 mod fleet;
 mod hold;
 mod home;
@@ -62,6 +63,7 @@ const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     lost_volumes::plan,
     discarding::plan,
     volumes::plan,
+    edited::plan,
 ];
 
 /// The revisions of the wanted templates.
@@ -94,7 +96,8 @@ impl Part {
         match live {
             Some(live) if self.is_taken(&manifest, live) => {}
             Some(live) if live.terminating || is_as_applied(world, &manifest, live) => {}
-            live => self.actions.push(Action::Apply { on: live.map(version), manifest, stage }),
+            Some(live) => self.actions.push(Action::Apply { on: version(live), manifest, stage }),
+            None => self.actions.push(Action::Create { manifest, stage }),
         }
     }
 
@@ -112,7 +115,7 @@ impl Part {
         match world.objects.get(&id) {
             None => {
                 set_replicas(&mut manifest, replicas);
-                self.actions.push(Action::Apply { manifest, on: None, stage: Stage::Workload });
+                self.actions.push(Action::Create { manifest, stage: Stage::Workload });
             }
             Some(live) if self.is_taken(&manifest, live) || live.terminating => {}
             Some(live) => {
@@ -121,7 +124,7 @@ impl Part {
                 if !is_as_applied(world, &manifest, live) {
                     // A set applied without a number would fall back to one pod; the version makes "as it is" safe.
                     set_replicas(&mut manifest, told);
-                    self.actions.push(Action::Apply { manifest, on: Some(version(live)), stage: Stage::Workload });
+                    self.actions.push(Action::Apply { manifest, on: version(live), stage: Stage::Workload });
                 }
                 if told < replicas {
                     self.actions.push(Action::Scale { set: id, from: told, to: replicas });

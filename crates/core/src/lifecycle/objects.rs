@@ -5,7 +5,20 @@ use super::serving::{listeners_revision, listeners_role};
 use super::{Part, version};
 use crate::action::{Action, Stage};
 use crate::build::{Wanted, budget, dashboard, headless, listeners};
-use crate::desired::Role;
+use crate::desired::{Desired, PoolSpec, Role};
+use crate::reason::Reason;
+use crate::world::World;
+
+/// Where a budget of somebody else selects the same pods there is none of ours: Kubernetes would evict none of them.
+fn disruption_budget(desired: &Desired, world: &World, role: Role, pool: Option<&PoolSpec>) -> Wanted {
+    if world.other_budgets.iter().any(|other| other.role == role) {
+        return match budget(desired, role, None) {
+            Wanted::Absent { id, .. } => Wanted::Absent { id, because: Reason::BudgetOfUser },
+            present @ Wanted::Present(_) => present,
+        };
+    }
+    budget(desired, role, pool)
+}
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
@@ -15,8 +28,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let wanted = [
         dashboard(desired),
         listeners(desired, listeners_role(desired, world), listeners_revision(fleet)),
-        budget(desired, Role::Core, Some(&desired.cores)),
-        budget(desired, Role::Replicant, replicants),
+        disruption_budget(desired, world, Role::Core, Some(&desired.cores)),
+        disruption_budget(desired, world, Role::Replicant, replicants),
     ];
     for wanted in wanted {
         match wanted {

@@ -80,7 +80,7 @@ fn allowed(desired: &Desired) -> i32 {
 }
 
 fn record(fleet: &Fleet<'_>) -> Option<LastGood> {
-    let live = fleet.world.live(Kind::ConfigMap, &fleet.desired.names.last_good())?;
+    let live = fleet.world.live(Kind::Secret, &fleet.desired.names.last_good())?;
     LastGood::read_body(&live.body)
 }
 

@@ -3,6 +3,7 @@
 
 use super::{ConditionType, Fact, Report, Truth};
 use crate::desired::Mistakes;
+use crate::reason::Reason;
 use emqx_operator_api::hub::{EMQXStatus, EmqxNode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -41,11 +42,33 @@ pub fn refused(
     generation: Option<i64>,
     now: Timestamp,
 ) -> (EMQXStatus, Due) {
+    degraded(mistakes.reason(), &mistakes.to_string(), Truth::False, prior, generation, now)
+}
+
+/// The status of a resource that the operator could not look at to the end. Its nodes may well be as the spec says.
+pub fn failed(
+    reason: Reason,
+    message: &str,
+    prior: Option<&EMQXStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> (EMQXStatus, Due) {
+    degraded(reason, message, Truth::Unknown, prior, generation, now)
+}
+
+fn degraded(
+    reason: Reason,
+    message: &str,
+    ready: Truth,
+    prior: Option<&EMQXStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> (EMQXStatus, Due) {
     let mut status = prior.cloned().unwrap_or_default();
     status.observed_generation = generation;
-    let (reason, message) = (mistakes.reason(), mistakes.to_string());
-    let said = |kind, truth| condition(prior, &Fact { kind, truth, reason, message: message.clone() }, generation, now);
-    let mut conditions = vec![said(ConditionType::Ready, Truth::False), said(ConditionType::Degraded, Truth::True)];
+    let fact = |kind, truth| Fact { kind, truth, reason, message: message.to_owned() };
+    let said = |kind, truth| condition(prior, &fact(kind, truth), generation, now);
+    let mut conditions = vec![said(ConditionType::Ready, ready), said(ConditionType::Degraded, Truth::True)];
     let replaced = [ConditionType::Ready.as_str(), ConditionType::Degraded.as_str()];
     conditions.extend(status.conditions.drain(..).filter(|old| !replaced.contains(&old.type_.as_str())));
     status.conditions = conditions;

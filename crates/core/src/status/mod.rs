@@ -6,7 +6,7 @@ mod merge;
 mod story;
 
 pub use conditions::{ConditionType, Fact, Truth};
-pub use merge::{Due, merge, refused};
+pub use merge::{Due, failed, merge, refused};
 pub use story::{Told, story};
 
 use crate::desired::Desired;
@@ -33,9 +33,9 @@ impl Report {
         self.facts.iter().any(|fact| fact.kind == ConditionType::Ready && fact.holds())
     }
 
-    /// Says that an action failed, in the conditions it concerns.
-    pub fn after_failure(&mut self, reason: Reason, detail: &str) {
-        conditions::after_failure(&mut self.facts, reason, detail);
+    /// Says that an action failed, in the conditions it concerns. One that does not matter leaves the cluster ready.
+    pub fn after_failure(&mut self, reason: Reason, detail: &str, matters: bool) {
+        conditions::after_failure(&mut self.facts, reason, detail, matters);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::desired::NodeName;
 use crate::lifecycle::How;
 use crate::reason::Reason;
 use crate::world::{Kind, ObjectId, World};
+use emqx_operator_api::annotation::RESTART_REQUESTED_AT;
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,21 +49,38 @@ pub fn story(action: &Action, world: &World) -> Option<Told> {
                 (Kind::PersistentVolumeClaim, _) => "the volume of a core that was scaled away",
                 (Kind::StatefulSet, Reason::RemakingCoreSet) => "whose cores never had a volume",
                 (Kind::StatefulSet, _) => "whose cores have been replaced",
+                (Kind::PodDisruptionBudget, Reason::BudgetOfUser) => {
+                    return told(*because, budget_of_user(id, world), id);
+                }
                 _ => return None,
             };
             told(*because, format!("deleting {id}, {which}"), id)
         }
-        Action::Apply { manifest, on: None, .. }
-            if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) =>
-        {
+        Action::Create { manifest, .. } if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) => {
             told(Reason::Create, format!("creating {}", manifest.id), &manifest.id)
+        }
+        Action::RestoreTemplate { set, edited_by, .. } => {
+            let text = format!(
+                "{edited_by} changed the pod template of {set}, which was taken back: nodes are made from the EMQX resource. To \
+                 restart all nodes, one after the other: kubectl annotate emqx NAME {RESTART_REQUESTED_AT}=\"$(date)\" \
+                 --overwrite"
+            );
+            told(Reason::TemplateEdited, text, set)
         }
         Action::GrowVolume { claim, to, .. } => {
             told(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
         }
         Action::Call(call) => called(call, world),
-        Action::Create(_) | Action::Apply { .. } | Action::Annotate { .. } => None,
+        Action::Create { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,
     }
+}
+
+fn budget_of_user(id: &ObjectId, world: &World) -> String {
+    let others: Vec<_> = world.other_budgets.iter().map(|other| other.name.as_str()).collect();
+    format!(
+        "deleting {id}: {} selects the same pods, and Kubernetes evicts no pod that two budgets select",
+        others.join(", ")
+    )
 }
 
 fn called(call: &Call, world: &World) -> Option<Told> {

@@ -4,7 +4,10 @@ use super::claim::{core_of, may_hold_data};
 use super::node::{Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
-use super::{Broker, Claim, FreshSecrets, KubernetesView, Memory, Reading, Sensitive, VolumeSite, World, troubles};
+use super::{
+    Broker, Claim, FreshSecrets, Identity, KubernetesView, Memory, Reading, Sensitive, VolumeSite, World, budgets,
+    troubles,
+};
 use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
 use emqx_operator_api::{annotation, label};
@@ -36,8 +39,12 @@ impl World {
             objects: objects(desired, view),
             volumes_without_set: view.stateful_sets.is_empty() && !view.claims.is_empty(),
             claims: claims(desired, view),
-            cookie: secret_text(view, &desired.names.cookie_secret(), "node_cookie").map(Sensitive),
-            operator_secret: operator_secret(desired, view),
+            identity: Identity {
+                cookie: secret_text(view, &desired.names.cookie_secret(), "node_cookie").map(Sensitive),
+                operator_secret: operator_secret(desired, view),
+            },
+            other_budgets: budgets::others(desired, view),
+            edited_templates: edited_templates(view),
             cores,
             replicants,
             broker,
@@ -93,6 +100,18 @@ pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Ti
         node.marked = sets.iter().any(|set| set.marked.contains(&node.pod));
     }
     Pool { sets, nodes }
+}
+
+/// The shell leaves in the metadata of sets who else owns fields of their pod templates.
+fn edited_templates(view: &KubernetesView) -> BTreeMap<String, String> {
+    let cores = view.stateful_sets.iter().map(|set| &set.metadata);
+    let sets = cores.chain(view.replica_sets.iter().map(|set| &set.metadata));
+    let edited = sets.filter_map(|metadata| {
+        let managers = metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
+        let others: Vec<_> = managers.filter(|manager| !manager.starts_with("emqx-operator")).collect();
+        (!others.is_empty()).then(|| (name(metadata).to_owned(), others.join(", ")))
+    });
+    edited.collect()
 }
 
 fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {

@@ -1,5 +1,6 @@
 //! What the last pass leaves to the next one.
 
+use super::Identity;
 use crate::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -12,6 +13,10 @@ pub struct Memory {
     pub rollout: Option<Rollout>,
     /// Since when something is waited for, by what and why.
     pub waits: Waits,
+    /// What made the nodes one cluster when it was last seen.
+    pub identity: Identity,
+    /// When a pod template was last taken back from others.
+    pub template_restored: Option<Timestamp>,
 }
 
 /// How far a rollout was at the last look.

@@ -4,7 +4,9 @@
 
 mod assemble;
 mod broker;
+mod budgets;
 mod claim;
+mod identity;
 mod memory;
 mod needs;
 mod node;
@@ -17,7 +19,9 @@ mod view;
 
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
+pub use budgets::OtherBudget;
 pub use claim::{Claim, core_of, may_hold_data};
+pub use identity::{Identity, IdentitySecret};
 pub use memory::{LOOK, Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{Node, Wait};
@@ -44,9 +48,12 @@ pub struct World {
     pub replicants: Pool,
     /// Whether volumes of cores were there before the core set was: EMQX then knows a configuration of its own.
     pub volumes_without_set: bool,
-    /// The secret halves that exist already.
-    pub cookie: Option<Sensitive>,
-    pub operator_secret: Option<Sensitive>,
+    /// What makes the nodes one cluster, as the Secrets hold it.
+    pub identity: Identity,
+    /// PodDisruptionBudgets of others that select pods of this cluster.
+    pub other_budgets: Vec<OtherBudget>,
+    /// Sets whose pod template others than the operator have changed, and who did. The shell tells of them only.
+    pub edited_templates: BTreeMap<String, String>,
     /// The volumes of the cores.
     pub claims: Vec<Claim>,
     /// What EMQX answered.

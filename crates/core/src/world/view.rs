@@ -15,6 +15,8 @@ pub struct KubernetesView {
     pub config_maps: Vec<Arc<ConfigMap>>,
     pub secrets: Vec<Arc<Secret>>,
     pub budgets: Vec<Arc<PodDisruptionBudget>>,
+    /// All of the namespace, also those of users and other controllers.
+    pub namespace_budgets: Vec<Arc<PodDisruptionBudget>>,
     pub claims: Vec<Arc<PersistentVolumeClaim>>,
     pub events: Vec<ObjectEvent>,
 }

@@ -2,7 +2,7 @@
 
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::Desired;
-use emqx_operator_core::world::{Broker, FreshSecrets, Kind, KubernetesView, Reading, Why, World};
+use emqx_operator_core::world::{Broker, FreshSecrets, Identity, Kind, KubernetesView, Reading, Sensitive, Why, World};
 use emqx_operator_core::{Plan, plan};
 use serde_json::Value;
 
@@ -11,6 +11,15 @@ pub fn plan_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker
 }
 
 pub fn world_for(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> World {
+    let mut world = world_without_identity(desired, view, broker);
+    world.identity =
+        Identity { cookie: Some(Sensitive("c".to_owned())), operator_secret: Some(Sensitive("s".to_owned())) };
+    world
+}
+
+/// The Secrets of the cluster are as the view says.
+#[allow(dead_code, reason = "shared by tests that need it and tests that do not")]
+pub fn world_without_identity(desired: &Desired, view: &KubernetesView, broker: Reading<Broker>) -> World {
     let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
     World::assemble(desired, view, broker, fresh, "2026-01-02T00:00:00Z".parse().expect("a time"))
 }
@@ -21,8 +30,6 @@ pub fn nobody() -> Reading<Broker> {
 
 /// The first object of a kind that a plan applies.
 pub fn written(plan: &Plan, kind: Kind) -> Option<Value> {
-    plan.actions.iter().find_map(|action| match action {
-        Action::Apply { manifest, .. } if manifest.id.kind == kind => Some(Value::clone(&manifest.body)),
-        _ => None,
-    })
+    let mut manifests = plan.actions.iter().filter_map(Action::manifest);
+    manifests.find(|manifest| manifest.id.kind == kind).map(|manifest| Value::clone(&manifest.body))
 }

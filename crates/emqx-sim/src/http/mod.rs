@@ -94,6 +94,8 @@ pub async fn answer(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     match node.faults().http {
         HttpFault::None | HttpFault::Refuse | HttpFault::Unauthorized => {}
         HttpFault::Hang => return std::future::pending().await,
+        HttpFault::HangChanges if call.method != "GET" => return std::future::pending().await,
+        HttpFault::HangChanges => {}
         HttpFault::Delay(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
         HttpFault::ServerError => return Some(Answer::text(500, "Internal Server Error".to_owned()).into()),
         HttpFault::EmptyBody => return Some(Reply::empty(200)),

@@ -2,8 +2,8 @@
 
 use super::command;
 use super::outcome::FailureKind;
+use crate::clusters::Cluster;
 use crate::context::Context;
-use crate::index::Key;
 use crate::observe;
 use crate::refusals;
 use emqx_client::api::{
@@ -25,12 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn call(
     ctx: &Context,
-    key: &Key,
+    cluster: &Cluster,
     desired: &Desired,
     world: &World,
     call: &Call,
 ) -> Result<(), FailureKind> {
-    let Some(secret) = &world.operator_secret else {
+    let key = &cluster.key;
+    let Some(secret) = &world.identity.operator_secret else {
         return Err(FailureKind::Stale("the operator's API key does not exist yet".to_owned()));
     };
     let cores = api_candidates(desired, &ctx.objects.view(key));
@@ -64,16 +65,16 @@ pub(super) async fn call(
     let failing = format!("{request} failing");
     match answer {
         Ok(()) => {
-            ctx.refusals.settle(key, &request);
-            ctx.refusals.settle(key, &failing);
+            cluster.refusals.settle(&request);
+            cluster.refusals.settle(&failing);
             Ok(())
         }
         Err(error) => Err(match error.refusal().map(ToString::to_string) {
-            Some(text) => refused(call, ctx.refusals.note(key, &request, &text), text),
+            Some(text) => refused(call, cluster.refusals.note(&request, &text), text),
             None => {
                 let text = error.to_string();
-                ctx.refusals.note(key, &failing, &text);
-                failed(call, ctx.refusals.lasting(key, &failing), text)
+                cluster.refusals.note(&failing, &text);
+                failed(call, cluster.refusals.lasting(&failing), text)
             }
         }),
     }

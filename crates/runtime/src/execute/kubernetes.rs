@@ -1,9 +1,14 @@
 //! Writes to Kubernetes. The answer to each goes into the index at once, so that the next pass sees it.
 
+use super::fields::{self, CREATOR, keep_managers};
 use super::outcome::FailureKind;
+use super::shortened;
+use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::{Index, Key};
-use emqx_operator_core::action::Version;
+use emqx_operator_api::label;
+use emqx_operator_core::action::{Stage, Version};
+use emqx_operator_core::adoption::{Adoption, adoption};
 use emqx_operator_core::build::Manifest;
 use emqx_operator_core::desired::Names;
 use emqx_operator_core::reason::Reason;
@@ -11,6 +16,7 @@ use emqx_operator_core::world::{self, Kind, ObjectId, core_of};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::response::StatusCause;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,80 +69,94 @@ impl<K> Child for K where
 {
 }
 
-/// Creates an object that must not exist yet.
-pub(super) async fn create(ctx: &Context, key: &Key, manifest: &Manifest) -> Result<(), FailureKind> {
-    for_kind!(manifest.id.kind, ctx, create_as(key, manifest))
+/// Creates an object that is believed absent. One that exists all the same is never merged into; see [`adoption`].
+pub(super) async fn create(
+    ctx: &Context,
+    cluster: &Cluster,
+    manifest: &Manifest,
+    stage: Stage,
+) -> Result<(), FailureKind> {
+    for_kind!(manifest.id.kind, ctx, create_as(cluster, manifest, stage))
 }
 
 async fn create_as<K: Child>(
     ctx: &Context,
     index: &Index<K>,
-    key: &Key,
+    cluster: &Cluster,
     manifest: &Manifest,
+    stage: Stage,
 ) -> Result<(), FailureKind> {
-    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    let api = Api::<K>::namespaced(ctx.client.clone(), &cluster.key.namespace);
     let object =
         serde_json::from_value(Value::clone(&manifest.body)).map_err(|error| FailureKind::Failed(error.to_string()))?;
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let params = PostParams { field_manager: Some(CREATOR.to_owned()), ..PostParams::default() };
     match api.create(&params, &object).await {
         Ok(created) => {
+            cluster.rewritten.note(&cluster.key, manifest, &created);
             learn(index, created);
             Ok(())
         }
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => adopt(index, &api, key, manifest).await,
-        Err(error) => Err(failure(error, false)),
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => adopt(&api, manifest, stage).await,
+        Err(error) => Err(failure(error)),
     }
 }
 
-/// An identity that is there already, under a label we do not watch: prepared by the user, or ours before a restore.
-async fn adopt<K: Child>(index: &Index<K>, api: &Api<K>, key: &Key, manifest: &Manifest) -> Result<(), FailureKind> {
-    let mut existing = api.get(&manifest.id.name).await.map_err(|error| failure(error, false))?;
-    if let Some(owner) = existing.owner_references().iter().find(|owner| owner.controller == Some(true))
-        && (owner.kind != "EMQX" || owner.name != key.name)
-    {
-        let text = format!("{} belongs to {}/{}; the operator needs this name", manifest.id, owner.kind, owner.name);
-        return Err(FailureKind::Refused { reason: Reason::NameTaken, text });
+/// An object under a label that we do not watch. It is not applied now: it gets the labels, and the watch tells what it is.
+async fn adopt<K: Child>(api: &Api<K>, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
+    let existing = api.get(&manifest.id.name).await.map_err(failure)?;
+    let body = serde_json::to_value(&existing).map_err(|error| FailureKind::Failed(error.to_string()))?;
+    match adoption(manifest, stage, &body) {
+        Adoption::Taken(text) => Err(FailureKind::Refused { reason: Reason::NameTaken, text }),
+        Adoption::Wait(text) => Err(FailureKind::Stale(text)),
+        Adoption::Label => {
+            let labels = &manifest.body["metadata"]["labels"];
+            let ours = [label::INSTANCE, label::MANAGED_BY].map(|key| (key.to_owned(), labels[key].clone()));
+            let patch = json!({"metadata": {
+                "uid": existing.uid(),
+                "resourceVersion": existing.resource_version(),
+                "labels": ours.into_iter().collect::<serde_json::Map<_, _>>(),
+            }});
+            api.patch(&manifest.id.name, &patch_params(), &Patch::Merge(&patch)).await.map_err(failure)?;
+            tracing::info!(object = %manifest.id, "an object that exists is taken over");
+            Err(FailureKind::Stale(format!("{} has just been labeled", manifest.id)))
+        }
     }
-    existing.labels_mut().insert(emqx_operator_api::label::INSTANCE.to_owned(), key.name.clone());
-    learn(index, existing);
-    Err(FailureKind::Stale(format!("{} exists already", manifest.id)))
 }
 
-/// Server-side apply. A new object is applied without force: whoever set a field that we want is named, not overruled.
+/// Server-side apply to the object that was seen. Whoever else has set fields of ours is overruled.
 pub(super) async fn apply(
     ctx: &Context,
-    key: &Key,
+    cluster: &Cluster,
     manifest: &Manifest,
-    on: Option<&Version>,
+    on: &Version,
 ) -> Result<(), FailureKind> {
-    for_kind!(manifest.id.kind, ctx, apply_as(key, manifest, on))
+    for_kind!(manifest.id.kind, ctx, apply_as(cluster, manifest, on))
 }
 
 async fn apply_as<K: Child>(
     ctx: &Context,
     index: &Index<K>,
-    key: &Key,
+    cluster: &Cluster,
     manifest: &Manifest,
-    on: Option<&Version>,
+    on: &Version,
 ) -> Result<(), FailureKind> {
-    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    let api = Api::<K>::namespaced(ctx.client.clone(), &cluster.key.namespace);
     let mut body = Value::clone(&manifest.body);
-    if let Some(version) = on {
-        body["metadata"]["uid"] = version.uid.clone().into();
-        // The number of pods is part of a set: it must be the one that was seen.
-        if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) {
-            body["metadata"]["resourceVersion"] = version.resource_version.clone().into();
-        }
+    body["metadata"]["uid"] = on.uid.clone().into();
+    let known = index.named(&cluster.key, &manifest.id.name);
+    let mut version = on.resource_version.clone();
+    if known.is_some_and(|known| fields::is_created(known.as_ref())) {
+        version = fields::take_over(&api, &manifest.id.name, on).await?;
     }
-    let params = PatchParams { force: on.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
-    match api.patch(&manifest.id.name, &params, &Patch::Apply(&body)).await {
-        Ok(applied) => {
-            ctx.rewritten.note(key, manifest, &applied);
-            learn(index, applied);
-            Ok(())
-        }
-        Err(error) => Err(failure(error, on.is_none())),
+    // The number of pods is part of a set: it must be the one that was seen.
+    if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) {
+        body["metadata"]["resourceVersion"] = version.into();
     }
+    let params = PatchParams { force: true, ..PatchParams::apply(FIELD_MANAGER) };
+    let applied = api.patch(&manifest.id.name, &params, &Patch::Apply(&body)).await.map_err(failure)?;
+    cluster.rewritten.note(&cluster.key, manifest, &applied);
+    learn(index, applied);
+    Ok(())
 }
 
 /// Sets the number of pods, if it still is the one that was seen.
@@ -158,16 +178,35 @@ async fn scale_as<K: Child>(
         {"op": "replace", "path": "/spec/replicas", "value": to},
     ]))
     .expect("a JSON patch is written correctly");
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let scaled = api.patch(&set.name, &params, &Patch::Json::<()>(patch)).await.map_err(|error| match error {
-        // A failed test is "unprocessable".
-        kube::Error::Api(status) if status.code == 422 => {
-            FailureKind::Stale(format!("{set} does not have {from} replicas any more"))
+    match api.patch(&set.name, &patch_params(), &Patch::Json::<()>(patch)).await {
+        Ok(scaled) => {
+            learn(index, scaled);
+            Ok(())
         }
-        error => failure(error, false),
-    })?;
-    learn(index, scaled);
-    Ok(())
+        // A failed test is "unprocessable", and so is what a policy denies.
+        Err(error @ kube::Error::Api(_)) if code(&error) == Some(422) => {
+            let now = api.get(&set.name).await.map_err(failure)?;
+            let now = serde_json::to_value(&now).map_err(|error| FailureKind::Failed(error.to_string()))?;
+            let replicas = now["spec"]["replicas"].as_i64();
+            Err(if replicas == Some(from.into()) { failure(error) } else { no_longer(set, from) })
+        }
+        Err(error) => Err(failure(error)),
+    }
+}
+
+fn no_longer(set: &ObjectId, from: i32) -> FailureKind {
+    FailureKind::Stale(format!("{set} does not have {from} replicas any more"))
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// Sets or removes annotations of the object that was seen. They are not part of what is applied, so that applying does
@@ -194,15 +233,46 @@ async fn annotate_as<K: Child>(
     let patch = json!({"metadata": {
         "uid": on.uid, "resourceVersion": on.resource_version, "annotations": annotations,
     }});
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let params = patch_params();
     match api.patch(&id.name, &params, &Patch::Merge(&patch)).await {
         Ok(annotated) => {
             learn(index, annotated);
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("{id} is gone"))),
-        Err(error) => Err(failure(error, false)),
+        Err(error) => Err(failure(error)),
     }
+}
+
+/// Replaces the pod template of a set that is still in the state that was seen.
+pub(super) async fn restore(
+    ctx: &Context,
+    key: &Key,
+    set: &ObjectId,
+    on: &Version,
+    template: &Value,
+) -> Result<(), FailureKind> {
+    for_kind!(set.kind, ctx, restore_as(key, set, on, template))
+}
+
+async fn restore_as<K: Child>(
+    ctx: &Context,
+    index: &Index<K>,
+    key: &Key,
+    set: &ObjectId,
+    on: &Version,
+    template: &Value,
+) -> Result<(), FailureKind> {
+    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    let patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": on.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": on.resource_version},
+        {"op": "replace", "path": "/spec/template", "value": template},
+    ]))
+    .expect("a JSON patch is written correctly");
+    let restored = api.patch(&set.name, &patch_params(), &Patch::Json::<()>(patch)).await.map_err(failure)?;
+    learn(index, restored);
+    Ok(())
 }
 
 /// Asks for a larger volume. A storage class that does not allow it is named by the API server.
@@ -218,7 +288,7 @@ pub(super) async fn grow(
         "metadata": {"uid": on.uid, "resourceVersion": on.resource_version},
         "spec": {"resources": {"requests": {"storage": to}}},
     });
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let params = patch_params();
     match api.patch(&claim.name, &params, &Patch::Merge(&patch)).await {
         Ok(grown) => {
             learn(&ctx.objects.claims, grown);
@@ -227,7 +297,7 @@ pub(super) async fn grow(
         Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
             Err(FailureKind::Refused { reason: Reason::VolumeImmutable, text: status.message })
         }
-        Err(error) => Err(failure(error, false)),
+        Err(error) => Err(failure(error)),
     }
 }
 
@@ -301,30 +371,24 @@ async fn delete_seen<K: Child>(
             Ok(true)
         }
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(failure(error, false)),
+        Err(error) => Err(failure(error)),
     }
 }
 
 fn learn<K: Child>(index: &Index<K>, mut object: K) {
-    object.managed_fields_mut().clear();
+    keep_managers(&mut object);
     index.learn(Arc::new(object));
 }
 
-/// `creating` says that nothing was there, so that a conflict is one about fields.
-fn failure(error: kube::Error, creating: bool) -> FailureKind {
-    match error {
-        kube::Error::Api(status) if status.code == 409 && creating => FailureKind::Refused {
-            reason: Reason::NameTaken,
-            text: format!("an object of this name exists already: {}", status.message),
-        },
-        kube::Error::Api(status) if status.code == 409 => FailureKind::Stale(status.message),
-        // The namespace goes, and the resource with it.
-        kube::Error::Api(status) if status.message.contains("is being terminated") => {
-            FailureKind::Failed(status.message)
-        }
-        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
-            FailureKind::Refused { reason: Reason::ApplyRejected, text: status.message }
-        }
-        error => FailureKind::Failed(error.to_string()),
+pub(super) fn failure(error: kube::Error) -> FailureKind {
+    let kube::Error::Api(status) = error else { return FailureKind::Failed(shortened(&error.to_string())) };
+    let text = shortened(&status.message);
+    let ends = |cause: &StatusCause| cause.reason == "NamespaceTerminating";
+    let is_ending = status.details.as_ref().is_some_and(|details| details.causes.iter().any(ends));
+    match status.code {
+        403 if is_ending || status.message.contains("is being terminated") => FailureKind::Ending(text),
+        409 => FailureKind::Stale(text),
+        400 | 403 | 422 => FailureKind::Refused { reason: Reason::ApplyRejected, text },
+        code => FailureKind::Failed(format!("{text} (HTTP status {code})")),
     }
 }

@@ -2,37 +2,61 @@
 
 mod broker;
 mod command;
+mod fields;
 mod kubernetes;
 mod outcome;
 
+pub use fields::keep_managers;
 pub use kubernetes::FIELD_MANAGER;
 pub use outcome::{Failure, FailureKind, Outcome};
 
+use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::Key;
 use crate::witness::Moment;
+use crate::workers::Worker;
 use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Call, Stage};
 use emqx_operator_core::desired::Desired;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::world::World;
+use futures::{FutureExt as _, StreamExt as _};
 
 const STAGES: [Stage; 7] =
     [Stage::Identity, Stage::Config, Stage::Workload, Stage::Intent, Stage::Broker, Stage::Marks, Stage::Removal];
 
+/// More requests than these to one API server, or to one broker, are not under way for one cluster at the same time.
+const AT_ONCE: usize = 8;
+
 /// Carries the plan out as far as it goes; what failed is in the outcome.
-pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World, plan: &Plan) -> Outcome {
+pub async fn execute(
+    ctx: &Context,
+    cluster: &Cluster,
+    desired: &Desired,
+    world: &World,
+    plan: &Plan,
+    worker: &mut Worker<'_>,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let mut stopped = false;
     for stage in STAGES {
         let actions: Vec<_> = plan.stage(stage).filter(|action| !stopped || action.stands_alone()).collect();
-        let tried = actions.iter().map(|action| one(ctx, key, desired, world, action));
-        for (action, result) in actions.iter().zip(futures::future::join_all(tried).await) {
+        if actions.is_empty() {
+            continue;
+        }
+        let mut tried = Vec::new();
+        for action in &actions {
+            tried.push(one(ctx, cluster, desired, world, action).boxed());
+        }
+        let tried = futures::stream::iter(tried).buffered(AT_ONCE).collect::<Vec<_>>();
+        // Brokers may take minutes, and that is no work.
+        let results = if stage == Stage::Broker { worker.outside(tried).await } else { tried.await };
+        for (action, result) in actions.iter().zip(results) {
             match result {
                 Ok(()) => outcome.done.push((*action).clone()),
                 Err(kind) => {
                     stopped |= action.is_needed();
-                    outcome.failures.push(Failure { action: action.to_string(), kind });
+                    outcome.failures.push(Failure::note(&cluster.failures, action, kind));
                 }
             }
         }
@@ -40,26 +64,48 @@ pub async fn execute(ctx: &Context, key: &Key, desired: &Desired, world: &World,
     outcome
 }
 
-async fn one(ctx: &Context, key: &Key, desired: &Desired, world: &World, action: &Action) -> Result<(), FailureKind> {
-    if !ctx.is_leader() {
-        return Err(FailureKind::Stale("another process leads now".to_owned()));
-    }
-    ctx.witness(Moment::Before, action).await;
-    let result = carry_out(ctx, key, desired, world, action).await;
-    ctx.witness(Moment::After, action).await;
-    result
-}
-
-async fn carry_out(
+async fn one(
     ctx: &Context,
-    key: &Key,
+    cluster: &Cluster,
     desired: &Desired,
     world: &World,
     action: &Action,
 ) -> Result<(), FailureKind> {
+    if !ctx.is_leader() {
+        return Err(FailureKind::Stale("another process leads now".to_owned()));
+    }
+    let of_emqx = matches!(action, Action::Call(_));
+    if let Some(streak) = cluster.failures.postponed(&action.to_string()).filter(|_| !of_emqx) {
+        let (reason, text) = streak.said();
+        return Err(FailureKind::Postponed { reason, text: text.to_owned() });
+    }
+    ctx.witness(Moment::Before, action).await;
+    let result = carry_out(ctx, cluster, desired, world, action).await;
+    ctx.witness(Moment::After, action).await;
+    result
+}
+
+/// Texts of others are cut before they get into logs, statuses and events.
+pub fn shortened(text: &str) -> String {
+    const LONGEST: usize = 1500;
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+async fn carry_out(
+    ctx: &Context,
+    cluster: &Cluster,
+    desired: &Desired,
+    world: &World,
+    action: &Action,
+) -> Result<(), FailureKind> {
+    let key = &cluster.key;
     match action {
-        Action::Create(manifest) => kubernetes::create(ctx, key, manifest).await,
-        Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, key, manifest, on.as_ref()).await,
+        Action::Create { manifest, stage } => kubernetes::create(ctx, cluster, manifest, *stage).await,
+        Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, cluster, manifest, on).await,
         // Only a set that is made anew gets smaller in this way.
         Action::Scale { set, from, to } if to < from && kubernetes::may_hold_data(ctx, key, &desired.names, set) => {
             Err(FailureKind::Stale(format!("a core of {set} has a volume by now")))
@@ -67,12 +113,13 @@ async fn carry_out(
         Action::Scale { set, from, to } => kubernetes::scale(ctx, key, set, *from, *to).await,
         Action::Delete { id, on, .. } => kubernetes::delete(ctx, key, id, on).await,
         Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
+        Action::RestoreTemplate { set, on, template, .. } => kubernetes::restore(ctx, key, set, on, template).await,
         Action::GrowVolume { claim, on, to } => kubernetes::grow(ctx, key, claim, on, to).await,
         // Nobody is closed for a spec that has changed meanwhile.
         Action::Call(Call::StartEvacuation { .. }) if !is_current(ctx, key, desired.generation) => {
             Err(spec_has_changed())
         }
-        Action::Call(call) => broker::call(ctx, key, desired, world, call).await,
+        Action::Call(call) => broker::call(ctx, cluster, desired, world, call).await,
         Action::Remove(permit) => remove(ctx, key, permit).await,
     }
 }

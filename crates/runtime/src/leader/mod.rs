@@ -11,10 +11,10 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt};
 use lease::{Sighting, Step};
-use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Others may take the lease when they have not seen it renewed for this long.
 const VALID: Duration = Duration::from_secs(15);
@@ -29,15 +29,39 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 pub struct Leading {
     changes: watch::Receiver<bool>,
-    until: Arc<RwLock<Option<Instant>>>,
+    until: watch::Receiver<Option<Instant>>,
     always: bool,
 }
 
 impl Leading {
     /// Right now. Asked again before every write.
     pub fn now(&self) -> bool {
-        let until = *self.until.read().expect("no holder of this lock panics");
-        self.always || until.is_some_and(|until| Instant::now() < until)
+        self.always || is_before(*self.until.borrow())
+    }
+
+    /// Returns when it does not any more, at once if it does not now. Work that is raced against this, and polled after it,
+    /// begins no further attempt after the end, also when the whole process was stopped meanwhile.
+    pub async fn ended(&self) {
+        let mut until = self.until.clone();
+        loop {
+            let end = *until.borrow_and_update();
+            let Some(end) = end.filter(|end| self.always || Instant::now() < *end) else {
+                if self.always {
+                    std::future::pending::<()>().await
+                }
+                return;
+            };
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(end) => {}
+                changed = until.changed() => {
+                    // Nobody asks for the lease any more.
+                    if changed.is_err() {
+                        tokio::time::sleep_until(end).await;
+                    }
+                }
+            }
+        }
     }
 
     /// Each time it begins or ends; pends for ever without an election.
@@ -60,12 +84,12 @@ pub struct Leadership {
 pub fn elect(client: Client, election: Option<&LeaderElection>) -> Leadership {
     let (stop, stopped) = watch::channel(false);
     let (changes, told) = watch::channel(false);
-    let until = Arc::new(RwLock::new(None));
-    let leading = Leading { changes: told, until: until.clone(), always: election.is_none() };
+    let (until, ends) = watch::channel(None);
+    let leading = Leading { changes: told, until: ends, always: election.is_none() };
     let task = election.map(|LeaderElection { namespace, identity }| {
         let leases = Api::namespaced(client, namespace);
-        let candidate = Candidate { leases, identity: identity.clone(), seen: Sighting::default(), until, changes };
-        tokio::spawn(candidate.run(stopped))
+        let elector = Elector { leases, identity: identity.clone(), seen: Sighting::default(), until, changes };
+        tokio::spawn(elector.run(stopped))
     });
     Leadership { leading, task, stop }
 }
@@ -80,15 +104,16 @@ impl Leadership {
     }
 }
 
-struct Candidate {
+/// Asks for the lease, and renews it.
+struct Elector {
     leases: Api<Lease>,
     identity: String,
     seen: Sighting,
-    until: Arc<RwLock<Option<Instant>>>,
+    until: watch::Sender<Option<Instant>>,
     changes: watch::Sender<bool>,
 }
 
-impl Candidate {
+impl Elector {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         while !*stopped.borrow() {
             let started = Instant::now();
@@ -120,7 +145,7 @@ impl Candidate {
             let lease = Lease { metadata, spec: Some(self.held(None)) };
             return ours(self.leases.create(&PostParams::default(), &lease).await);
         };
-        match self.seen.next(&lease, &self.identity, Instant::now()) {
+        match self.seen.next(&lease, &self.identity, std::time::Instant::now()) {
             Step::Wait => Ok(false),
             Step::Renew | Step::Take => {
                 lease.spec = Some(self.held(lease.spec.as_ref()));
@@ -146,17 +171,21 @@ impl Candidate {
     }
 
     fn leads_until(&self, until: Option<Instant>) {
-        *self.until.write().expect("no holder of this lock panics") = until;
+        self.until.send_replace(until);
     }
 
     /// Tells of a beginning or an end, also of one by silence.
     fn tell(&self) {
-        let leads = self.until.read().expect("no holder of this lock panics").is_some_and(|u| Instant::now() < u);
+        let leads = is_before(*self.until.borrow());
         let changed = self.changes.send_if_modified(|told| std::mem::replace(told, leads) != leads);
         if changed {
             tracing::info!(leads, lease = LEASE, "leadership changed");
         }
     }
+}
+
+fn is_before(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() < end)
 }
 
 /// Somebody who was faster is no error.
@@ -165,5 +194,53 @@ fn ours(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Leading, watch};
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    fn leading(end: Option<Instant>) -> (Leading, watch::Sender<Option<Instant>>) {
+        let (until, ends) = watch::channel(end);
+        (Leading { changes: watch::channel(false).1, until: ends, always: false }, until)
+    }
+
+    /// The first attempt hangs, and would be followed by another one.
+    #[tokio::test(start_paused = true)]
+    async fn no_attempt_begins_after_the_end() {
+        let start = Instant::now();
+        let (leading, _until) = leading(Some(start + Duration::from_secs(10)));
+        let mut attempts = Vec::new();
+        let work = async {
+            loop {
+                attempts.push(start.elapsed().as_secs());
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = leading.ended() => {}
+            () = work => {}
+        }
+        assert_eq!(attempts, [0, 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_is_put_off_by_each_renewal_and_comes_at_once_with_the_loss() {
+        let start = Instant::now();
+        let (leading, until) = leading(Some(start + Duration::from_secs(10)));
+        let renewals = async {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            until.send_replace(Some(start + Duration::from_secs(100)));
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            until.send_replace(None);
+        };
+        tokio::join!(leading.ended(), renewals);
+        assert_eq!(start.elapsed().as_secs(), 29);
+        assert!(!leading.now());
+        leading.ended().await;
     }
 }

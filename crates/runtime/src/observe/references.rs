@@ -2,14 +2,16 @@
 //!
 //! Each is read once and kept until the watch of names tells that it has changed, so that nothing is read at rest.
 
+use crate::clusters::{Cluster, Clusters};
 use crate::context::Context;
 use crate::index::Key;
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_core::desired::{ReferenceKind, References, SecretData, references as named};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, ServiceAccount};
 use kube::{Api, ResourceExt};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::Arc;
 
 /// An object that some spec names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,14 +21,11 @@ pub struct ReferenceKey {
     pub name: String,
 }
 
-/// What is known of objects that specs name.
+/// What is known of objects that specs name. Which those are, each cluster knows of itself.
 #[derive(Default)]
-pub struct ReferenceCache(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    entries: HashMap<ReferenceKey, Entry>,
-    named_by: HashMap<Key, HashSet<ReferenceKey>>,
+pub struct ReferenceCache {
+    clusters: Clusters,
+    entries: Mutex<HashMap<ReferenceKey, Entry>>,
 }
 
 #[derive(Default)]
@@ -39,74 +38,73 @@ struct Entry {
 #[derive(Clone)]
 enum Found {
     Nothing,
-    Something(SecretData),
+    Something(Arc<SecretData>),
 }
 
 impl ReferenceCache {
+    pub fn new(clusters: Clusters) -> Self {
+        Self { clusters, entries: Mutex::default() }
+    }
+
     /// The object has changed: whose specs name it.
     pub fn invalidate(&self, changed: &ReferenceKey, version: &str) -> Vec<Key> {
-        let mut state = self.lock();
-        let Some(entry) = state.entries.get_mut(changed) else { return Vec::new() };
+        let mut entries = self.entries.lock();
+        let Some(entry) = entries.get_mut(changed) else { return Vec::new() };
         if matches!(&entry.known, Some(Found::Something(data)) if data.resource_version == version) {
             return Vec::new();
         }
         entry.epoch += 1;
         entry.known = None;
-        let naming = state.named_by.iter().filter(|(_, named)| named.contains(changed));
-        naming.map(|(key, _)| key.clone()).collect()
+        drop(entries);
+        let naming = self.clusters.all().into_iter().filter(|cluster| cluster.named.lock().contains(changed));
+        naming.map(|cluster| cluster.key.clone()).collect()
     }
 
-    /// The resource is gone.
-    pub fn forget(&self, key: &Key) {
-        let mut state = self.lock();
-        state.named_by.remove(key);
-        let State { entries, named_by } = &mut *state;
-        entries.retain(|entry, _| named_by.values().any(|named| named.contains(entry)));
+    /// Drops what no spec names any more.
+    pub fn tidy(&self) {
+        let named: HashSet<_> = self.clusters.all().iter().flat_map(|cluster| cluster.named.lock().clone()).collect();
+        self.entries.lock().retain(|entry, _| named.contains(entry));
     }
 
-    fn name(&self, key: &Key, references: HashSet<ReferenceKey>) {
-        let mut state = self.lock();
+    fn name(&self, cluster: &Cluster, references: HashSet<ReferenceKey>) {
+        let mut entries = self.entries.lock();
         for reference in &references {
-            state.entries.entry(reference.clone()).or_default();
+            entries.entry(reference.clone()).or_default();
         }
-        if references.is_empty() {
-            state.named_by.remove(key);
-        } else {
-            state.named_by.insert(key.clone(), references);
+        drop(entries);
+        let before = std::mem::replace(&mut *cluster.named.lock(), references.clone());
+        if before.iter().any(|dropped| !references.contains(dropped)) {
+            self.tidy();
         }
     }
 
     fn known(&self, reference: &ReferenceKey) -> (u64, Option<Found>) {
-        let state = self.lock();
-        state.entries.get(reference).map_or((0, None), |entry| (entry.epoch, entry.known.clone()))
+        let entries = self.entries.lock();
+        entries.get(reference).map_or((0, None), |entry| (entry.epoch, entry.known.clone()))
     }
 
     fn learn(&self, reference: &ReferenceKey, epoch: u64, found: Found) {
-        if let Some(entry) = self.lock().entries.get_mut(reference).filter(|entry| entry.epoch == epoch) {
+        if let Some(entry) = self.entries.lock().get_mut(reference).filter(|entry| entry.epoch == epoch) {
             entry.known = Some(found);
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().expect("no holder of this lock panics")
     }
 }
 
 /// What the spec names, as far as it exists.
-pub async fn references(ctx: &Context, key: &Key, cr: &EMQX) -> Result<References, kube::Error> {
+pub async fn references(ctx: &Context, cluster: &Cluster, cr: &EMQX) -> Result<References, kube::Error> {
     let wanted = named(cr);
     let keyed = |kind: ReferenceKind, name: &str| ReferenceKey {
         kind: kind.noun(),
-        namespace: key.namespace.clone(),
+        namespace: cluster.key.namespace.clone(),
         name: name.to_owned(),
     };
-    ctx.references.name(key, wanted.iter().map(|reference| keyed(reference.kind, &reference.name)).collect());
+    ctx.references.name(cluster, wanted.iter().map(|reference| keyed(reference.kind, &reference.name)).collect());
     let mut found = References::default();
     for reference in wanted {
         let keyed = keyed(reference.kind, &reference.name);
         match (look_up(ctx, &keyed).await?, reference.kind) {
             (Found::Something(data), ReferenceKind::SecretValue) => {
-                found.secrets.insert(reference.name, data);
+                found.secrets.insert(reference.name, SecretData::clone(&data));
             }
             (Found::Something(_), _) => {}
             (Found::Nothing, kind) => {
@@ -132,14 +130,14 @@ async fn look_up(ctx: &Context, reference: &ReferenceKey) -> Result<Found, kube:
         "ServiceAccount" => return fleeting(exists(Api::<ServiceAccount>::namespaced(client, namespace), name).await?),
         _ => return fleeting(exists(Api::<PersistentVolumeClaim>::namespaced(client, namespace), name).await?),
     };
-    let found = found.map_or(Found::Nothing, Found::Something);
+    let found = found.map_or(Found::Nothing, |data| Found::Something(Arc::new(data)));
     ctx.references.learn(reference, epoch, found.clone());
     Ok(found)
 }
 
 /// Kinds that are not watched by name are not kept.
 fn fleeting(found: Option<SecretData>) -> Result<Found, kube::Error> {
-    Ok(found.map_or(Found::Nothing, Found::Something))
+    Ok(found.map_or(Found::Nothing, |data| Found::Something(Arc::new(data))))
 }
 
 async fn exists<K>(api: Api<K>, name: &str) -> Result<Option<SecretData>, kube::Error>

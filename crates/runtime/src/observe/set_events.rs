@@ -1,46 +1,44 @@
 //! Why a set does not make its pods. A StatefulSet says so in events only, so those are read while pods are missing.
 
+use crate::clusters::Cluster;
 use crate::context::Context;
-use crate::index::Key;
 use emqx_operator_core::world::{KubernetesView, ObjectEvent};
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use parking_lot::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A set that has just been made has no pods yet, and nothing is wrong with that.
 const GRACE: Duration = Duration::from_secs(5);
 /// Events are not read more often than this per cluster.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What was read last, by cluster.
+/// What was read last of one cluster, while pods of it are missing.
 #[derive(Default)]
-pub struct SetEvents(Mutex<HashMap<Key, Missing>>);
+pub struct SetEvents(Mutex<Option<Missing>>);
 
 struct Missing {
     since: Instant,
     read: Option<(Instant, Vec<ObjectEvent>)>,
 }
 
-impl SetEvents {
-    pub fn forget(&self, key: &Key) {
-        self.0.lock().expect("no holder of this lock panics").remove(key);
-    }
-}
-
 /// Warnings about the sets of a cluster whose pods are missing.
-pub async fn set_events(ctx: &Context, key: &Key, view: &KubernetesView) -> Result<Vec<ObjectEvent>, kube::Error> {
+pub async fn set_events(
+    ctx: &Context,
+    cluster: &Cluster,
+    view: &KubernetesView,
+) -> Result<Vec<ObjectEvent>, kube::Error> {
     let incomplete = incomplete_sets(view);
     if incomplete.is_empty() {
-        ctx.set_events.forget(key);
+        *cluster.set_events.0.lock() = None;
         return Ok(Vec::new());
     }
-    if let Some(known) = known(ctx, key) {
+    if let Some(known) = known(cluster) {
         return Ok(known);
     }
-    let api = Api::<Event>::namespaced(ctx.client.clone(), &key.namespace);
+    let api = Api::<Event>::namespaced(ctx.client.clone(), &cluster.key.namespace);
     let mut found = Vec::new();
     for uid in incomplete {
         let selector = format!("involvedObject.uid={uid},reason=FailedCreate");
@@ -52,16 +50,16 @@ pub async fn set_events(ctx: &Context, key: &Key, view: &KubernetesView) -> Resu
             message: event.message.unwrap_or_default(),
         }));
     }
-    if let Some(missing) = ctx.set_events.0.lock().expect("no holder of this lock panics").get_mut(key) {
+    if let Some(missing) = cluster.set_events.0.lock().as_mut() {
         missing.read = Some((Instant::now(), found.clone()));
     }
     Ok(found)
 }
 
 /// What is still fresh enough, or nothing while the grace lasts.
-fn known(ctx: &Context, key: &Key) -> Option<Vec<ObjectEvent>> {
-    let mut all = ctx.set_events.0.lock().expect("no holder of this lock panics");
-    let missing = all.entry(key.clone()).or_insert_with(|| Missing { since: Instant::now(), read: None });
+fn known(cluster: &Cluster) -> Option<Vec<ObjectEvent>> {
+    let mut missing = cluster.set_events.0.lock();
+    let missing = missing.get_or_insert_with(|| Missing { since: Instant::now(), read: None });
     if missing.since.elapsed() < GRACE {
         return Some(Vec::new());
     }

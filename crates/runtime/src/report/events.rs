@@ -1,10 +1,11 @@
 //! One event per thing that happened. What happened is what became different in the status that users see.
 
+use crate::clusters::Cluster;
 use crate::context::Context;
-use crate::index::Key;
 use crate::resource::StoredEmqx;
 use emqx_operator_api::GROUP;
 use emqx_operator_api::hub::EMQXStatus;
+use emqx_operator_core::reason::Weight;
 use emqx_operator_core::status::Told;
 use emqx_operator_core::world::ObjectId;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -17,15 +18,17 @@ const LONGEST_NOTE: usize = 1000;
 /// Tells of what was done, of new troubles, and of trouble that is over.
 pub async fn announce(
     ctx: &Context,
-    key: &Key,
+    cluster: &Cluster,
     resource: &StoredEmqx,
     prior: Option<&EMQXStatus>,
     status: &EMQXStatus,
     done: &[Told],
 ) {
+    let key = &cluster.key;
     let mut events = Vec::new();
     for Told { reason, text, about, action } in done {
-        let event = (EventType::Normal, reason.as_str().to_owned(), text.clone());
+        let kind = if reason.weight() == Weight::Trouble { EventType::Warning } else { EventType::Normal };
+        let event = (kind, reason.as_str().to_owned(), text.clone());
         events.push((event, about.as_ref(), action.as_str()));
     }
     if let Some(trouble) = appeared(prior, status, "Degraded") {

@@ -5,5 +5,5 @@ mod metrics;
 mod status;
 
 pub use events::announce;
-pub use metrics::{KubernetesRequests, Metrics, Outcome, Queue};
+pub use metrics::{Figures, KubernetesRequests, Metrics, Outcome, Queue};
 pub use status::{Written, write};

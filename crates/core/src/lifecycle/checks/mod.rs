@@ -1,6 +1,7 @@
 //! What may object to a removal. The order is the order of the messages: the first objection is what users read.
 
 mod chosen;
+mod identity;
 mod one_at_a_time;
 mod order;
 mod sessions;
@@ -15,6 +16,7 @@ pub(super) use survivors::max_surge;
 use super::admission::{BrokerCheck, LocalCheck};
 
 /// Need no answer of EMQX.
-pub(super) const LOCAL: &[LocalCheck] = &[one_at_a_time::check, order::check, settled::check, survivors::check];
+pub(super) const LOCAL: &[LocalCheck] =
+    &[identity::check, one_at_a_time::check, order::check, settled::check, survivors::check];
 /// Need one.
 pub(super) const BROKER: &[BrokerCheck] = &[shards::check, sessions::check, chosen::check];

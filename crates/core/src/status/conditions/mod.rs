@@ -133,7 +133,7 @@ fn api(world: &World) -> Fact {
 }
 
 /// An action failed: the fact it concerns says so, and `Degraded` does.
-pub(super) fn after_failure(facts: &mut Vec<Fact>, reason: Reason, detail: &str) {
+pub(super) fn after_failure(facts: &mut Vec<Fact>, reason: Reason, detail: &str, matters: bool) {
     if reason == Reason::ConfigRejected {
         facts.retain(|fact| fact.kind != ConditionType::ConfigApplied);
         facts.push(config::rejected(detail));
@@ -141,7 +141,7 @@ pub(super) fn after_failure(facts: &mut Vec<Fact>, reason: Reason, detail: &str)
     if reason.weight() == Weight::Trouble {
         facts.retain(|fact| fact.kind != ConditionType::Degraded);
         facts.push(Fact::new(ConditionType::Degraded, true, reason, detail));
-        for fact in facts.iter_mut().filter(|fact| fact.kind == ConditionType::Ready) {
+        for fact in facts.iter_mut().filter(|fact| matters && fact.kind == ConditionType::Ready) {
             *fact = Fact::new(ConditionType::Ready, false, reason, detail);
         }
     }

@@ -2,6 +2,7 @@
 //! none, so that one cluster is never told twice.
 
 use super::gauge;
+use crate::clusters::Clusters;
 use crate::index::Key;
 use emqx_operator_core::Plan;
 use emqx_operator_core::desired::{Desired, Role};
@@ -12,15 +13,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use tokio::time::Instant;
 
-/// Each cluster as the leader last saw it.
-#[derive(Clone, Debug, Default)]
-pub struct Clusters(Arc<Mutex<BTreeMap<Key, Figures>>>);
-
+/// One cluster as the leader last saw it.
 #[derive(Debug, Default)]
-struct Figures {
+pub struct Figures {
     /// Type and status.
     conditions: Vec<(String, String)>,
     roles: Vec<RoleFigures>,
@@ -66,27 +63,19 @@ struct HoldLabels {
     reason: &'static str,
 }
 
-impl Clusters {
-    pub fn new(registry: &mut Registry) -> Self {
-        let clusters = Self::default();
-        super::own(registry).register_collector(Box::new(clusters.clone()));
-        clusters
-    }
-
+impl Figures {
     /// What a pass has seen and planned.
-    pub fn saw(&self, key: &Key, desired: &Desired, world: &World, plan: &Plan) {
+    pub fn saw(&mut self, desired: &Desired, world: &World, plan: &Plan) {
         let ready = |role| world.pool(role).nodes.iter().filter(|node| node.ready && !node.terminating).count();
         let broker = world.broker.fresh();
         let total = |count: fn(&emqx_operator_core::world::BrokerNode) -> Option<i64>| {
-            broker.map(|broker| broker.nodes.values().filter_map(count).sum())
+            broker.map(|broker| broker.nodes.values().filter_map(count).fold(0, i64::saturating_add))
         };
         let now = Instant::now();
-        let mut clusters = self.lock();
-        let figures = clusters.entry(key.clone()).or_default();
-        let before = std::mem::take(&mut figures.holds);
+        let before = std::mem::take(&mut self.holds);
         let reasons = plan.holds.iter().map(|hold| hold.reason.as_str());
-        *figures = Figures {
-            conditions: std::mem::take(&mut figures.conditions),
+        *self = Figures {
+            conditions: std::mem::take(&mut self.conditions),
             roles: [Role::Core, Role::Replicant]
                 .map(|role| RoleFigures { role, wanted: desired.wanted(role), ready: ready(role) })
                 .into(),
@@ -97,36 +86,34 @@ impl Clusters {
     }
 
     /// What the status says of it, even when its spec cannot be carried out.
-    pub fn told(&self, key: &Key, conditions: &[Condition]) {
-        let conditions = conditions.iter().map(|told| (told.type_.clone(), told.status.clone())).collect();
-        self.lock().entry(key.clone()).or_default().conditions = conditions;
+    pub fn told(&mut self, conditions: &[Condition]) {
+        self.conditions = conditions.iter().map(|told| (told.type_.clone(), told.status.clone())).collect();
+    }
+
+    /// A process that does not lead tells of no cluster.
+    fn is_seen(&self) -> bool {
+        !(self.conditions.is_empty() && self.roles.is_empty())
     }
 
     /// One of everything.
     #[cfg(test)]
-    pub fn example(&self, key: &Key) {
-        let figures = Figures {
+    pub fn example() -> Self {
+        Figures {
             conditions: vec![("Ready".to_owned(), "True".to_owned())],
             roles: vec![RoleFigures { role: Role::Core, wanted: 3, ready: 3 }],
             evacuations: 1,
             sessions: Some((200, 150)),
             holds: BTreeMap::from([("EvacuatingSessions", Instant::now())]),
-        };
-        self.lock().insert(key.clone(), figures);
+        }
     }
+}
 
-    pub fn forget(&self, key: &Key) {
-        self.lock().remove(key);
-    }
+/// The series of all clusters.
+#[derive(Debug)]
+struct ClusterCollector(Clusters);
 
-    /// Another process leads now, and tells of them.
-    pub fn forget_all(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Figures>> {
-        self.0.lock().expect("no holder of this lock panics")
-    }
+pub fn register(registry: &mut Registry, clusters: Clusters) {
+    super::own(registry).register_collector(Box::new(ClusterCollector(clusters)));
 }
 
 fn labels(key: &Key) -> ClusterLabels {
@@ -137,8 +124,10 @@ fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-fn conditions(clusters: &BTreeMap<Key, Figures>) -> impl Iterator<Item = (ConditionLabels, f64)> {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.conditions.iter().map(move |one| (key, one)));
+type Seen<'c> = [(&'c Key, parking_lot::MutexGuard<'c, Figures>)];
+
+fn conditions<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (ConditionLabels, f64)> + 's {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.conditions.iter().map(move |one| (*key, one)));
     all.flat_map(|(key, (kind, holds))| {
         ["True", "False", "Unknown"].map(|status| {
             let ClusterLabels { namespace, name } = labels(key);
@@ -148,27 +137,30 @@ fn conditions(clusters: &BTreeMap<Key, Figures>) -> impl Iterator<Item = (Condit
     })
 }
 
-fn roles(clusters: &BTreeMap<Key, Figures>, value: fn(&RoleFigures) -> f64) -> impl Iterator<Item = (RoleLabels, f64)> {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.roles.iter().map(move |role| (key, role)));
+fn roles<'s>(clusters: &'s Seen<'_>, value: fn(&RoleFigures) -> f64) -> impl Iterator<Item = (RoleLabels, f64)> + 's {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.roles.iter().map(move |role| (*key, role)));
     all.map(move |(key, figures)| {
         let ClusterLabels { namespace, name } = labels(key);
         (RoleLabels { namespace, name, role: figures.role.as_str() }, value(figures))
     })
 }
 
-fn holds(clusters: &BTreeMap<Key, Figures>) -> impl Iterator<Item = (HoldLabels, f64)> {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.holds.iter().map(move |hold| (key, hold)));
+fn holds<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (HoldLabels, f64)> + 's {
+    let all = clusters.iter().flat_map(|(key, figures)| figures.holds.iter().map(move |hold| (*key, hold)));
     all.map(|(key, (reason, since))| {
         let ClusterLabels { namespace, name } = labels(key);
         (HoldLabels { namespace, name, reason }, since.elapsed().as_secs_f64())
     })
 }
 
-impl Collector for Clusters {
+impl Collector for ClusterCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let clusters = &*self.lock();
+        let all = self.0.all();
+        let clusters: Vec<_> = all.iter().map(|cluster| (&cluster.key, cluster.figures.lock())).collect();
+        let clusters = &clusters[..];
         let mut tell = |name, text, value: fn(&Figures) -> Option<f64>| {
-            let series = clusters.iter().filter_map(|(key, figures)| Some((labels(key), value(figures)?)));
+            let seen = clusters.iter().filter(|(_, figures)| figures.is_seen());
+            let series = seen.filter_map(|(key, figures)| Some((labels(key), value(figures)?)));
             gauge(&mut encoder, name, text, series)
         };
         tell("cluster_evacuations", "EMQX nodes that are being emptied or are closed", |f| Some(count(f.evacuations)))?;

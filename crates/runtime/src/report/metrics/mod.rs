@@ -13,13 +13,13 @@ mod queue;
 mod reference;
 mod requests;
 
-pub use clusters::Clusters;
+pub use clusters::Figures;
 pub use leadership::Leading;
 pub use passes::{Outcome, Passes};
 pub use queue::Queue;
 pub use requests::{EmqxRequests, KubernetesRequests};
 
-use crate::index::Key;
+use crate::clusters::Clusters;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::EncodeMetric as _;
@@ -48,7 +48,6 @@ pub struct Metrics {
     registry: Registry,
     pub passes: Passes,
     pub queue: Queue,
-    pub clusters: Clusters,
     pub kubernetes: KubernetesRequests,
     pub emqx: EmqxRequests,
     pub leading: Leading,
@@ -56,25 +55,19 @@ pub struct Metrics {
 
 impl Metrics {
     /// With the number of clusters that may be worked on at the same time.
-    pub fn new(concurrency: u16) -> Self {
+    pub fn new(concurrency: u16, known: Clusters) -> Self {
         let mut registry = Registry::default();
         let metrics = Self {
             passes: Passes::new(&mut registry, concurrency),
             queue: Queue::new(&mut registry),
-            clusters: Clusters::new(&mut registry),
             kubernetes: KubernetesRequests::new(&mut registry),
             emqx: EmqxRequests::new(&mut registry),
             leading: Leading::new(&mut registry),
             registry: Registry::default(),
         };
+        clusters::register(&mut registry, known);
         process::register(&mut registry);
         Self { registry, ..metrics }
-    }
-
-    /// The resource is gone, and its series with it.
-    pub fn forget(&self, key: &Key) {
-        self.clusters.forget(key);
-        self.queue.forget(key);
     }
 
     /// The text that Prometheus scrapes.

@@ -72,6 +72,8 @@ pub struct Passes {
     compatible_errors: Family<ControllerLabels, Counter>,
     compatible_seconds: Durations<ControllerLabels>,
     active: Family<ControllerLabels, Gauge>,
+    panics: Family<KindLabels, Counter>,
+    compatible_panics: Family<ControllerLabels, Counter>,
 }
 
 fn durations() -> Histogram {
@@ -87,11 +89,15 @@ impl Passes {
             compatible_errors: Family::default(),
             compatible_seconds: Family::new_with_constructor(durations),
             active: Family::default(),
+            panics: Family::default(),
+            compatible_panics: Family::default(),
         };
         let own = super::own(registry);
         own.register("reconciles", "Passes over a resource, by how they ended", passes.ended.clone());
         let text = "Duration of passes in seconds";
         own.register("reconcile_duration_seconds", text, passes.seconds.clone());
+        let panics = "Passes that met a defect of the operator; the resource says InternalError";
+        own.register("reconcile_panics", panics, passes.panics.clone());
         let most = Family::<ControllerLabels, Gauge>::default();
         most.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(concurrency.into());
         let controller_runtime = registry.sub_registry_with_prefix("controller_runtime");
@@ -99,6 +105,8 @@ impl Passes {
         controller_runtime.register("reconcile_errors", "Passes that failed", passes.compatible_errors.clone());
         controller_runtime.register("reconcile_time_seconds", text, passes.compatible_seconds.clone());
         controller_runtime.register("active_workers", "Passes that are under way", passes.active.clone());
+        let text = "Passes that met a defect of the operator; the resource says InternalError";
+        controller_runtime.register("reconcile_panics", text, passes.compatible_panics.clone());
         let text = "Passes that may be under way at the same time";
         controller_runtime.register("max_concurrent_reconciles", text, most);
         passes.begin_at_zero();
@@ -113,12 +121,20 @@ impl Passes {
             drop(self.compatible.get_or_create(&ResultLabels { controller: CONTROLLER, result }));
         }
         drop(self.compatible_errors.get_or_create(&ControllerLabels { controller: CONTROLLER }));
+        drop(self.panics.get_or_create(&KindLabels { kind: KIND }));
+        drop(self.compatible_panics.get_or_create(&ControllerLabels { controller: CONTROLLER }));
         drop(self.active.get_or_create(&ControllerLabels { controller: CONTROLLER }));
     }
 
     /// A pass begins.
     pub fn begin(&self) {
         self.active.get_or_create(&ControllerLabels { controller: CONTROLLER }).inc();
+    }
+
+    /// It met a defect of the operator.
+    pub fn panicked(&self) {
+        self.panics.get_or_create(&KindLabels { kind: KIND }).inc();
+        self.compatible_panics.get_or_create(&ControllerLabels { controller: CONTROLLER }).inc();
     }
 
     /// It has ended.

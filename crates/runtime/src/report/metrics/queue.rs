@@ -2,24 +2,19 @@
 
 use super::{CONTROLLER, KIND, KindLabels, gauge};
 use crate::index::Key;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Clusters whose last change is not reconciled yet.
-#[derive(Clone, Debug)]
-pub struct Queue(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    waiting: HashMap<Key, Waiting>,
-    /// When a pass last began or ended.
-    moved: Instant,
-}
+#[derive(Clone, Debug, Default)]
+pub struct Queue(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 #[derive(Debug)]
 struct Waiting {
@@ -28,6 +23,8 @@ struct Waiting {
     /// When the first change came that the pass under way does not know of.
     again: Option<Instant>,
     under_way: bool,
+    /// When a pass over it last began or ended.
+    moved: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,7 +35,7 @@ struct QueueLabels {
 
 impl Queue {
     pub fn new(registry: &mut Registry) -> Self {
-        let queue = Self(Arc::new(Mutex::new(State { waiting: HashMap::new(), moved: Instant::now() })));
+        let queue = Self::default();
         super::own(registry).register_collector(Box::new(queue.clone()));
         registry.register_collector(Box::new(Compatible(queue.clone())));
         queue
@@ -47,62 +44,57 @@ impl Queue {
     /// Something has changed.
     pub fn changed(&self, key: &Key) {
         let now = Instant::now();
-        let mut state = self.lock();
-        match state.waiting.get_mut(key) {
+        let mut all = self.0.lock();
+        match all.get_mut(key) {
             Some(waiting) if waiting.under_way => drop(waiting.again.get_or_insert(now)),
             Some(_) => {}
-            None => drop(state.waiting.insert(key.clone(), Waiting { since: now, again: None, under_way: false })),
+            None => {
+                let waiting = Waiting { since: now, again: None, under_way: false, moved: now };
+                all.insert(key.clone(), waiting);
+            }
         }
     }
 
     /// A pass takes up what has changed.
     pub fn begin(&self, key: &Key) {
-        let mut state = self.lock();
-        state.moved = Instant::now();
-        if let Some(waiting) = state.waiting.get_mut(key) {
-            waiting.under_way = true;
+        if let Some(waiting) = self.0.lock().get_mut(key) {
+            (waiting.under_way, waiting.moved) = (true, Instant::now());
         }
     }
 
     /// The pass has ended; after a failure the change still waits.
     pub fn end(&self, key: &Key, failed: bool) {
-        let mut state = self.lock();
-        state.moved = Instant::now();
-        let Some(waiting) = state.waiting.get_mut(key) else { return };
-        waiting.under_way = false;
+        let mut all = self.0.lock();
+        let Some(waiting) = all.get_mut(key) else { return };
+        (waiting.under_way, waiting.moved) = (false, Instant::now());
         match waiting.again.take() {
             Some(again) if !failed => waiting.since = again,
             Some(_) => {}
             None if failed => {}
-            None => drop(state.waiting.remove(key)),
+            None => drop(all.remove(key)),
         }
     }
 
+    /// There is no such resource, whatever objects of it are still told of.
     pub fn forget(&self, key: &Key) {
-        self.lock().waiting.remove(key);
+        self.0.lock().remove(key);
     }
 
-    /// For how long nothing has moved although changes wait.
+    /// For how long a change has waited at most without a pass that began or ended.
     pub fn stuck(&self) -> Option<Duration> {
-        let state = self.lock();
-        let oldest = state.waiting.values().map(|waiting| waiting.since).min()?;
-        Some(oldest.max(state.moved).elapsed())
+        let all = self.0.lock();
+        all.values().map(|waiting| waiting.since.max(waiting.moved).elapsed()).max()
     }
 
     fn depth(&self) -> f64 {
-        let state = self.lock();
-        let waiting = state.waiting.values().filter(|waiting| !waiting.under_way || waiting.again.is_some()).count();
+        let all = self.0.lock();
+        let waiting = all.values().filter(|waiting| !waiting.under_way || waiting.again.is_some()).count();
         u32::try_from(waiting).map_or(f64::MAX, f64::from)
     }
 
     fn oldest(&self) -> f64 {
-        let state = self.lock();
-        let age = state.waiting.values().map(|waiting| waiting.since.elapsed()).max();
+        let age = self.0.lock().values().map(|waiting| waiting.since.elapsed()).max();
         age.unwrap_or_default().as_secs_f64()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no holder of this lock panics")
     }
 }
 
@@ -163,6 +155,35 @@ mod tests {
         queue.begin(&key);
         queue.end(&key, false);
         assert!(queue.stuck().is_none());
+    }
+
+    /// One cluster hangs while another one moves all the time.
+    #[tokio::test(start_paused = true)]
+    async fn each_cluster_is_looked_at_by_itself() {
+        let (queue, hanging) = queue();
+        let busy = Key { namespace: "ns".into(), name: "busy".into() };
+        queue.changed(&hanging);
+        for _ in 0..60 {
+            queue.changed(&busy);
+            queue.begin(&busy);
+            tokio::time::advance(std::time::Duration::from_secs(10)).await;
+            queue.end(&busy, false);
+        }
+        assert_eq!(queue.stuck(), Some(std::time::Duration::from_secs(600)));
+        assert_eq!((queue.depth(), queue.oldest()), (1.0, 600.0));
+    }
+
+    /// Failing is not hanging: each attempt moves it, however late it comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_that_fails_for_long_is_not_stuck() {
+        let (queue, key) = queue();
+        queue.changed(&key);
+        for _ in 0..30 {
+            tokio::time::advance(std::time::Duration::from_secs(120)).await;
+            queue.begin(&key);
+            queue.end(&key, true);
+        }
+        assert_eq!((queue.stuck(), queue.oldest()), (Some(std::time::Duration::ZERO), 3600.0));
     }
 
     #[test]

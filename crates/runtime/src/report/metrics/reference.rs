@@ -1,6 +1,7 @@
 //! `docs/reference/metrics.md`, written from what is registered: a sample of every series is encoded and read back.
 
-use super::{Metrics, Outcome};
+use super::{Figures, Metrics, Outcome};
+use crate::clusters::Clusters;
 use crate::index::Key;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,14 +20,16 @@ type Section = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Metrics with at least one series each.
 fn sample() -> Metrics {
-    let metrics = Metrics::new(16);
+    let clusters = Clusters::default();
+    let metrics = Metrics::new(16, clusters.clone());
     let key = Key { namespace: "ns".into(), name: "iot".into() };
     metrics.passes.begin();
     metrics.passes.end(Outcome::Success, Duration::from_millis(3));
     metrics.queue.changed(&key);
     metrics.kubernetes.ended("list", "GET", Some(200));
     emqx_client::Observer::ended(&metrics.emqx, "GET", None);
-    metrics.clusters.example(&key);
+    clusters.know(&key, "uid");
+    *clusters.get(&key, "uid").expect("it is known").figures.lock() = Figures::example();
     metrics
 }
 
@@ -102,9 +105,11 @@ fn the_page_of_metrics_is_fresh() {
 
 #[test]
 fn series_of_a_deleted_cluster_vanish() {
-    let (metrics, key) = (Metrics::new(1), Key { namespace: "ns".into(), name: "iot".into() });
-    metrics.clusters.example(&key);
+    let (clusters, key) = (Clusters::default(), Key { namespace: "ns".into(), name: "iot".into() });
+    let metrics = Metrics::new(1, clusters.clone());
+    clusters.know(&key, "uid");
+    *clusters.get(&key, "uid").expect("it is known").figures.lock() = Figures::example();
     assert!(metrics.encode().contains("name=\"iot\""));
-    metrics.forget(&key);
+    clusters.forget(&key);
     assert!(!metrics.encode().contains("iot"), "{}", metrics.encode());
 }
