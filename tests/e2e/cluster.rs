@@ -3,7 +3,7 @@
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::emqx;
-use emqx_operator_tests::operator::Operator;
+use emqx_operator_tests::operator::{self, Operator};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -37,6 +37,11 @@ impl Cluster {
         apply(&client, Some(&namespace), &emqx::resource(name, spec)).await.unwrap();
         emqx::ready(&client, &namespace, name, crate::READY).await;
         Cluster { client, namespace, name, _operator: operator }
+    }
+
+    /// The operator may run commands in its pods, as where a user has installed the role for that.
+    pub(crate) async fn allow_commands(&self) {
+        operator::grant_commands(&self.client, &self.namespace).await.unwrap();
     }
 
     pub(crate) fn namespace(&self) -> &str {

@@ -65,7 +65,14 @@ async fn crds_go_with_the_release_when_the_user_says_so() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     let chart = chart();
-    for setting in ["metrics.mode=htttp", "metrics.certManager=true", "replicas=2", "watchNamespaces={Not_A_Name}"] {
+    let settings = [
+        "metrics.mode=htttp",
+        "metrics.certManager=true",
+        "replicas=2",
+        "watchNamespaces={Not_A_Name}",
+        "rbac.podsExec=sometimes",
+    ];
+    for setting in settings {
         let error = helm_fails(&["template", "emqx-operator", &chart, "--kube-version", "1.34", "--set", setting]);
         assert!(error.contains("schema"), "{setting}: {error}");
     }

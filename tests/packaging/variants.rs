@@ -109,6 +109,7 @@ variants! {
     metrics_over_tls_with_cert_manager_work "metrics-tls-cert-manager",
     chosen_namespaces_work "namespaced",
     a_network_policy_works "network-policy",
+    commands_in_pods_work "pods-exec",
     monitoring_works "prometheus",
     monitoring_behind_kube_rbac_proxy_works "prometheus-metrics-proxy",
     monitoring_over_tls_works "prometheus-metrics-tls",

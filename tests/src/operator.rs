@@ -52,6 +52,15 @@ pub async fn grant(admin: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the user `emqx-operator` run commands in the pods of one namespace, as the shipped role for that does.
+pub async fn grant_commands(admin: &Client, namespace: &str) -> anyhow::Result<()> {
+    for role in documents("config/rbac/pods-exec/role.yaml")? {
+        apply(admin, None, &role).await?;
+        apply(admin, Some(namespace), &binding("RoleBinding", "ClusterRole", &role["metadata"]["name"])).await?;
+    }
+    Ok(())
+}
+
 /// Settings of an operator for these namespaces; for all when none is named.
 pub fn settings(namespaces: &[&str]) -> Settings {
     Settings {

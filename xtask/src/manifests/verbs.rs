@@ -17,6 +17,8 @@ pub(crate) type Resources = BTreeMap<String, BTreeSet<String>>;
 pub(crate) enum Section {
     /// Always, in the namespaces that it watches.
     Watched,
+    /// Where the user lets it run commands in pods, by a role of its own.
+    PodsExec,
     /// With `--leader-elect`, in its own namespace.
     LeaderElection,
     /// With certificates that it makes itself, in its own namespace.
@@ -165,6 +167,7 @@ fn request(line: &str) -> Option<(Section, String, Vec<String>)> {
     let in_own = text("namespace") == OPERATOR_NAMESPACE;
     let section = match resource.as_str() {
         "coordination.k8s.io/leases" => Section::LeaderElection,
+        "core/pods/exec" => Section::PodsExec,
         "authentication.k8s.io/tokenreviews" | "authorization.k8s.io/subjectaccessreviews" => {
             Section::MetricsAuthentication
         }
@@ -225,6 +228,8 @@ mod tests {
         assert_eq!(found, (Section::LeaderElection, "coordination.k8s.io/leases".to_owned(), vec!["patch".to_owned()]));
         let status = r#"{"apiGroup": "apps.emqx.io", "resource": "emqxes", "subresource": "status"}"#;
         assert_eq!(event("emqx-operator", "patch", status).unwrap().1, "apps.emqx.io/emqxes/status");
+        let exec = r#"{"resource": "pods", "subresource": "exec", "namespace": "a", "name": "b"}"#;
+        assert_eq!(event("emqx-operator", "get", exec).unwrap().0, Section::PodsExec);
         assert_eq!(event("somebody", "patch", lease), None);
     }
 }

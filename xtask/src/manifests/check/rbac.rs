@@ -10,13 +10,16 @@ use std::collections::BTreeMap;
 type Place = Option<String>;
 type Permission = (Place, String, String);
 
+/// How the name of the role ends that lets the operator run commands in pods; no other role may.
+const PODS_EXEC_ROLE: &str = "pods-exec-role";
+
 pub(super) fn check(variant: &Variant, used: &UsedVerbs) -> Vec<Fault> {
     variant.pods().into_iter().filter(|pod| pod.is_operator()).flat_map(|pod| of_operator(variant, pod, used)).collect()
 }
 
 fn of_operator(variant: &Variant, pod: Pod<'_>, used: &UsedVerbs) -> Vec<Fault> {
     let granted = granted(variant, pod);
-    let needed = needed(pod, used);
+    let needed = needed(variant, pod, used);
     let missing = needed.iter().filter(|(permission, _)| !granted.contains_key(*permission)).map(|(permission, ())| {
         let problem = format!("{} may not {}, which the operator does", pod.service_account(), describe(permission));
         fault(
@@ -44,23 +47,31 @@ fn describe((place, resource, verb): &Permission) -> String {
 /// What the roles that are bound to the pod's account give, and which role does.
 fn granted<'a>(variant: &'a Variant, pod: Pod<'_>) -> BTreeMap<Permission, &'a Object> {
     let mut granted = BTreeMap::new();
-    for binding in variant.objects.iter().filter(|object| object.kind().ends_with("RoleBinding")) {
-        let binds = list(binding.at("/subjects")).iter().any(|subject| {
-            subject["kind"] == "ServiceAccount"
-                && subject["name"] == pod.service_account()
-                && subject["namespace"] == pod.owner.namespace()
-        });
-        let place = (binding.kind() == "RoleBinding").then(|| binding.namespace().to_owned());
+    for binding in bindings(variant, pod) {
         let kind = binding.text("/roleRef/kind");
         let namespace = if kind == "ClusterRole" { "" } else { binding.namespace() };
         let role = variant.find(kind, namespace, binding.text("/roleRef/name"));
-        for (role, rule) in
-            role.filter(|_| binds).iter().flat_map(|role| role.list("/rules").iter().map(move |r| (*role, r)))
-        {
-            granted.extend(permissions(rule).map(|(resource, verb)| ((place.clone(), resource, verb), role)));
+        for (role, rule) in role.iter().flat_map(|role| role.list("/rules").iter().map(move |r| (*role, r))) {
+            granted.extend(permissions(rule).map(|(resource, verb)| ((place(binding), resource, verb), role)));
         }
     }
     granted
+}
+
+/// What binds roles to the pod's account.
+fn bindings<'a>(variant: &'a Variant, pod: Pod<'_>) -> impl Iterator<Item = &'a Object> {
+    variant.objects.iter().filter(|object| object.kind().ends_with("RoleBinding")).filter(move |binding| {
+        binding.list("/subjects").iter().any(|subject| {
+            subject["kind"] == "ServiceAccount"
+                && subject["name"] == pod.service_account()
+                && subject["namespace"] == pod.owner.namespace()
+        })
+    })
+}
+
+/// Where a binding gives what its role says.
+fn place(binding: &Object) -> Place {
+    (binding.kind() == "RoleBinding").then(|| binding.namespace().to_owned())
 }
 
 fn permissions(rule: &Value) -> impl Iterator<Item = (String, String)> {
@@ -76,13 +87,14 @@ fn permissions(rule: &Value) -> impl Iterator<Item = (String, String)> {
         .flat_map(|resource| list(&rule["verbs"]).iter().map(move |verb| (resource.clone(), shown(verb))))
 }
 
-/// What the operator does when it runs with these flags.
-fn needed(pod: Pod<'_>, used: &UsedVerbs) -> BTreeMap<Permission, ()> {
+/// What the operator does when it runs with these flags, and where the user lets it run commands in pods.
+fn needed(variant: &Variant, pod: Pod<'_>, used: &UsedVerbs) -> BTreeMap<Permission, ()> {
     let own = vec![Some(pod.owner.namespace().to_owned())];
     let mut needed = BTreeMap::new();
     for (section, resources) in used.sections() {
         let places = match section {
             Section::Watched => watched(pod),
+            Section::PodsExec => commands(variant, pod),
             Section::LeaderElection if has(pod, "--leader-elect") => own.clone(),
             Section::MetricsCertificates if has(pod, "--metrics-secure") && !has(pod, "--metrics-cert-dir") => {
                 own.clone()
@@ -99,6 +111,11 @@ fn needed(pod: Pod<'_>, used: &UsedVerbs) -> BTreeMap<Permission, ()> {
         }
     }
     needed
+}
+
+/// Where the role for commands in pods is bound.
+fn commands(variant: &Variant, pod: Pod<'_>) -> Vec<Place> {
+    bindings(variant, pod).filter(|b| b.text("/roleRef/name").ends_with(PODS_EXEC_ROLE)).map(place).collect()
 }
 
 fn has(pod: Pod<'_>, name: &str) -> bool {

@@ -8,6 +8,8 @@ const USED: &str = "
 seen:
   watched:
     core/configmaps: [get]
+  pods-exec:
+    core/pods/exec: [get]
   leader-election:
     coordination.k8s.io/leases: [update]
   metrics-authentication:
@@ -185,6 +187,35 @@ fn a_right_that_belongs_to_another_variant_is_caught() {
     let rule = "- {apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}\n- apiGroups: [\"\"] # first";
     let faults = broken("- apiGroups: [\"\"] # first", rule);
     caught_by_one(&faults, "rbac", "never does: create authentication.k8s.io/tokenreviews");
+}
+
+/// The sound shape with a ClusterRole of this name, bound to the operator, that gives these verbs on commands in pods.
+fn with_commands(role: &str, verbs: &str) -> Vec<(&'static str, String)> {
+    let head = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole";
+    let subject = "{kind: ServiceAccount, name: controller-manager, namespace: emqx-operator-system}";
+    faults(&format!(
+        "{SOUND}---\n{head}\nmetadata: {{name: {role}}}\nrules:\n\
+        - {{apiGroups: [\"\"], resources: [pods/exec], verbs: {verbs}}}\n\
+        ---\n{head}Binding\nmetadata: {{name: commands}}\nroleRef: {{kind: ClusterRole, name: {role}}}\n\
+        subjects: [{subject}]\n"
+    ))
+}
+
+#[test]
+fn commands_in_pods_are_granted_by_their_own_role() {
+    assert_eq!(with_commands("emqx-operator-pods-exec-role", "[get]"), []);
+}
+
+#[test]
+fn commands_in_pods_that_another_role_grants_are_caught() {
+    caught_by_one(&with_commands("other-role", "[get]"), "rbac", "the operator never does: get core/pods/exec");
+}
+
+#[test]
+fn a_role_for_commands_gives_what_they_need_and_no_more() {
+    let faults = with_commands("pods-exec-role", "[create]");
+    caught(&faults, "rbac", "may not get core/pods/exec in all namespaces");
+    caught(&faults, "rbac", "the operator never does: create core/pods/exec");
 }
 
 #[test]
