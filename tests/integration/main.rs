@@ -13,6 +13,7 @@ mod scaling;
 mod silence;
 mod stored_before_the_schema;
 mod strangers;
+mod tenant_policy;
 mod wrong_input;
 
 use emqx_operator_tests::fleet::Fleet;

@@ -71,9 +71,19 @@ fn values_that_mean_nothing_are_refused() {
         "replicas=2",
         "watchNamespaces={Not_A_Name}",
         "rbac.podsExec=sometimes",
+        // Without its end it is the beginning of other people's names, too.
+        "tenantPolicy.imagePrefixes={registry.example/team}",
     ];
     for setting in settings {
         let error = helm_fails(&["template", "emqx-operator", &chart, "--kube-version", "1.34", "--set", setting]);
         assert!(error.contains("schema"), "{setting}: {error}");
     }
+}
+
+#[test]
+fn a_policy_that_the_cluster_does_not_know_is_refused() {
+    let template =
+        ["template", "emqx-operator", &chart(), "--kube-version", "1.29", "--set", "tenantPolicy.enabled=true"];
+    let error = helm_fails(&template);
+    assert!(error.contains("tenantPolicy needs Kubernetes 1.30"), "{error}");
 }

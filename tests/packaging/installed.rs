@@ -40,7 +40,8 @@ async fn manages(client: &Client, file: &str) {
 pub fn uninstall() {
     kubectl(&["delete", "namespace", SYSTEM, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
     for namespace in ["default", SYSTEM] {
-        let kinds = "clusterroles,clusterrolebindings,roles,rolebindings";
+        let kinds = "clusterroles,clusterrolebindings,roles,rolebindings,\
+                     validatingadmissionpolicies,validatingadmissionpolicybindings";
         let selector = "app.kubernetes.io/name=emqx-operator";
         kubectl(&["--namespace", namespace, "delete", kinds, "--selector", selector]);
     }

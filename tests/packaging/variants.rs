@@ -114,4 +114,5 @@ variants! {
     monitoring_behind_kube_rbac_proxy_works "prometheus-metrics-proxy",
     monitoring_over_tls_works "prometheus-metrics-tls",
     pod_security_restricted_works "restricted",
+    a_policy_for_tenants_works "tenant-policy",
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Pairs that must be the same, by the names of their files.
-pub(crate) const PAIRS: [(&str, &str); 10] = [
+pub(crate) const PAIRS: [(&str, &str); 11] = [
     ("helm-default", "kustomize-default"),
     ("helm-metrics-proxy", "kustomize-metrics-proxy"),
     ("helm-metrics-tls", "kustomize-metrics-tls"),
@@ -17,6 +17,7 @@ pub(crate) const PAIRS: [(&str, &str); 10] = [
     ("helm-namespaced", "kustomize-namespaced"),
     ("helm-network-policy", "kustomize-network-policy"),
     ("helm-pods-exec", "kustomize-pods-exec"),
+    ("helm-tenant-policy", "kustomize-tenant-policy"),
 ];
 
 /// Labels and annotations that only one of the two writes, or on more objects.

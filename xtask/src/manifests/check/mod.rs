@@ -1,6 +1,7 @@
 //! What must hold for every installation that we offer. One file per rule; each returns what is wrong, with the field
 //! and the next step.
 
+mod admission;
 mod certificates;
 mod images;
 mod listeners;
@@ -10,6 +11,7 @@ mod port_names;
 mod probes;
 mod rbac;
 mod references;
+mod scopes;
 mod selectors;
 mod service_ports;
 #[cfg(test)]
@@ -40,7 +42,7 @@ impl fmt::Display for Fault {
 
 type Rule = fn(&Variant) -> Vec<Fault>;
 
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 13] = [
     ("unique", unique::check),
     ("selectors", selectors::check),
     ("service-ports", service_ports::check),
@@ -52,6 +54,8 @@ const RULES: [(&str, Rule); 11] = [
     ("references", references::check),
     ("certificates", certificates::check),
     ("images", images::check),
+    ("scopes", scopes::check),
+    ("admission", admission::check),
 ];
 
 /// Everything that is wrong with a variant.

@@ -53,6 +53,7 @@ fn references(object: &Object) -> Vec<Reference<'_>> {
     match object.kind() {
         "RoleBinding" | "ClusterRoleBinding" => of_binding(object),
         "ServiceMonitor" => of_monitor(object),
+        "ValidatingAdmissionPolicyBinding" => of_policy_binding(object),
         "Certificate" => {
             let issuer = object.at("/spec/issuerRef");
             one(issuer["kind"].as_str().unwrap_or("Issuer"), object.namespace(), &issuer["name"], "spec.issuerRef.name")
@@ -77,6 +78,13 @@ fn of_binding(binding: &Object) -> Vec<Reference<'_>> {
             references.extend(one("ServiceAccount", namespace, &subject["name"], format!("subjects[{index}].name")));
         }
     }
+    references
+}
+
+fn of_policy_binding(binding: &Object) -> Vec<Reference<'_>> {
+    let mut references = one("ValidatingAdmissionPolicy", "", binding.at("/spec/policyName"), "spec.policyName");
+    let namespace = binding.text("/spec/paramRef/namespace");
+    references.extend(one("ConfigMap", namespace, binding.at("/spec/paramRef/name"), "spec.paramRef.name"));
     references
 }
 

@@ -255,3 +255,30 @@ fn an_object_that_is_there_twice_is_caught() {
         "kind: ServiceAccount\napiVersion: v1\nmetadata: {name: controller-manager, namespace: emqx-operator-system}\n";
     caught_by_one(&faults(&format!("{SOUND}---\n{twice}")), "unique", "the object is there twice");
 }
+
+#[test]
+fn a_policy_for_what_no_crd_serves_is_caught() {
+    for (from, to) in [
+        ("apiVersions: [v3beta1]", "apiVersions: [v2beta1]"),
+        ("resources: [emqxes]", "resources: [emqx]"),
+        ("apiGroups: [apps.emqx.io]", "apiGroups: [emqx.io]"),
+    ] {
+        caught_by_one(&broken(from, to), "admission", "no CRD here serves");
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_there_is_caught() {
+    caught_by_one(
+        &broken("policyName: tenants", "policyName: guests"),
+        "references",
+        "there is no ValidatingAdmission",
+    );
+    caught_by_one(&broken("paramRef: {name: settings-of-policy", "paramRef: {name: a"), "references", "no ConfigMap");
+}
+
+#[test]
+fn a_namespace_on_what_has_none_is_caught() {
+    let faults = broken("metadata: {name: tenants}", "metadata: {name: tenants, namespace: emqx-operator-system}");
+    caught(&faults, "scopes", "the kind has no namespaces");
+}
