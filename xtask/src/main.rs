@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod demo;
+mod deny;
 mod generate;
 mod image;
 mod manifests;
@@ -46,6 +47,8 @@ enum Command {
     Manifests(manifests::Command),
     /// Writes everything that a release consists of to dist/: manifests, chart, image, bill of materials, checksums.
     Release(release::Arguments),
+    /// Asks whether anything that Cargo.lock names has a known vulnerability. Needs the internet; no part of `test`.
+    Advisories,
     /// Runs the tests with real pods, all or those whose name contains a word.
     E2e { filter: Option<String> },
     /// Kills the operator before and after every single write of a scenario, or of all, and compares the ends.
@@ -75,6 +78,7 @@ fn main() {
         Command::Image(arguments) => image::run(&arguments),
         Command::Manifests(command) => manifests::run(&command),
         Command::Release(arguments) => release::run(&arguments),
+        Command::Advisories => deny::advisories(),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
         Command::CrashPoints { scenario } => test::run(&test::Arguments::crash_points(scenario)),
         Command::Simulate(arguments) => simulate::simulate(&arguments),

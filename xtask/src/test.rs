@@ -3,7 +3,7 @@
 
 use crate::cluster::{self, Profile, State, tools};
 use crate::image::{self, Which};
-use crate::{manifests, packaging, paths, progress, shell, simulate, tidy};
+use crate::{deny, manifests, packaging, paths, progress, shell, simulate, tidy};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use std::io::{BufRead as _, BufReader};
@@ -41,6 +41,8 @@ enum Step {
     Lint,
     /// The dependency arrows of the architecture.
     Tidy,
+    /// Licences, sources and unwanted crates among everything that Cargo.lock names.
+    Deny,
     /// Unit, property, golden and conformance tests.
     Unit,
     /// 20,000 random histories of a simulated cluster.
@@ -63,10 +65,11 @@ enum Step {
     Verbs,
 }
 
-const STEPS: [(Step, &str); 13] = [
+const STEPS: [(Step, &str); 14] = [
     (Step::Format, "format"),
     (Step::Lint, "lint"),
     (Step::Tidy, "tidy"),
+    (Step::Deny, "licences and sources"),
     (Step::Unit, "unit, property, golden and conformance tests"),
     (Step::Simulation, "simulation"),
     (Step::Mutants, "planted bugs"),
@@ -125,6 +128,7 @@ fn one(step: Step, filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<
             shell::loudly(cargo().args(clippy))
         }
         Step::Tidy => tidy::run(),
+        Step::Deny => deny::check(),
         Step::Unit => {
             let mut tests = cargo();
             tests.args(["test", "--quiet", "--workspace", "--exclude", "emqx-operator-tests", "--locked"]);
