@@ -47,6 +47,8 @@ enum Command {
     Manifests(manifests::Command),
     /// Writes everything that a release consists of to dist/: manifests, chart, image, bill of materials, checksums.
     Release(release::Arguments),
+    /// Writes the licences of everything that is part of the operator's image.
+    Notices(release::Notices),
     /// Asks whether anything that Cargo.lock names has a known vulnerability. Needs the internet; no part of `test`.
     Advisories,
     /// Runs the tests with real pods, all or those whose name contains a word.
@@ -78,6 +80,7 @@ fn main() {
         Command::Image(arguments) => image::run(&arguments),
         Command::Manifests(command) => manifests::run(&command),
         Command::Release(arguments) => release::run(&arguments),
+        Command::Notices(arguments) => release::write_notices(&arguments),
         Command::Advisories => deny::advisories(),
         Command::E2e { filter } => test::run(&test::Arguments::end_to_end(filter)),
         Command::CrashPoints { scenario } => test::run(&test::Arguments::crash_points(scenario)),

@@ -5,7 +5,7 @@ mod binaries;
 mod start;
 
 use crate::cluster::tools;
-use crate::{paths, progress};
+use crate::{paths, progress, release};
 use archive::{Image, Layer};
 pub(crate) use binaries::Profile;
 use clap::ValueEnum;
@@ -83,6 +83,9 @@ pub(crate) fn operator(profile: Profile) -> anyhow::Result<PathBuf> {
     let binary = binaries::build_static("emqx-operator", profile)?;
     let mut layer = Layer::default();
     layer.file("emqx-operator", 0o755, 0, std::fs::read(binary)?);
+    for (name, text) in release::notices()? {
+        layer.file(&format!("licenses/{name}"), 0o644, 0, text.into_bytes());
+    }
     let image = Image {
         references: vec![operator_reference()],
         layer,

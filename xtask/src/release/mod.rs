@@ -1,6 +1,9 @@
 //! Everything that a release consists of, from the sources at hand, into `dist/`.
 
+mod linked;
+mod notices;
 mod sbom;
+mod toolchain;
 
 use crate::cluster::tools;
 use crate::image::{self, Profile};
@@ -24,6 +27,22 @@ pub(crate) struct Arguments {
     no_image: bool,
 }
 
+/// Writes the licences of everything that is part of the operator's image, as they are in it.
+#[derive(clap::Args)]
+pub(crate) struct Notices {
+    /// The folder that is written to.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(crate) fn write_notices(arguments: &Notices) -> anyhow::Result<()> {
+    let out = &arguments.out;
+    fs::create_dir_all(out).with_context(|| format!("failed to make {}", out.display()))?;
+    notices::files()?.iter().try_for_each(|(name, text)| write(&out.join(name), text))
+}
+
+pub(crate) use notices::files as notices;
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| paths::root().join("dist"));
     if out.exists() {
@@ -35,6 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     progress::step("listing what the operator is built from", || {
         let file = out.join(format!("emqx-operator-{}.cdx.json", version()));
         write(&file, &sbom::of_the_operator()?)
+    })?;
+    progress::step("collecting the licences of what it is built from", || {
+        notices()?.iter().try_for_each(|(name, text)| write(&out.join(name), text))
     })?;
     if !arguments.no_image {
         progress::step("building the image", || {

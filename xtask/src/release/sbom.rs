@@ -1,70 +1,55 @@
-//! The software bill of materials: every crate that is linked into the operator, as CycloneDX 1.5.
+//! The software bill of materials: every crate that is linked into the operator, and the libraries of the machine that
+//! builds it, as CycloneDX 1.5.
 
-use crate::{paths, shell};
-use anyhow::Context as _;
+use super::linked::{Metadata, expression};
+use super::toolchain::{self, Library};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
-const PACKAGE: &str = "emqx-operator";
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// From the lock file, for the platform of the image. The same sources give the same text.
+/// The same sources on the same machine give the same text.
 pub(super) fn of_the_operator() -> anyhow::Result<String> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(paths::root()).args([
-        "metadata",
-        "--format-version",
-        "1",
-        "--locked",
-        "--filter-platform",
-        TARGET,
-    ]);
-    let metadata: Value = serde_json::from_str(&shell::quietly(&mut cargo)?).context("cargo metadata is JSON")?;
-    Ok(serde_json::to_string_pretty(&bill(&metadata)?)? + "\n")
+    let bill = bill(&Metadata::read()?, &toolchain::libraries()?)?;
+    Ok(serde_json::to_string_pretty(&bill)? + "\n")
 }
 
-fn bill(metadata: &Value) -> anyhow::Result<Value> {
-    let packages = by_id(&metadata["packages"]);
-    let nodes = by_id(&metadata["resolve"]["nodes"]);
-    let root = packages.iter().find(|(_, package)| package["name"] == PACKAGE).context("the operator is a package")?;
-    let linked = linked(root.0, &nodes);
-    let components = linked.iter().filter(|id| *id != root.0).map(|id| component(packages[id], "library"));
-    let dependencies = linked.iter().map(|id| {
-        let on: Vec<_> = normal(nodes[id]).map(|id| purl(packages[id])).collect();
-        json!({"ref": purl(packages[id]), "dependsOn": on})
-    });
+fn bill(metadata: &Metadata, libraries: &[Library]) -> anyhow::Result<Value> {
+    let linked = metadata.linked()?;
+    let root = linked.package(linked.root);
+    let others = linked.ids.iter().filter(|id| **id != linked.root);
+    let mut components: Vec<_> = others.map(|id| component(linked.package(id), "library")).collect();
+    components.extend(libraries.iter().map(of_the_machine));
+    let mut dependencies: Vec<_> = linked
+        .ids
+        .iter()
+        .map(|id| {
+            let mut on: Vec<_> = linked.dependencies(id).map(|id| purl(linked.package(id))).collect();
+            if *id == linked.root {
+                on.extend(libraries.iter().map(|library| library.purl.clone()));
+            }
+            json!({"ref": purl(linked.package(id)), "dependsOn": on})
+        })
+        .collect();
+    dependencies.extend(libraries.iter().map(|library| json!({"ref": library.purl, "dependsOn": []})));
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": component(root.1, "application")},
-        "components": components.collect::<Vec<_>>(),
-        "dependencies": dependencies.collect::<Vec<_>>(),
+        "metadata": {"component": component(root, "application")},
+        "components": components,
+        "dependencies": dependencies,
     }))
 }
 
-fn by_id(list: &Value) -> BTreeMap<&str, &Value> {
-    list.as_array().into_iter().flatten().filter_map(|entry| Some((entry["id"].as_str()?, entry))).collect()
-}
-
-/// What the crate is linked from: neither what builds nor what tests it.
-fn linked<'a>(root: &'a str, nodes: &BTreeMap<&'a str, &'a Value>) -> BTreeSet<&'a str> {
-    let (mut found, mut open) = (BTreeSet::new(), vec![root]);
-    while let Some(id) = open.pop() {
-        if found.insert(id) {
-            open.extend(normal(nodes[id]));
-        }
-    }
-    found
-}
-
-fn normal(node: &Value) -> impl Iterator<Item = &str> {
-    let dependencies = node["deps"].as_array().into_iter().flatten();
-    let normal = dependencies.filter(|dependency| {
-        dependency["dep_kinds"].as_array().into_iter().flatten().any(|kind| kind["kind"].is_null())
-    });
-    normal.filter_map(|dependency| dependency["pkg"].as_str())
+fn of_the_machine(library: &Library) -> Value {
+    let Library { name, version, license, purl, source, texts: _ } = library;
+    json!({
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "purl": purl,
+        "licenses": [{"expression": license}],
+        "externalReferences": [{"type": "vcs", "url": source}],
+    })
 }
 
 fn component(package: &Value, kind: &str) -> Value {
@@ -75,9 +60,8 @@ fn component(package: &Value, kind: &str) -> Value {
         "version": package["version"],
         "purl": purl(package),
     });
-    if let Some(license) = package["license"].as_str() {
-        // What older crates write for OR.
-        component["licenses"] = json!([{"expression": license.replace('/', " OR ")}]);
+    if let Some(license) = expression(package) {
+        component["licenses"] = json!([{"expression": license}]);
     }
     component
 }
@@ -98,7 +82,7 @@ mod tests {
         let bom = Bom::parse_from_json(text.as_bytes()).unwrap();
         assert!(bom.validate().passed(), "{:?}", bom.validate());
         let names: Vec<_> = bom.components.unwrap().0.iter().map(|component| component.name.to_string()).collect();
-        for linked in ["kube", "rustls", "tokio", "emqx-client"] {
+        for linked in ["kube", "rustls", "tokio", "emqx-client", "glibc", "rust-std"] {
             assert!(names.iter().any(|name| name == linked), "{linked} is missing");
         }
         for not_linked in ["proptest", "emqx-sim", "xtask"] {
