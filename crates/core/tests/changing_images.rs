@@ -179,3 +179,61 @@ fn an_image_of_a_mirror_is_no_other_image() {
     world.rewritten.insert(set.id, found);
     assert!(sends_config(&emqx_operator_core::plan(&changed, &world)));
 }
+
+/// What this version of the operator adds to pods waits for pods that are made anyway.
+#[test]
+fn an_upgrade_of_the_operator_restarts_nobody() {
+    fn older<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T, spec: &str) -> Arc<T> {
+        let mut body = serde_json::to_value(object).expect("plain data");
+        if let Some(annotations) = body["metadata"]["annotations"].as_object_mut() {
+            annotations.insert("apps.emqx.io/applied".to_owned(), "by an older version".into());
+        }
+        let container = body.pointer_mut(spec).and_then(|spec| spec["containers"][0].as_object_mut()).expect("EMQX");
+        assert!(
+            container.remove("terminationMessagePolicy").is_some() && container.remove("securityContext").is_some()
+        );
+        Arc::new(serde_json::from_value(body).expect("the same type"))
+    }
+    let wanted = desired("emqx/emqx:5.10.4", json!({}));
+    let now = cluster(&wanted);
+    let before = KubernetesView {
+        stateful_sets: now.stateful_sets.iter().map(|set| older(&**set, "/spec/template/spec")).collect(),
+        pods: now.pods.iter().map(|pod| older(&**pod, "/spec")).collect(),
+        ..now.clone()
+    };
+    let plan = plan_for(&wanted, &before, answering());
+    let set = written(&plan, Kind::StatefulSet).expect("the set is applied again");
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["terminationMessagePolicy"], "FallbackToLogsOnError");
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    let then = KubernetesView { stateful_sets: now.stateful_sets, ..before };
+    for plan in [plan, plan_for(&wanted, &then, answering())] {
+        assert!(!plan.actions.iter().any(|action| matches!(action, Action::Remove(_))), "{plan}");
+    }
+}
+
+/// What users ask for themselves is for the pods that there are, also where it is what they would get.
+#[test]
+fn the_rights_that_the_user_sets_are_part_of_the_revision() {
+    let revision = |context: Value| {
+        let resource = support::resource(json!({
+            "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
+            "spec": {
+                "image": "emqx/emqx:5.10.4",
+                "coreTemplate": {"spec": {"replicas": 1, "containerSecurityContext": context}},
+            },
+        }));
+        let desired = Desired::resolve(&resource, &References::default()).expect("the spec is right");
+        let set = written(&plan_for(&desired, &KubernetesView::default(), nobody()), Kind::StatefulSet).expect("a set");
+        set["spec"]["template"]["metadata"]["annotations"]["apps.emqx.io/template-revision"].to_string()
+    };
+    let rows = [
+        json!(null),
+        json!({"allowPrivilegeEscalation": false}),
+        json!({"capabilities": {"drop": ["ALL"]}}),
+        json!({"seccompProfile": {"type": "RuntimeDefault"}}),
+        json!({"privileged": true}),
+    ];
+    let revisions: std::collections::BTreeSet<_> = rows.iter().cloned().map(revision).collect();
+    assert_eq!(revisions.len(), rows.len());
+}

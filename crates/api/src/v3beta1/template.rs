@@ -203,7 +203,9 @@ pub struct NodeTemplateSpec {
     #[schemars(schema_with = "schema::kubernetes::<PodSecurityContext>")]
     pub pod_security_context: PodSecurityContext,
 
-    /// The identity and the rights of the EMQX container. Default: those of the pod. A change restarts the EMQX nodes.
+    /// The identity and the rights of the EMQX container. Default: the identity of the pod, no privilege escalation, no
+    /// capabilities, and the seccomp profile of the runtime; of these only what is not set here, and none for root, or where
+    /// privileges or capabilities are asked for. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<SecurityContext>")]
     pub container_security_context: Option<SecurityContext>,

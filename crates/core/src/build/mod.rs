@@ -3,6 +3,7 @@
 //! One file per kind of object, each a function of [`Desired`] and, where Kubernetes forbids a change, of what exists.
 //! Nothing here decides when an object is written; that is [`crate::lifecycle`].
 
+mod additions;
 mod budget;
 mod built;
 mod config_map;

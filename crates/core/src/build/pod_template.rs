@@ -1,5 +1,6 @@
 //! The pods of both roles. What cores and replicants have in common stands here; what differs is matched on the role.
 
+use super::additions;
 use super::labels;
 use super::probes;
 use super::revision::revision;
@@ -46,7 +47,7 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
     if let Some(wish) = &desired.restart_requested_at {
         annotations.insert(annotation::RESTART_REQUESTED_AT.to_owned(), wish.clone());
     }
-    let template = PodTemplateSpec {
+    let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
             annotations: (!annotations.is_empty()).then_some(annotations),
@@ -55,6 +56,7 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
         spec: Some(pod_spec(desired, pool, availability_check)),
     };
     let revision = revision(&template);
+    additions::add(&mut template);
     Template { template, revision }
 }
 

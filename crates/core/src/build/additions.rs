@@ -1,0 +1,140 @@
+//! What later versions of the operator add to pods. It takes effect in pods that are made anyway, and does not enter the
+//! revision of their template: an upgrade of the operator restarts nobody. What the user writes into the spec is no
+//! addition; it enters the revision, and a change of it restarts nodes.
+//!
+//! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are the user's.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, PodSecurityContext, PodTemplateSpec, SeccompProfile, SecurityContext,
+};
+
+/// All of them.
+const ADDITIONS: &[fn(Option<&PodSecurityContext>, &mut Container)] = &[last_words, least_privilege];
+
+pub(super) fn add(template: &mut PodTemplateSpec) {
+    let Some(spec) = &mut template.spec else { return };
+    let identity = spec.security_context.as_ref();
+    for container in spec.containers.iter_mut().filter(|container| container.name == "emqx") {
+        ADDITIONS.iter().for_each(|addition| addition(identity, container));
+    }
+}
+
+/// Where EMQX ends without a word of its own, the kubelet keeps the end of its log, for the message of the crash.
+fn last_words(_: Option<&PodSecurityContext>, container: &mut Container) {
+    container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
+}
+
+/// The rights that EMQX does without. A user who asks for more than an ordinary user of the container has knows what for,
+/// and gets no half of it: Kubernetes refuses some of these combinations, and root without capabilities cannot write to
+/// files of others.
+fn least_privilege(pod: Option<&PodSecurityContext>, container: &mut Container) {
+    let mut context = container.security_context.clone().unwrap_or_default();
+    if asks_for_more(pod, &context) {
+        return;
+    }
+    context.allow_privilege_escalation.get_or_insert(false);
+    context
+        .capabilities
+        .get_or_insert_with(|| Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() });
+    // The container's profile would win over the one that the user gives the pod.
+    if pod.is_none_or(|pod| pod.seccomp_profile.is_none()) {
+        context
+            .seccomp_profile
+            .get_or_insert_with(|| SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() });
+    }
+    container.security_context = Some(context);
+}
+
+fn asks_for_more(pod: Option<&PodSecurityContext>, context: &SecurityContext) -> bool {
+    let added = context.capabilities.as_ref().and_then(|capabilities| capabilities.add.as_deref());
+    let user = context.run_as_user.or(pod.and_then(|pod| pod.run_as_user));
+    context.privileged == Some(true)
+        || context.allow_privilege_escalation == Some(true)
+        || added.is_some_and(|added| !added.is_empty())
+        || user == Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ADDITIONS, add};
+    use crate::build::revision::revision;
+    use k8s_openapi::api::core::v1::PodTemplateSpec;
+    use serde_json::{Value, json};
+
+    fn template(pod: Value, container: Value) -> PodTemplateSpec {
+        let emqx = json!({"name": "emqx", "securityContext": container});
+        let spec = json!({"securityContext": pod, "containers": [emqx, {"name": "exporter"}]});
+        serde_json::from_value(json!({"spec": spec})).expect("a template")
+    }
+
+    /// The security context of the EMQX container, and what else an addition has made of the pod.
+    fn added(pod: Value, container: Value) -> (Value, Value) {
+        let mut template = template(pod, container);
+        add(&mut template);
+        let mut value = serde_json::to_value(template).expect("plain data");
+        let context =
+            value["spec"]["containers"][0].as_object_mut().and_then(|fields| fields.remove("securityContext"));
+        (context.unwrap_or_default(), value["spec"]["containers"].take())
+    }
+
+    #[test]
+    fn emqx_gets_the_rights_that_it_needs() {
+        let all = json!({
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        });
+        let with = |field: &str, value: Value| {
+            let mut context = all.clone();
+            context[field] = value;
+            context
+        };
+        let without = |field: &str| {
+            let mut context = all.clone();
+            context.as_object_mut().expect("an object").remove(field);
+            context
+        };
+        let own = json!({"type": "Localhost", "localhostProfile": "emqx.json"});
+        // What the user gives the pod and the container, and what the container has then.
+        let rows = [
+            (json!({"runAsUser": 1000}), json!(null), all.clone()),
+            (json!(null), json!({"runAsNonRoot": true}), with("runAsNonRoot", json!(true))),
+            (
+                json!(null),
+                json!({"capabilities": {"drop": ["NET_RAW"]}}),
+                with("capabilities", json!({"drop": ["NET_RAW"]})),
+            ),
+            (json!(null), json!({"seccompProfile": own}), with("seccompProfile", own.clone())),
+            (json!({"seccompProfile": own}), json!(null), without("seccompProfile")),
+            // These are left as they are.
+            (json!(null), json!({"privileged": true}), json!({"privileged": true})),
+            (json!(null), json!({"allowPrivilegeEscalation": true}), json!({"allowPrivilegeEscalation": true})),
+            (
+                json!(null),
+                json!({"capabilities": {"add": ["SYS_ADMIN"]}}),
+                json!({"capabilities": {"add": ["SYS_ADMIN"]}}),
+            ),
+            (json!({"runAsUser": 0}), json!(null), json!(null)),
+            (json!(null), json!({"runAsUser": 0}), json!({"runAsUser": 0})),
+            (json!({"runAsUser": 0}), json!({"runAsUser": 1000}), with("runAsUser", json!(1000))),
+        ];
+        for (pod, container, expected) in rows {
+            let (context, containers) = added(pod.clone(), container.clone());
+            assert_eq!(context, expected, "pod {pod}, container {container}");
+            assert_eq!(containers[0]["terminationMessagePolicy"], "FallbackToLogsOnError");
+            assert_eq!(containers[1], json!({"name": "exporter"}), "containers of the user are the user's");
+        }
+    }
+
+    /// Each of them changes a pod that says nothing, or it would not be tested by the revisions of the examples.
+    #[test]
+    fn every_addition_adds_something() {
+        for addition in ADDITIONS {
+            let mut template = template(json!(null), json!(null));
+            let before = revision(&template);
+            let spec = template.spec.as_mut().expect("a spec");
+            addition(None, &mut spec.containers[0]);
+            assert_ne!(revision(&template), before);
+        }
+    }
+}
