@@ -27,6 +27,8 @@ pub mod annotation {
     pub const STARTUP_CONFIG_REVISION: &str = "apps.emqx.io/startup-config-revision";
     /// On core pod templates: the operator's own digest of the template (Kubernetes' revision misses changes).
     pub const TEMPLATE_REVISION: &str = "apps.emqx.io/template-revision";
+    /// On pods whose dashboard ports have names of the user: `dashboard=NAME`, `dashboard-https=NAME`.
+    pub const DASHBOARD_PORTS: &str = "apps.emqx.io/dashboard-ports";
     /// Set by the user on an EMQX resource, to any new value: all nodes restart, one after the other.
     pub const RESTART_REQUESTED_AT: &str = "apps.emqx.io/restart-requested-at";
     /// On the core set the pod that the operator empties, on a replicant pod that it does: an evacuation that is ours.

@@ -8,6 +8,7 @@ mod budget;
 mod built;
 mod config_map;
 mod core_set;
+mod dashboard_ports;
 mod labels;
 mod last_good;
 mod manifest;

@@ -1,13 +1,14 @@
 //! The pods of both roles. What cores and replicants have in common stands here; what differs is matched on the role.
 
 use super::additions;
+use super::dashboard_ports;
 use super::labels;
 use super::probes;
 use super::revision::revision;
 use crate::desired::{API_KEYS_VOLUME, CONFIG_VOLUME, Desired, PoolSpec, Role};
 use emqx_operator_api::annotation;
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction, Lifecycle,
+    ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction, Lifecycle,
     LifecycleHandler, LocalObjectReference, ObjectFieldSelector, PodSpec, PodTemplateSpec, SecretKeySelector,
     SecretVolumeSource, Volume, VolumeMount,
 };
@@ -46,6 +47,9 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
     }
     if let Some(wish) = &desired.restart_requested_at {
         annotations.insert(annotation::RESTART_REQUESTED_AT.to_owned(), wish.clone());
+    }
+    if let Some(renamed) = dashboard_ports::renamed(&dashboard_ports::names(desired.config.dashboard, pool)) {
+        annotations.insert(annotation::DASHBOARD_PORTS.to_owned(), renamed);
     }
     let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
@@ -96,7 +100,7 @@ fn emqx_container(desired: &Desired, pool: &PoolSpec, availability_check: bool) 
         args: some(template.args.clone()),
         env: some(environment(desired, pool)),
         env_from: some(template.env_from.clone()),
-        ports: some(ports(desired, pool)),
+        ports: some(dashboard_ports::container_ports(desired, pool)),
         resources: template.resources.clone(),
         security_context: template.container_security_context.clone(),
         liveness_probe: Some(probes::liveness(desired, pool)),
@@ -161,21 +165,6 @@ fn from_secret(name: &str, secret: String, key: &str) -> EnvVar {
     let selector = SecretKeySelector { name: secret, key: key.to_owned(), optional: None };
     let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
     EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
-}
-
-fn ports(desired: &Desired, pool: &PoolSpec) -> Vec<ContainerPort> {
-    let dashboard = desired.config.dashboard;
-    let ours = [("dashboard", dashboard.http), ("dashboard-https", dashboard.https)];
-    let mut ports = pool.template.ports.clone();
-    for (name, port) in ours {
-        ports.extend(port.map(|port| ContainerPort {
-            name: Some(name.to_owned()),
-            container_port: port.into(),
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }));
-    }
-    ports
 }
 
 /// A replicant leaves the cluster before it stops, or it would linger as a stopped node of whoever gets its address.

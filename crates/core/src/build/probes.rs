@@ -3,7 +3,8 @@
 //! Readiness is the kubelet's business alone: it asks the broker, and no gate of ours stands between a running broker
 //! and its clients, also while the operator is down.
 
-use crate::desired::{DashboardPorts, Desired, PoolSpec};
+use super::dashboard_ports;
+use crate::desired::{Desired, PoolSpec};
 use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -12,7 +13,7 @@ const AVAILABILITY: &str = "/api/v5/load_rebalance/availability_check";
 
 pub(super) fn liveness(desired: &Desired, pool: &PoolSpec) -> Probe {
     let default = || Probe {
-        http_get: Some(get(desired.config.dashboard, STATUS)),
+        http_get: Some(get(desired, pool, STATUS)),
         initial_delay_seconds: Some(60),
         period_seconds: Some(30),
         failure_threshold: Some(3),
@@ -25,7 +26,7 @@ pub(super) fn liveness(desired: &Desired, pool: &PoolSpec) -> Probe {
 /// helped by being killed.
 pub(super) fn startup(desired: &Desired, pool: &PoolSpec) -> Probe {
     let default = || Probe {
-        http_get: Some(get(desired.config.dashboard, STATUS)),
+        http_get: Some(get(desired, pool, STATUS)),
         period_seconds: Some(2),
         timeout_seconds: Some(2),
         failure_threshold: Some(450),
@@ -40,7 +41,7 @@ pub(super) fn startup(desired: &Desired, pool: &PoolSpec) -> Probe {
 pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Probe {
     let path = if availability_check { AVAILABILITY } else { STATUS };
     let default = || Probe {
-        http_get: Some(get(desired.config.dashboard, path)),
+        http_get: Some(get(desired, pool, path)),
         initial_delay_seconds: Some(10),
         period_seconds: Some(5),
         timeout_seconds: Some(3),
@@ -65,11 +66,13 @@ pub(super) fn readiness(desired: &Desired, pool: &PoolSpec, availability_check: 
     }
 }
 
-fn get(ports: DashboardPorts, path: &str) -> HTTPGetAction {
-    let (port, scheme) = if ports.http.is_some() { ("dashboard", "HTTP") } else { ("dashboard-https", "HTTPS") };
+fn get(desired: &Desired, pool: &PoolSpec, path: &str) -> HTTPGetAction {
+    let ports = desired.config.dashboard;
+    let names = dashboard_ports::names(ports, pool);
+    let (port, scheme) = if ports.http.is_some() { (names.http, "HTTP") } else { (names.https, "HTTPS") };
     HTTPGetAction {
         path: Some(path.to_owned()),
-        port: IntOrString::String(port.to_owned()),
+        port: IntOrString::String(port),
         scheme: Some(scheme.to_owned()),
         ..HTTPGetAction::default()
     }

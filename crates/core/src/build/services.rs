@@ -1,11 +1,12 @@
 //! The three Services of a cluster: one by which nodes find each other, two for users.
 
 use super::Wanted;
+use super::dashboard_ports;
 use super::labels;
 use super::manifest::Manifest;
 use crate::desired::{Desired, Role};
 use crate::reason::Reason;
-use crate::world::{Kind, ObjectId};
+use crate::world::{HTTP_PORT, HTTPS_PORT, Kind, ObjectId};
 use emqx_operator_api::hub::ServiceTemplate;
 use emqx_operator_api::label;
 use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
@@ -41,11 +42,12 @@ pub fn dashboard(desired: &Desired) -> Wanted {
 
 fn build_dashboard(desired: &Desired) -> Wanted {
     let ports = desired.config.dashboard;
-    let named = [("dashboard", ports.http), ("dashboard-https", ports.https)];
+    let names = dashboard_ports::names(ports, &desired.cores);
+    let named = [(HTTP_PORT, names.http, ports.http), (HTTPS_PORT, names.https, ports.https)];
     let ports = named
         .into_iter()
-        .filter_map(|(name, port)| {
-            let target = IntOrString::String(name.to_owned());
+        .filter_map(|(name, target, port)| {
+            let target = IntOrString::String(target);
             port.map(|port| service_port(name, port.into(), "TCP", target, None))
         })
         .collect();

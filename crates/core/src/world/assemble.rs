@@ -1,7 +1,7 @@
 //! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
 
 use super::claim::{core_of, may_hold_data};
-use super::node::{Node, Wait};
+use super::node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
 use super::{
@@ -238,12 +238,15 @@ fn emqx_image(pod: &Pod) -> String {
 }
 
 fn dashboard(pod: &Pod) -> Option<DashboardPorts> {
-    let port = |name: &str| {
+    let renamed = annotation_of(&pod.metadata, annotation::DASHBOARD_PORTS).unwrap_or_default();
+    let port = |ours: &str| {
+        let theirs = renamed.split(',').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == ours);
+        let name = theirs.map_or(ours, |(_, name)| name);
         let ports = emqx_container(pod)?.ports.as_deref().unwrap_or_default();
         let named = ports.iter().rfind(|port| port.name.as_deref() == Some(name))?;
         u16::try_from(named.container_port).ok()
     };
-    let ports = DashboardPorts { http: port("dashboard"), https: port("dashboard-https") };
+    let ports = DashboardPorts { http: port(HTTP_PORT), https: port(HTTPS_PORT) };
     (ports.http.is_some() || ports.https.is_some()).then_some(ports)
 }
 

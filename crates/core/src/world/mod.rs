@@ -24,7 +24,7 @@ pub use claim::{Claim, core_of, may_hold_data};
 pub use identity::{Identity, IdentitySecret};
 pub use memory::{LOOK, Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
-pub use node::{Node, Wait};
+pub use node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Why};

@@ -6,6 +6,10 @@ use crate::reason::Reason;
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// The names of the container ports on which the dashboard listens, unless the user has named them.
+pub const HTTP_PORT: &str = "dashboard";
+pub const HTTPS_PORT: &str = "dashboard-https";
+
 /// A pod and the EMQX node in it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
