@@ -108,12 +108,13 @@ pub(crate) fn slim_pod(pod: &mut Pod) {
     pod.spec = Some(PodSpec { containers: named.collect(), node_name, ..PodSpec::default() });
 }
 
-/// Of a claim the size matters, and whether there is data on its volume.
+/// Of a claim the size matters, whether there is data on its volume, and where it is to come from.
 fn slim_claim(claim: &mut PersistentVolumeClaim) {
     let all = claim.spec.take().unwrap_or_default();
     claim.spec = Some(PersistentVolumeClaimSpec {
         resources: all.resources,
         volume_name: all.volume_name,
+        storage_class_name: all.storage_class_name,
         data_source: all.data_source,
         data_source_ref: all.data_source_ref,
         ..PersistentVolumeClaimSpec::default()
@@ -363,8 +364,8 @@ pub fn key(resource: &StoredEmqx) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use super::{slim_budget, slim_pod};
-    use k8s_openapi::api::core::v1::Pod;
+    use super::{slim_budget, slim_claim, slim_pod};
+    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
     use k8s_openapi::api::policy::v1::PodDisruptionBudget;
     use serde_json::json;
 
@@ -399,5 +400,20 @@ mod tests {
         let mut pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": whole})).expect("a pod");
         slim_pod(&mut pod);
         assert_eq!(serde_json::to_value(&pod).expect("JSON")["spec"], needed);
+    }
+
+    /// A claim that waits says for which storage class.
+    #[test]
+    fn what_decisions_need_of_a_claim_is_kept() {
+        let needed = json!({
+            "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "fast", "volumeName": "pv-7",
+            "dataSource": {"kind": "VolumeSnapshot", "name": "before"},
+        });
+        let mut whole = needed.clone();
+        whole["selector"] = json!({"matchLabels": {"large": "text"}});
+        let mut claim: PersistentVolumeClaim =
+            serde_json::from_value(json!({"metadata": {}, "spec": whole})).expect("a claim");
+        slim_claim(&mut claim);
+        assert_eq!(serde_json::to_value(&claim).expect("JSON")["spec"], needed);
     }
 }

@@ -1,6 +1,6 @@
 //! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
 
-use super::claim::{core_of, may_hold_data};
+use super::claim::{core_of, may_hold_data, pending};
 use super::node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
@@ -94,6 +94,7 @@ pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Ti
         .iter()
         .filter(|pod| label_of(&pod.metadata, label::DB_ROLE) == Some(role.as_str()))
         .map(|pod| node(desired, pod, role, min_ready, now))
+        .map(|node| Node { wait: node.wait.map(|wait| name_claim(desired, view, &node.pod, wait)), ..node })
         .collect();
     nodes.sort_by(|a, b| ordinal(&a.pod).cmp(&ordinal(&b.pod)).then_with(|| a.pod.cmp(&b.pod)));
     for node in nodes.iter_mut().filter(|_| role == Role::Core) {
@@ -112,6 +113,19 @@ fn edited_templates(view: &KubernetesView) -> BTreeMap<String, String> {
         (!others.is_empty()).then(|| (name(metadata).to_owned(), others.join(", ")))
     });
     edited.collect()
+}
+
+/// The scheduler does not say which claim a core waits for, nor what for.
+fn name_claim(desired: &Desired, view: &KubernetesView, pod: &str, wait: Wait) -> Wait {
+    if wait.reason != Reason::VolumePending {
+        return wait;
+    }
+    let awaited = format!("{}-{pod}", desired.names.data_volume());
+    let claim = view.claims.iter().find(|claim| name(&claim.metadata) == awaited);
+    match claim.and_then(|claim| pending(claim)) {
+        Some(text) => Wait { text: format!("{text}. The scheduler says: {}", wait.text), ..wait },
+        None => Wait { text: format!("{}; see `kubectl describe pod {pod}`", wait.text), ..wait },
+    }
 }
 
 fn claims(desired: &Desired, view: &KubernetesView) -> Vec<Claim> {
@@ -167,7 +181,10 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
         observed: true,
         refusal: refusal.map(|event| Wait {
             reason: Reason::PodCreationRefused,
-            text: event.message.trim_end_matches('.').to_owned(),
+            text: format!(
+                "{}; raise the quota, or correct what the rule refuses: `kubectl get resourcequotas,limitranges`",
+                event.message.trim_end_matches('.')
+            ),
             since: None,
         }),
         uid,
