@@ -145,6 +145,12 @@ reasons! {
     /// the operator may not run commands in pods, run the one that the message names, in any core pod.
     SiteNotForgotten Trouble,
 
+    /// EMQX 5.9 and later makes clusters of more than one node with a license only, and the spec has none. Nodes of an earlier
+    /// version stay as they are; of a new cluster one core is made. Set `spec.config.roots.license.key` to the key, or to
+    /// `evaluation` for a trial with 25 sessions. A license that was given through the EMQX dashboard, or is on the volumes, has
+    /// to stand in the spec, too. It may also come in the variable `EMQX_LICENSE__KEY`.
+    LicenseMissing Trouble,
+
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
     /// the core pods and at network policies between the operator and port 18083. Where the message names a request that EMQX fails to
     /// carry out, the API answers, and the log of the node that is named says why.

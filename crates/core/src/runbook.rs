@@ -42,6 +42,10 @@ impl Reason {
             Reason::SiteNotForgotten => {
                 &[STORAGE, "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds forget SITE"]
             }
+            Reason::LicenseMissing => &[
+                "kubectl patch emqx NAME --type merge --patch '{\"spec\": {\"config\": {\"roots\": {\"license\": {\"key\": \"evaluation\"}}}}}'",
+                "kubectl exec service/NAME-headless --container emqx -- emqx ctl license info",
+            ],
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
             Reason::IdentityLost => &[

@@ -21,7 +21,10 @@ use std::sync::Arc;
 fn resource(name: &str, strategy: &str, image: &str) -> EMQX {
     support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": name},
-        "spec": {"image": image, "coreTemplate": {"spec": {"replicas": 2}}, "updateStrategy": {"type": strategy}},
+        "spec": {
+            "image": image, "config": {"roots": {"license": {"key": "evaluation"}}},
+            "coreTemplate": {"spec": {"replicas": 2}}, "updateStrategy": {"type": strategy},
+        },
     }))
 }
 

@@ -28,6 +28,7 @@ fn desired(replicants: i32) -> Desired {
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
         "spec": {
             "image": NEW,
+            "config": {"roots": {"license": {"key": "evaluation"}}},
             "coreTemplate": {"spec": {"replicas": 2}},
             "replicantTemplate": {"spec": {"replicas": replicants}},
             "updateStrategy": {"progressDeadlineSeconds": 300},

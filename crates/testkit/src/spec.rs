@@ -56,6 +56,7 @@ impl Spec {
             "spec": {
                 "image": format!("emqx/emqx:{tag}"),
                 "config": {"roots": {
+                    "license": {"key": "evaluation"},
                     "durable_sessions": {"enable": self.durable},
                     "mqtt": {"max_packet_size": if self.bad_config { BAD } else { "1MB" }},
                 }},

@@ -40,7 +40,7 @@ pub struct Config {
     pub dashboard: DashboardPorts,
     /// What clients connect to: MQTT listeners and gateways.
     pub listeners: Vec<ListenerPort>,
-    /// Whether a licence is configured.
+    /// Whether a license is configured that allows clusters.
     pub licensed: bool,
     /// EMQX has durable storage in use, as far as spec and version tell.
     pub durable: bool,
@@ -89,7 +89,7 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
         secret: visible != filled,
         dashboard: dashboard.expect(everything),
         listeners: ports.expect(everything),
-        licensed: given.contains_key("license"),
+        licensed: given.get("license").is_some_and(is_for_clusters),
         durable: is_durable(given, cr, image.as_ref()),
     })
 }
@@ -102,6 +102,15 @@ fn is_durable(roots: &Roots, cr: &EMQX, image: Option<&Image>) -> bool {
     let in_env = env.any(|one| one.name == "EMQX_DURABLE_SESSIONS__ENABLE" && one.value.as_deref() == Some("true"));
     let by_itself = image.and_then(|image| image.version).is_some_and(|version| version >= (6, 0, 0));
     told || in_env || by_itself
+}
+
+/// The key that every EMQX has from 5.9 on is `default`, and allows one node. What is in a Secret is not looked at.
+fn is_for_clusters(license: &Value) -> bool {
+    match &license["key"] {
+        Value::Null => false,
+        Value::String(key) => !matches!(key.trim(), "" | "default"),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
+    }
 }
 
 type Roots = BTreeMap<String, Value>;

@@ -3,12 +3,20 @@
 use super::errors::{Mistake, Mistakes};
 use serde::Serialize;
 
+/// Major, minor and patch.
+pub type Version = (u16, u16, u16);
+
+/// The version in the tag of an image, where the tag is one.
+pub fn version_of_image(reference: &str) -> Option<Version> {
+    split(reference).1.and_then(version_of_text)
+}
+
 /// An EMQX image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Image {
     pub reference: String,
     /// The version in the tag, where the tag is one; the first of a line such as `5.8`.
-    pub version: Option<(u16, u16, u16)>,
+    pub version: Option<Version>,
     /// The edition, where repository and version tell.
     pub edition: Option<Edition>,
 }
@@ -33,7 +41,7 @@ impl Image {
         if repository.chars().any(|c| c.is_ascii_uppercase()) && !repository.contains(':') {
             return Err(Mistake::invalid(path, format!("'{reference}': repository names are lower case")).into());
         }
-        let version = tag.and_then(version);
+        let version = tag.and_then(version_of_text);
         Ok(Image { reference: reference.to_owned(), version, edition: edition(repository, version) })
     }
 
@@ -53,7 +61,8 @@ fn split(reference: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn version(tag: &str) -> Option<(u16, u16, u16)> {
+/// `5.10.4`, `v5.10.4`, `e5.8-rc.1`
+pub fn version_of_text(tag: &str) -> Option<Version> {
     let digits = tag.strip_prefix(['v', 'e']).unwrap_or(tag);
     let mut parts = digits.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok());
     match (parts.next()?, parts.next()?, parts.next()) {
@@ -63,7 +72,7 @@ fn version(tag: &str) -> Option<(u16, u16, u16)> {
     }
 }
 
-fn edition(repository: &str, version: Option<(u16, u16, u16)>) -> Option<Edition> {
+fn edition(repository: &str, version: Option<Version>) -> Option<Edition> {
     let name = repository.rsplit('/').next()?;
     match (name, version) {
         (_, Some(version)) if version >= (5, 9, 0) => Some(Edition::Enterprise),

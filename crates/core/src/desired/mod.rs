@@ -20,7 +20,7 @@ pub use api_keys::ApiKey;
 pub use config::{Config, DashboardPorts};
 pub(crate) use config::{canonical, digest};
 pub use errors::{Mistake, MistakeKind, Mistakes};
-pub use image::{Edition, Image};
+pub use image::{Edition, Image, Version, version_of_image, version_of_text};
 pub use last_good::{LastGood, RolledBack};
 pub use listeners::{ListenerPort, Transport};
 pub use names::{Names, NodeName, OPERATOR_API_KEY};

@@ -12,7 +12,7 @@ use crate::world::Kind;
 use serde_json::Value;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
-    let (desired, world) = (fleet.desired, fleet.world);
+    let (wanted, world) = (fleet.wanted(Role::Core), fleet.world);
     let mut part = Part::default();
     part.troubles(&world.cores.sets, &world.cores.nodes);
     if remaking::is_due(fleet) {
@@ -24,7 +24,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let existing = fleet.home_set(Role::Core);
     let told = existing.map_or(0, |set| set.wanted);
     let free = existing.is_none_or(retirement::may_grow);
-    let replicas = if free { desired.cores.replicas } else { told };
+    let replicas = if free { wanted } else { told };
     part.ensure_set(world, fleet.core_set.manifest.clone(), replicas);
     for core in fleet.outdated(Role::Core) {
         let followers = fleet.followers(core);
@@ -33,7 +33,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             part.hold(Reason::WaitingForOrder, core.pod.clone(), text, Wake::Watch);
         }
     }
-    if !free && told < desired.cores.replicas {
+    if !free && told < wanted {
         let text = "waits until nothing is left of the cores that had these numbers before";
         part.hold(Reason::RetiringCore, name.clone(), text, Wake::Poll(2));
     }

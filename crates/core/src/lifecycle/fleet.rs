@@ -1,5 +1,6 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
+use super::license::{self, License};
 use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
@@ -18,6 +19,8 @@ pub(super) struct Fleet<'a> {
     /// What its pods are made from.
     pub(super) core_template: Arc<Template>,
     pub(super) replicant_set: Option<ReplicantSet>,
+    /// How many nodes can live with the license of the spec.
+    pub(super) license: License,
 }
 
 impl<'a> Fleet<'a> {
@@ -26,20 +29,29 @@ impl<'a> Fleet<'a> {
         let cores = core_template(desired, check);
         let name = home::name(desired, world, &cores.revision);
         let existing = world.live(Kind::StatefulSet, &name);
+        let beside = !world.cores.sets.is_empty() && world.cores.sets.iter().all(|set| set.name != name);
         Self {
             desired,
             world,
             core_set: core_set(desired, &cores, name, existing),
             core_template: cores,
             replicant_set: desired.replicants.as_ref().map(|pool| replicant_set(desired, pool, check)),
+            license: license::judge(desired, world, beside),
         }
     }
 
+    /// How many nodes of a role there are to be: those of the spec, as far as they can live.
     pub(super) fn wanted(&self, role: Role) -> i32 {
-        match role {
-            Role::Core => self.desired.cores.replicas,
-            Role::Replicant => self.desired.replicants_wanted(),
+        match (self.license, role) {
+            (License::OneCore, Role::Core) => self.desired.cores.replicas.min(1),
+            (License::OneCore, Role::Replicant) => 0,
+            (License::Suffices | License::KeepsNodes, role) => self.desired.wanted(role),
         }
+    }
+
+    /// No node is to be made, changed or taken away.
+    pub(super) fn keeps_nodes(&self) -> bool {
+        self.license == License::KeepsNodes
     }
 
     fn revision(&self, role: Role) -> Option<&str> {

@@ -13,6 +13,7 @@ mod fleet;
 mod hold;
 mod home;
 mod identity;
+mod license;
 mod lost_volumes;
 mod marks;
 mod objects;
@@ -66,6 +67,9 @@ const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     edited::plan,
 ];
 
+/// Those that run while no node is to be changed: what was closed is opened again.
+const RULES_OF_REST: &[fn(&fleet::Fleet<'_>) -> Part] = &[reopening::plan];
+
 /// The revisions of the wanted templates.
 pub(crate) struct Revisions {
     pub(crate) cores: String,
@@ -76,7 +80,9 @@ pub(crate) struct Revisions {
 /// the last one sees what the others wait for.
 pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions, Option<Rollout>) {
     let fleet = fleet::Fleet::new(desired, world);
-    let mut parts: Vec<_> = NODE_RULES.iter().map(|rule| rule(&fleet)).collect();
+    let rules = if fleet.keeps_nodes() { RULES_OF_REST } else { NODE_RULES };
+    let mut parts: Vec<_> = rules.iter().map(|rule| rule(&fleet)).collect();
+    parts.push(license::plan(&fleet));
     parts.extend(RULES.iter().map(|rule| rule(desired, world)));
     let rollout = rollout::follow(&fleet);
     let holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();

@@ -13,6 +13,9 @@ use crate::world::{Kind, Node, NodeSet, ObjectId};
 
 /// Who should go, the next one first.
 pub(super) fn candidates<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
+    if fleet.keeps_nodes() {
+        return Vec::new();
+    }
     let mut all = cores(fleet);
     all.extend(replicants(fleet));
     all

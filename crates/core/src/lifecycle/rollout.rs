@@ -21,7 +21,8 @@ const MARGIN: i32 = 60;
 
 /// How far the rollout is, if one is under way.
 pub(super) fn follow(fleet: &Fleet<'_>) -> Option<Rollout> {
-    if fleet.desired.paused || is_settled(fleet) || (is_unknown(fleet) && is_complete(fleet, |_| true)) {
+    let stands_still = fleet.desired.paused || fleet.keeps_nodes();
+    if stands_still || is_settled(fleet) || (is_unknown(fleet) && is_complete(fleet, |_| true)) {
         return None;
     }
     let before = fleet.world.memory.rollout.as_ref();

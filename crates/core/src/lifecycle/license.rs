@@ -1,0 +1,139 @@
+//! EMQX 5.9 and later makes clusters of more than one node with a license only. Without one a node joins and ends again, for
+//! ever; what it has copied of the cluster by then keeps it from starting alone later. So that is said before a pod is made
+//! or restarted.
+//!
+//! *Decides* whether the nodes of the spec can live, from the version in the name of the image, the license in the spec and
+//! what runs already.
+//!
+//! *Holds when* nodes of an earlier version would be replaced: then every node and every template stays as it is, since a
+//! lost pod would be made from the new template. Where there is no more than one node, one core can live, and is made.
+//!
+//! *Never* holds what is not known: an image without a version, variables from elsewhere, or a cluster of 5.9 that already
+//! runs. Its license was given through EMQX itself.
+
+use super::fleet::Fleet;
+use super::{Part, Wake};
+use crate::desired::{Desired, Version, version_of_image, version_of_text};
+use crate::reason::Reason;
+use crate::world::{Kind, Node, NodeSet, World};
+use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
+
+/// The first release that asks for one.
+const SINCE: Version = (5, 9, 0);
+const VARIABLE: &str = "EMQX_LICENSE__KEY";
+/// The key that every EMQX has: it allows one node.
+const ONE_NODE: &str = "default";
+
+/// What can live without a license, or with the one of the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum License {
+    /// As many nodes as the spec wants, as far as the operator knows.
+    Suffices,
+    /// The nodes that there are, as they are.
+    KeepsNodes,
+    OneCore,
+}
+
+/// `beside` says that the cores are to live in a set that does not exist yet, beside another.
+pub(super) fn judge(desired: &Desired, world: &World, beside: bool) -> License {
+    let asks = desired.image.version.is_some_and(|version| version >= SINCE);
+    let before = comes_from_before(world);
+    // Those that are to go would meet the first that was changed.
+    let several = desired.nodes_wanted() > 1 || beside || (before && has_several(world));
+    if !asks || !several || is_licensed(desired) || is_cluster(world) {
+        License::Suffices
+    } else if beside || before {
+        License::KeepsNodes
+    } else if has_several(world) || has_left_several(world) {
+        License::Suffices
+    } else {
+        License::OneCore
+    }
+}
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let (wanted, image) = (fleet.desired.nodes_wanted(), &fleet.desired.image.reference);
+    let until = match fleet.license {
+        License::Suffices => return part,
+        License::KeepsNodes => {
+            part.troubles(&fleet.world.cores.sets, &fleet.world.cores.nodes);
+            part.troubles(&fleet.world.replicants.sets, &fleet.world.replicants.nodes);
+            let other = match (wanted > 1, has_several(fleet.world)) {
+                (true, _) => "or set spec.image back",
+                (false, true) => "or set spec.image back until there is one node",
+                (false, false) => "or set spec.updateStrategy.type to RollingUpdate, which makes no second node",
+            };
+            format!(
+                "no node is changed to {image} until then. Set it to the key, or to `evaluation` for a trial; {other}"
+            )
+        }
+        License::OneCore => format!(
+            "of the {wanted} nodes that are wanted, one core is made until then. Set it to the key, or to `evaluation` for a \
+             trial; or ask for one core and no replicants"
+        ),
+    };
+    let text =
+        format!("is missing: EMQX 5.9 and later makes clusters of more than one node with a license only, and {until}");
+    part.hold(Reason::LicenseMissing, "spec.config.roots.license.key", text, Wake::Watch);
+    part
+}
+
+/// The spec has one, or may have one in what the operator does not read.
+fn is_licensed(desired: &Desired) -> bool {
+    let mut templates = std::iter::once(&desired.cores).chain(&desired.replicants).map(|pool| &pool.template);
+    desired.config.licensed
+        || templates.any(|template| template.env.iter().any(brings_one) || template.env_from.iter().any(may_bring_one))
+}
+
+/// The variable of the key, or of the whole root.
+fn brings_one(variable: &EnvVar) -> bool {
+    let name = variable.name.to_ascii_uppercase();
+    let key = variable.value.as_deref().map(|value| value.trim().trim_matches('"'));
+    match key {
+        _ if name != VARIABLE && name != "EMQX_LICENSE" => false,
+        Some(key) => !key.is_empty() && key != ONE_NODE,
+        None => variable.value_from.is_some(),
+    }
+}
+
+fn may_bring_one(source: &EnvFromSource) -> bool {
+    VARIABLE.starts_with(source.prefix.as_deref().unwrap_or_default())
+}
+
+/// A node of 5.9 or later lives in a cluster of several.
+fn is_cluster(world: &World) -> bool {
+    let lives =
+        |node: &&Node| version(node).is_some_and(|version| version >= SINCE) && !node.never_ready && !node.unsteady;
+    let new = || world.nodes().filter(lives);
+    let members = world.nodes().filter(|node| node.is_member()).count();
+    new().count() > 1 || (members > 1 && new().any(|node| node.is_member() && node.ready))
+}
+
+/// EMQX tells its version; the name of its image, where EMQX cannot be asked.
+fn version(node: &Node) -> Option<Version> {
+    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
+    told.or_else(|| version_of_image(&node.image))
+}
+
+/// Nodes of an earlier version run, or would be made.
+fn comes_from_before(world: &World) -> bool {
+    let is_earlier = |version: Option<Version>| version.is_some_and(|version| version < SINCE);
+    let made_of = |kind: Kind, set: &NodeSet| {
+        let live = world.live(kind, &set.name).filter(|_| set.wanted > 0)?;
+        version_of_image(live.emqx_container()?["image"].as_str()?)
+    };
+    let cores = world.cores.sets.iter().map(|set| made_of(Kind::StatefulSet, set));
+    let replicants = world.replicants.sets.iter().map(|set| made_of(Kind::ReplicaSet, set));
+    world.nodes().map(version).chain(cores).chain(replicants).any(is_earlier)
+}
+
+fn has_several(world: &World) -> bool {
+    let told = world.cores.told().saturating_add(world.replicants.told());
+    told > 1 || world.nodes().count() > 1
+}
+
+/// Volumes of more than one core: EMQX may have a license on them.
+fn has_left_several(world: &World) -> bool {
+    world.claims.iter().filter(|claim| claim.may_hold_data && !claim.terminating).count() > 1
+}
