@@ -170,20 +170,21 @@ reasons! {
     MissingReference Trouble,
     /// EMQX refused the configuration. What it had before stays in force. Correct the root that is named.
     ConfigRejected Trouble,
-    /// The image cannot be pulled. Check its name, its tag and the pull secrets.
+    /// The image cannot be pulled. The message has the cause. Check `spec.image` and `spec.imagePullSecrets`.
     ImagePullFailed Trouble,
-    /// No Kubernetes node takes the pod. The message is the scheduler's.
+    /// No Kubernetes node takes the pod. The message is the scheduler's. Make room, or correct `resources`, `nodeSelector`,
+    /// `affinity` or `tolerations` of the template.
     Unschedulable Trouble,
-    /// The pod's volume is not bound. Check the storage class and its provisioner. While no core has had a volume, a
+    /// The pod's volume is not bound. The message names the claim and its storage class: check both. While no core has had a volume, a
     /// `persistentVolumeClaimSpec` that is corrected is followed, unless the claims have a `dataSource`: delete the core set and
     /// its claims then.
     VolumePending Trouble,
     /// Kubernetes refuses to create pods, for example because of a quota or an admission rule. The message is the API
-    /// server's.
+    /// server's. Raise the quota, or correct what the rule refuses; Kubernetes tries again by itself.
     PodCreationRefused Trouble,
-    /// The kubelet cannot start the container as it is described.
+    /// The kubelet cannot start the container as it is described. The message says why; correct the template.
     ContainerConfigInvalid Trouble,
-    /// The container ends again and again. Its log says why: `kubectl logs POD --previous`.
+    /// The container ends again and again. The message has its last words; its log has more: `kubectl logs POD --previous`.
     CrashLooping Trouble,
     /// The container runs and its pod does not become ready for long. EMQX may wait for its peers or lack a configured
     /// dashboard listener.
@@ -210,7 +211,7 @@ reasons! {
     /// way. To restart all nodes, set the annotation `apps.emqx.io/restart-requested-at` on the EMQX resource to a new value.
     TemplateEdited Trouble,
     /// The volume of an existing core cannot be changed in this way; the one that exists stays. Volumes can grow, if their
-    /// storage class allows it.
+    /// storage class allows it. Set the field that is named back to what the volumes have.
     VolumeImmutable Trouble,
 }
 

@@ -110,7 +110,7 @@ pub(super) fn progress(fleet: &Fleet<'_>) -> Progress {
 
 fn wait(part: &mut Part, world: &World) {
     if let Some(refusal) = &world.config_refused {
-        let detail = format!("{refusal} (no node that serves is restarted with it)");
+        let detail = format!("{refusal} (no node that serves is restarted with it; correct spec.config.roots)");
         part.hold(Reason::ConfigRejected, "spec.config", detail, Wake::Poll(30));
         return;
     }

@@ -47,8 +47,11 @@ fn check_volume(part: &mut Part, existing: Option<&Value>, wanted: &Value) {
         let (existing, wanted) = (existing.pointer(&pointer), wanted.pointer(&pointer));
         if wanted.is_some() && existing != wanted {
             let subject = format!("spec.coreTemplate.spec.persistentVolumeClaimSpec.{field}");
-            let detail =
-                "differs from the volumes that exist; Kubernetes does not let it change, so they stay as they are";
+            let existing = existing.map_or_else(|| "nothing".to_owned(), Value::to_string);
+            let detail = format!(
+                "differs from the volumes that exist; Kubernetes does not let it change, so they stay as they are. Set it back \
+                 to {existing}"
+            );
             part.hold(Reason::VolumeImmutable, subject, detail, Wake::Watch);
         }
     }

@@ -16,7 +16,11 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     for set in fleet.discarded() {
         mend(&mut part, fleet, set);
         if world.broker.fresh().is_some() && !is_known(fleet, set) {
-            let text = "stays, because EMQX knows none of its cores: their volumes may hold what no other core has";
+            let text = format!(
+                "stays, because EMQX knows none of its cores: their volumes may hold what no other core has. When nobody needs \
+                 that: `kubectl delete statefulset {}`, then the claims of its cores",
+                set.name
+            );
             part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Poll(10));
         } else if let Some(awaited) = awaited(fleet) {
             let text = format!("is kept {awaited}; then its cores go one after the other");
@@ -52,8 +56,12 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     part.actions.extend(empty.map(|claim| delete_claim(claim, Reason::RetiringCore)));
     // Volumes that the operator did not retire itself may be somebody's data.
     if let Some(claim) = left().find(|claim| !remaking::is_empty(claim, set)) {
-        let text = format!("is empty and kept, because {} is left; delete both when nobody needs it", claim.name);
-        part.hold(Reason::VolumeLeft, set.name.clone(), text, Wake::Watch);
+        let (set, claim) = (&set.name, &claim.name);
+        let text = format!(
+            "is empty and kept, because {claim} is left; when nobody needs it: `kubectl delete statefulset {set} && kubectl \
+             delete pvc {claim}`"
+        );
+        part.hold(Reason::VolumeLeft, set.clone(), text, Wake::Watch);
         return;
     }
     part.hold(Reason::RetiringCore, set.name.clone(), "is empty and is being deleted", Wake::Poll(2));

@@ -89,8 +89,11 @@ fn older(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
     };
     let older = |claim: &&Claim| !claim.may_hold_data && claim.created < set.created && waits(claim);
     for claim in fleet.world.claims_of(&set.name).filter(older) {
-        let text = "has no volume and is older than the core set, so it may ask for other storage than the spec does; delete it, \
-                    and it is made anew";
+        let text = format!(
+            "has no volume and is older than the core set, so it may ask for other storage than the spec does; `kubectl delete \
+             pvc {}` and its pod, and both are made again",
+            claim.name
+        );
         part.hold(Reason::VolumeLeft, claim.name.clone(), text, Wake::Watch);
     }
 }

@@ -27,7 +27,12 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
             Some(Ordering::Equal) | None => {}
         }
         if let Some(error) = error_of(claim) {
-            let text = format!("could not be made larger than {}: {error}", text_of(claim.capacity.as_ref()));
+            let text = format!(
+                "could not be made larger than {}: {error}; see `kubectl describe pvc {}`, or ask for less in \
+                 spec.coreTemplate.spec.persistentVolumeClaimSpec.resources",
+                text_of(claim.capacity.as_ref()),
+                claim.name
+            );
             part.hold(Reason::VolumeNotGrown, claim.name.clone(), text, Wake::Watch);
         }
     }
@@ -41,7 +46,10 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
                 wanted.0, claim.name
             ),
             None => {
-                format!("asks for {}, and {} asks for {claimed}; volumes are never made smaller", wanted.0, claim.name)
+                format!(
+                    "asks for {}, and {} asks for {claimed}; volumes are never made smaller. Set it to {claimed} or more",
+                    wanted.0, claim.name
+                )
             }
         };
         part.hold(Reason::VolumeImmutable, subject, text, Wake::Watch);
