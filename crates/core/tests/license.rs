@@ -97,9 +97,15 @@ enum Outcome {
 
 fn outcome(plan: &Plan) -> Outcome {
     let touches = |action: &Action| match action {
-        Action::Apply { manifest, .. } => matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet),
-        Action::Scale { .. } | Action::Delete { .. } | Action::Remove(_) | Action::GrowVolume { .. } => true,
-        Action::Create(_) | Action::Annotate { .. } | Action::Call(_) => false,
+        Action::Create { manifest, .. } | Action::Apply { manifest, .. } => {
+            matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet)
+        }
+        Action::Scale { .. }
+        | Action::Delete { .. }
+        | Action::Remove(_)
+        | Action::GrowVolume { .. }
+        | Action::RestoreTemplate { .. } => true,
+        Action::Annotate { .. } | Action::Call(_) => false,
     };
     let told = plan.holds.iter().any(|hold| hold.reason == Reason::LicenseMissing);
     match (told, plan.actions.iter().any(touches)) {

@@ -28,13 +28,9 @@ fn desired(bind: &Value, ports: &Value) -> Desired {
 /// The core set and the dashboard Service.
 fn objects(desired: &Desired) -> (Value, Value) {
     let plan = plan_for(desired, &KubernetesView::default(), nobody());
-    let service = plan.actions.iter().find_map(|action| match action {
-        emqx_operator_core::action::Action::Apply { manifest, .. } if manifest.id.name == "iot-dashboard" => {
-            Some(Value::clone(&manifest.body))
-        }
-        _ => None,
-    });
-    (written(&plan, Kind::StatefulSet).expect("a set"), service.expect("a Service"))
+    let mut manifests = plan.actions.iter().filter_map(emqx_operator_core::action::Action::manifest);
+    let service = manifests.find(|manifest| manifest.id.name == "iot-dashboard").expect("a Service");
+    (written(&plan, Kind::StatefulSet).expect("a set"), Value::clone(&service.body))
 }
 
 #[test]

@@ -4,6 +4,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use emqx_operator_runtime::{CertificateSource, LEASE, LeaderElection, OwnCertificate, Settings};
 use jiff::SignedDuration;
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,11 +120,12 @@ impl Arguments {
     }
 }
 
-/// The pod's name where there is one: it is what `kubectl get lease` shows.
+/// The pod's name where there is one: it is what `kubectl get lease` shows. What follows it is of this process alone: a container
+/// that restarts, or two processes with one name, do not take each other's lease for their own.
 fn identity() -> String {
-    std::env::var("POD_NAME")
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| format!("{LEASE}-{}", std::process::id()))
+    let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| LEASE.to_owned());
+    let unique: String = rand::rng().sample_iter(Alphanumeric).take(10).map(char::from).collect();
+    format!("{name}_{unique}")
 }
 
 /// `:8080` listens on all addresses, `0` on none.
@@ -147,6 +150,11 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_identity_is_of_one_process_alone() {
+        assert_ne!(super::identity(), super::identity());
     }
 
     #[test]
