@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
-/// The fields that hold a quantity, or a map of quantities, in the Kubernetes types that a spec embeds.
-const QUANTITIES: [&str; 2] = ["sizeLimit", "divisor"];
-const MAPS_OF_QUANTITIES: [&str; 2] = ["limits", "requests"];
+/// The fields that hold a quantity in the Kubernetes types that a spec embeds and the operator writes.
+pub const QUANTITIES: [&str; 2] = ["sizeLimit", "divisor"];
+/// Those that hold a map of quantities.
+pub const MAPS_OF_QUANTITIES: [&str; 3] = ["limits", "requests", "capacity"];
 
 /// Turns quantities that were written as numbers into text, at any depth outside of `config.roots`.
 pub fn quantities(value: &mut Value) {

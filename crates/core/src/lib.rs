@@ -20,11 +20,14 @@ pub mod adoption;
 pub mod build;
 pub mod desired;
 pub mod lifecycle;
+mod merge_keys;
 mod plan;
 pub mod planted;
+pub mod quantity;
 pub mod reason;
 mod runbook;
 pub mod status;
+mod text;
 pub mod world;
 
 pub use plan::{Plan, plan};

@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 /// A watch that the API server ends after this long is begun again, and one that it does not end is dead: the library gives
 /// it five seconds more. Watches that last as long as an API server allows would notice a connection that leads nowhere
 /// after five minutes.
-const WATCH_SECONDS: u32 = 45;
+const WATCH_SECONDS: u32 = 30;
 
 /// How many watches have not listed everything yet.
 pub struct Pending(watch::Sender<usize>);

@@ -5,7 +5,10 @@
 //! labels of others, and what the API server fills in, are none of our business.
 
 use crate::desired::{Desired, Owner, canonical, digest};
+use crate::merge_keys::merge_keys;
+use crate::quantity::Amount;
 use crate::world::{Kind, Live, ObjectId};
+use emqx_operator_api::normalize::{MAPS_OF_QUANTITIES, QUANTITIES};
 use emqx_operator_api::{GROUP, annotation};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -111,77 +114,106 @@ pub type Differences = BTreeMap<String, String>;
 pub fn in_sync(wanted: &Manifest, live: &Live, rewritten: Option<&Differences>) -> bool {
     let applied = |body: &Value| body["metadata"]["annotations"][annotation::APPLIED].as_str().map(str::to_owned);
     applied(&wanted.body) == applied(&live.body)
-        && (covers(&live.body, &wanted.body, "")
+        && (covers(&live.body, &wanted.body, Place::ROOT)
             || rewritten.is_some_and(|known| *known == differences(wanted, &live.body)))
 }
 
 /// What somebody else has made of the fields of the manifest. The number of pods is not among them.
 pub fn differences(wanted: &Manifest, live: &Value) -> Differences {
     let mut found = Differences::new();
-    collect(live, &wanted.body, "", "", &mut found);
+    collect(live, &wanted.body, Place::ROOT, "", &mut found);
     found.remove("spec.replicas");
     found
 }
 
-fn collect(live: &Value, wanted: &Value, key: &str, path: &str, found: &mut Differences) {
-    if covers(live, wanted, key) {
+fn collect(live: &Value, wanted: &Value, place: Place<'_>, path: &str, found: &mut Differences) {
+    if covers(live, wanted, place) {
         return;
     }
-    match (live, wanted, merge_keys(key)) {
+    match (live, wanted, merge_keys(place.key)) {
         (Value::Object(live), Value::Object(wanted), _) => {
             for (key, wanted) in wanted {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect(live.get(key).unwrap_or(&Value::Null), wanted, key, &path, found);
+                collect(live.get(key).unwrap_or(&Value::Null), wanted, place.field(key), &path, found);
             }
         }
         (Value::Array(live), Value::Array(wanted), Some(keys)) => {
             for (number, wanted) in wanted.iter().enumerate() {
                 let item = same_item(live, wanted, keys).unwrap_or(&Value::Null);
                 let name = wanted["name"].as_str().map_or_else(|| number.to_string(), str::to_owned);
-                collect(item, wanted, "", &format!("{path}[{name}]"), found);
+                collect(item, wanted, Place::ROOT, &format!("{path}[{name}]"), found);
             }
         }
         _ => drop(found.insert(path.to_owned(), digest(&canonical(live))[..16].to_owned())),
     }
 }
 
-/// Whether `live` has everything that `wanted` says, under the field named `key`.
-fn covers(live: &Value, wanted: &Value, key: &str) -> bool {
+/// Where a value stands: under which field, and what that holds.
+#[derive(Clone, Copy)]
+struct Place<'k> {
+    key: &'k str,
+    holds: Holds,
+}
+
+#[derive(Clone, Copy)]
+enum Holds {
+    /// Fields that Kubernetes knows.
+    Fields,
+    /// Names and texts of users, such as labels: also one that is called `limits` is a plain text.
+    Texts,
+    /// A quantity under each name.
+    Quantities,
+    Quantity,
+}
+
+/// Maps whose keys are words of users.
+const MAPS_OF_TEXTS: [&str; 8] =
+    ["labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData", "volumeAttributes", "options"];
+
+impl<'k> Place<'k> {
+    const ROOT: Place<'static> = Place { key: "", holds: Holds::Fields };
+
+    fn field(self, key: &'k str) -> Place<'k> {
+        let holds = match self.holds {
+            Holds::Fields if QUANTITIES.contains(&key) => Holds::Quantity,
+            Holds::Fields if MAPS_OF_QUANTITIES.contains(&key) => Holds::Quantities,
+            Holds::Fields if MAPS_OF_TEXTS.contains(&key) => Holds::Texts,
+            Holds::Fields => Holds::Fields,
+            Holds::Texts => Holds::Texts,
+            Holds::Quantities | Holds::Quantity => Holds::Quantity,
+        };
+        Place { key, holds }
+    }
+}
+
+/// Whether `live` has everything that `wanted` says, at this place.
+fn covers(live: &Value, wanted: &Value, place: Place<'_>) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
             let live = live.get(key).unwrap_or(&Value::Null);
-            covers(live, wanted, key)
+            covers(live, wanted, place.field(key))
         }),
-        (Value::Array(live), Value::Array(wanted)) => list_covers(live, wanted, key),
+        (Value::Array(live), Value::Array(wanted)) => list_covers(live, wanted, place),
         (live, wanted) if live == wanted => true,
         // What the API server drops because it says nothing.
         (Value::Null, Value::String(text)) => text.is_empty(),
         (Value::Null, Value::Bool(on)) => !on,
         (Value::Null, Value::Object(_) | Value::Array(_)) => is_empty(wanted),
         (Value::Null, Value::Number(number)) => number.as_f64() == Some(0.0),
-        (live, wanted) => same_quantity(live, wanted),
+        (live, wanted) => match place.holds {
+            Holds::Quantity => same_quantity(live, wanted),
+            Holds::Fields | Holds::Texts | Holds::Quantities => false,
+        },
     }
 }
 
 /// Lists whose items have names are merged by name; others belong to whoever set them.
-fn list_covers(live: &[Value], wanted: &[Value], key: &str) -> bool {
-    match merge_keys(key) {
+fn list_covers(live: &[Value], wanted: &[Value], place: Place<'_>) -> bool {
+    match merge_keys(place.key) {
         Some(keys) => {
-            wanted.iter().all(|wanted| same_item(live, wanted, keys).is_some_and(|live| covers(live, wanted, key)))
+            wanted.iter().all(|wanted| same_item(live, wanted, keys).is_some_and(|live| covers(live, wanted, place)))
         }
-        None => live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted, key)),
-    }
-}
-
-/// What tells the items of such a list from each other.
-fn merge_keys(key: &str) -> Option<&'static [&'static str]> {
-    match key {
-        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => Some(&["name"]),
-        "volumeMounts" => Some(&["mountPath"]),
-        "ownerReferences" => Some(&["uid"]),
-        "ports" => Some(&["containerPort", "port", "protocol"]),
-        "topologySpreadConstraints" => Some(&["topologyKey", "whenUnsatisfiable"]),
-        _ => None,
+        None => live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted, place)),
     }
 }
 
@@ -199,23 +231,24 @@ fn same_item<'v>(live: &'v [Value], wanted: &Value, merge_keys: &[&str]) -> Opti
 
 /// `1000m` is stored as `1`.
 fn same_quantity(live: &Value, wanted: &Value) -> bool {
-    let parse = |value: &Value| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        kube_quantity::ParsedQuantity::try_from(text.as_str()).ok()
+    let amount = |value: &Value| match value {
+        Value::String(text) => Amount::parse(text),
+        Value::Number(number) => Amount::parse(&number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    matches!((parse(live), parse(wanted)), (Some(live), Some(wanted)) if live == wanted)
+    matches!((amount(live), amount(wanted)), (Some(live), Some(wanted)) if live == wanted)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Manifest, covers, differences};
+    use super::{Manifest, Place, covers, differences};
     use crate::world::{Kind, ObjectId};
     use serde_json::{Value, json};
     use std::sync::Arc;
 
     #[track_caller]
     fn check(expected: bool, live: Value, wanted: Value) {
-        assert_eq!(covers(&live, &wanted, ""), expected, "live {live}, wanted {wanted}");
+        assert_eq!(covers(&live, &wanted, Place::ROOT), expected, "live {live}, wanted {wanted}");
     }
 
     #[test]
@@ -248,6 +281,46 @@ mod tests {
         check(true, json!({"env": [{"name": "A"}]}), json!({"env": [{"name": "A", "value": ""}]}));
         check(true, json!({}), json!({"hostNetwork": false, "minReadySeconds": 0}));
         check(false, json!({"limits": {"cpu": "1"}}), json!({"limits": {"cpu": "2000m"}}));
+    }
+
+    /// What is no quantity is what it says, also when it looks like one.
+    #[test]
+    fn quantities_are_compared_where_they_stand_and_nowhere_else() {
+        let quantities = [
+            |text: &str| json!({"resources": {"limits": {"memory": text}}}),
+            |text: &str| json!({"resources": {"requests": {"example.com/gpu": text}}}),
+            |text: &str| json!({"status": {"capacity": {"storage": text}}}),
+            |text: &str| json!({"volumes": [{"name": "a", "emptyDir": {"sizeLimit": text}}]}),
+            |text: &str| json!({"env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"divisor": text}}}]}),
+        ];
+        let texts = [
+            |text: &str| json!({"env": [{"name": "A", "value": text}]}),
+            |text: &str| json!({"args": [text]}),
+            |text: &str| json!({"metadata": {"annotations": {"sizeLimit": text}, "labels": {"a": "b"}}}),
+            |text: &str| json!({"metadata": {"labels": {"limits": text}}}),
+            |text: &str| json!({"nodeSelector": {"divisor": text}}),
+            |text: &str| json!({"data": {"requests": text}}),
+            |text: &str| json!({"limits": text}),
+        ];
+        let pairs =
+            [("1", "1000m"), ("100Gi", "107374182400"), ("3T", "3000000000000"), ("1Ei", "1152921504606846976")];
+        for (live, wanted) in pairs {
+            for object in quantities {
+                check(true, object(live), object(wanted));
+                check(false, object(live), object("7"));
+            }
+            for object in texts {
+                check(false, object(live), object(wanted));
+                check(true, object(live), object(live));
+            }
+        }
+    }
+
+    #[test]
+    fn quantities_without_bounds_end_nobody() {
+        let limit = |text: &str| json!({"limits": {"memory": text}});
+        check(false, limit("10000000000000000P"), limit("10000Mi"));
+        check(true, limit("10000000000000000P"), limit("10000000000000000P"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::VolumeSpec;
 use super::errors::{Mistake, Mistakes};
+use crate::quantity::Amount;
 use emqx_operator_api::hub::{CoreTemplateSpec, EMQX, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata};
 use emqx_operator_api::label;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -82,7 +83,7 @@ pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mist
             format!("{path}.resources.requests.storage"),
             "is missing; say how large the volume is, such as 500Mi",
         )),
-        Some(size) if kube_quantity::ParsedQuantity::try_from(size).is_err() => mistakes.push(Mistake::invalid(
+        Some(size) if Amount::parse(&size.0).is_none() => mistakes.push(Mistake::invalid(
             format!("{path}.resources.requests.storage"),
             format!("'{}' is not a quantity such as 500Mi", size.0),
         )),
@@ -190,7 +191,7 @@ fn check_quantities(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<
     let Some(resources) = &template.resources else { return };
     for (list, quantities) in [("limits", &resources.limits), ("requests", &resources.requests)] {
         for (name, quantity) in quantities.iter().flatten() {
-            if kube_quantity::ParsedQuantity::try_from(quantity).is_err() {
+            if Amount::parse(&quantity.0).is_none() {
                 let problem = format!("'{}' is not a quantity such as 500m or 1Gi", quantity.0);
                 mistakes.push(Mistake::invalid(format!("{path}.resources.{list}.{name}"), problem));
             }

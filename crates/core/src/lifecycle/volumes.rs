@@ -5,10 +5,12 @@ use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Version};
 use crate::desired::Role;
+use crate::quantity::Amount;
 use crate::reason::Reason;
+use crate::text::quoted;
 use crate::world::{Claim, Kind, ObjectId};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube_quantity::ParsedQuantity;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
@@ -39,16 +41,17 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     if let Some(claim) = smaller.first() {
         let subject = "spec.coreTemplate.spec.persistentVolumeClaimSpec.resources";
         let (has, claimed) = (text_of(claim.capacity.as_ref()), text_of(claim.storage.as_ref()));
+        let wanted = text_of(Some(wanted));
         let text = match error_of(claim) {
             Some(error) => format!(
-                "asks for {}; {} has {has} and failed to get {claimed} ({error}), and Kubernetes takes that back only for more \
-                 than {has}",
-                wanted.0, claim.name
+                "asks for {wanted}; {} has {has} and failed to get {claimed} ({error}), and Kubernetes takes that back only for \
+                 more than {has}",
+                claim.name
             ),
             None => {
                 format!(
-                    "asks for {}, and {} asks for {claimed}; volumes are never made smaller. Set it to {claimed} or more",
-                    wanted.0, claim.name
+                    "asks for {wanted}, and {} asks for {claimed}; volumes are never made smaller. Set it to {claimed} or more",
+                    claim.name
                 )
             }
         };
@@ -77,8 +80,8 @@ fn error_of(claim: &Claim) -> Option<&str> {
     claim.resize_error.as_deref().filter(|_| short)
 }
 
-fn text_of(quantity: Option<&Quantity>) -> &str {
-    quantity.map_or("an unknown size", |quantity| quantity.0.as_str())
+fn text_of(quantity: Option<&Quantity>) -> Cow<'_, str> {
+    quantity.map_or("an unknown size".into(), |quantity| quoted(&quantity.0))
 }
 
 /// A volume of a core that there is or should be. A claim without one cannot be changed.
@@ -88,6 +91,6 @@ fn stays(fleet: &Fleet<'_>, claim: &Claim) -> bool {
 }
 
 fn compare(a: Option<&Quantity>, b: Option<&Quantity>) -> Option<Ordering> {
-    let parse = |quantity| ParsedQuantity::try_from(quantity).ok();
-    Some(parse(a?)?.cmp(&parse(b?)?))
+    let amount = |quantity: &Quantity| Amount::parse(&quantity.0);
+    Some(amount(a?)?.cmp(&amount(b?)?))
 }

@@ -1,0 +1,58 @@
+//! Texts of users, brokers and other controllers are of any length; what is said to users is not.
+
+use std::borrow::Cow;
+
+/// The beginning of a text that is too long. Takes no longer for a longer text.
+pub(crate) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Both ends of a text that is too long: of a path they tell most.
+pub(crate) fn both_ends(text: &str, most: usize) -> Cow<'_, str> {
+    let half = most / 2;
+    let (Some(_), Some((first, _)), Some((last, _))) =
+        (text.char_indices().nth(most), text.char_indices().nth(half), text.char_indices().rev().nth(half))
+    else {
+        return Cow::Borrowed(text);
+    };
+    Cow::Owned(format!("{}…{}", &text[..first], &text[last..]))
+}
+
+/// What somebody wrote, as it is quoted in messages.
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
+    beginning(text, 64)
+}
+
+/// The name of an object: in full where Kubernetes takes it.
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
+    beginning(text, 253)
+}
+
+/// The path of a field below another one. Keys of users are cut, so that paths stay short at any depth.
+pub(crate) fn field(path: &str, key: &str) -> String {
+    both_ends(&format!("{path}.{}", both_ends(key, 80)), 300).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{beginning, both_ends, field};
+
+    #[test]
+    fn what_fits_stays_as_it_is() {
+        assert_eq!(beginning("äöü", 3), "äöü");
+        assert_eq!(both_ends("äöüß", 4), "äöüß");
+        assert_eq!(field("spec.config.roots", "mqtt"), "spec.config.roots.mqtt");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        assert_eq!(beginning("äöüß", 3), "äöü…");
+        let cut = both_ends("äöüßäöüß", 4);
+        assert!(cut.starts_with("äö…") && cut.ends_with("üß") && cut.chars().count() <= 7, "{cut}");
+        let path = (0..1000).fold("spec".to_owned(), |path, _| field(&path, &"ключ".repeat(1000)));
+        assert!(path.starts_with("spec.") && path.chars().count() <= 303, "{path}");
+    }
+}
