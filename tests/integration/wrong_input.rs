@@ -249,6 +249,53 @@ fn explained_by_a_condition() -> Vec<(&'static str, Value, Outcome)> {
         ),
         ("image-blank", json!({"image": "emqx/emqx: 5.10.4"}), invalid("spec.image")),
         (
+            "service-ports",
+            with(
+                "dashboardServiceTemplate.spec",
+                json!({"ports": [{"name": "a", "port": 1}, {"name": "b", "port": 1}]}),
+            ),
+            invalid("spec.dashboardServiceTemplate.spec.ports[1]: has the port and protocol of ports[0] (1/TCP)"),
+        ),
+        (
+            "variable-twice",
+            core("env", json!([{"name": "A", "value": "1"}, {"name": "A", "value": "1000m"}])),
+            invalid("spec.coreTemplate.spec.env[1]: has the name of env[0] (A)"),
+        ),
+        (
+            "port-twice",
+            core("ports", json!([{"name": "a", "containerPort": 1}, {"name": "b", "containerPort": 1}])),
+            invalid("spec.coreTemplate.spec.ports[1]: has the containerPort and protocol of ports[0] (1/TCP)"),
+        ),
+        (
+            "volume-twice",
+            core("extraVolumes", json!([{"name": "a", "emptyDir": {}}, {"name": "a", "hostPath": {"path": "/"}}])),
+            invalid("spec.coreTemplate.spec.extraVolumes[1]: has the name of extraVolumes[0] (a)"),
+        ),
+        (
+            "log-volume",
+            core("extraVolumes", json!([{"name": "log-volume-core-log", "emptyDir": {}}])),
+            invalid("spec.coreTemplate.spec.extraVolumes[0].name: the name 'log-volume-core-log' is taken"),
+        ),
+        (
+            "mount-twice",
+            core("extraVolumeMounts", json!([{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/x"}])),
+            invalid("spec.coreTemplate.spec.extraVolumeMounts[1]: has the mountPath of extraVolumeMounts[0] (/x)"),
+        ),
+        (
+            "sidecar-env",
+            core(
+                "extraContainers",
+                json!([{"name": "a", "image": "x", "env": [{"name": "A"}, {"name": "A", "value": "1"}]}]),
+            ),
+            invalid("spec.coreTemplate.spec.extraContainers[0].env[1]: has the name of env[0] (A)"),
+        ),
+        (
+            "listener-name-twice",
+            roots(json!({"listeners": {"tcp": {"a.b": {"bind": 11883}, "a-b": {"bind": 11884}}}})),
+            invalid("two listeners have the name tcp-a-b"),
+        ),
+        ("long-root", roots(json!({ "x".repeat(20_000): {} })), invalid("EMQX has no root of so long a name")),
+        (
             "toleration",
             core("tolerations", json!([{"key": "a", "operator": "Perhaps"}])),
             Condition("ApplyRejected", "tolerations[0].operator"),

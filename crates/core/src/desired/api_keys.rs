@@ -3,6 +3,7 @@
 use super::errors::{Mistake, Mistakes};
 use super::names::OPERATOR_API_KEY;
 use super::references::References;
+use crate::text::{name, quoted};
 use emqx_operator_api::hub::{BootstrapApiKey, KeyRef};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ pub(super) fn resolve(keys: &[BootstrapApiKey], references: &References) -> Resu
         let path = format!("spec.bootstrapAPIKeys[{index}]");
         let Some(api_key) = mistakes.collect(one(&path, key, references)) else { continue };
         if !taken.insert(api_key.key.clone()) {
-            mistakes.collect::<()>(Err(Mistake::invalid(path, format!("the key '{}' is taken", api_key.key)).into()));
+            mistakes.push(Mistake::invalid(path, format!("the key '{}' is taken", quoted(&api_key.key))));
             continue;
         }
         resolved.push(api_key);
@@ -70,13 +71,13 @@ fn entry(path: &str, reference: &KeyRef, references: &References) -> Result<Stri
     let secret = references
         .secrets
         .get(secret_name)
-        .ok_or_else(|| Mistake::missing(path, format!("Secret {secret_name} does not exist")))?;
-    let bytes = secret
-        .entries
-        .get(secret_key)
-        .ok_or_else(|| Mistake::missing(path, format!("Secret {secret_name} has no key {secret_key}")))?;
+        .ok_or_else(|| Mistake::missing(path, format!("Secret {} does not exist", name(secret_name))))?;
+    let bytes = secret.entries.get(secret_key).ok_or_else(|| {
+        Mistake::missing(path, format!("Secret {} has no key {}", name(secret_name), name(secret_key)))
+    })?;
     // Secrets that were made from files end with a line break more often than not.
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Mistake::invalid(path, format!("key {secret_key} of Secret {secret_name} is not text")))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Mistake::invalid(path, format!("key {} of Secret {} is not text", name(secret_key), name(secret_name)))
+    })?;
     Ok(text.trim().to_owned())
 }

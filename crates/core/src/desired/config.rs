@@ -9,6 +9,7 @@ use super::image::Image;
 use super::listeners::{self, ListenerPort};
 use super::references::References;
 use super::roots;
+use crate::text::{field, name};
 use emqx_operator_api::hub::EMQX;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,6 +65,10 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     let empty = BTreeMap::new();
     let given = cr.spec.config.as_ref().map_or(&empty, |config| &config.roots);
     let image = Image::resolve(&cr.spec.image).ok();
+    if given.len() > roots::MOST {
+        let problem = format!("has {} roots; EMQX has not even {}", given.len(), roots::MOST);
+        return Err(Mistake::invalid("spec.config.roots", problem).into());
+    }
 
     let mut mistakes = Mistakes::default();
     for (root, value) in given {
@@ -116,7 +121,7 @@ fn is_for_clusters(license: &Value) -> bool {
 type Roots = BTreeMap<String, Value>;
 
 fn check_root(root: &str, value: &Value, image: Option<&Image>) -> Result<(), Mistakes> {
-    let path = format!("spec.config.roots.{root}");
+    let path = field("spec.config.roots", root);
     if let Some(problem) = roots::misnamed(root, image) {
         return Err(Mistake::invalid(path, problem).into());
     }
@@ -242,7 +247,7 @@ impl SecretReference<'_> {
     fn value(&self, references: &References) -> Result<Value, Mistake> {
         let bytes = self.bytes(references)?;
         let text = std::str::from_utf8(bytes).map_err(|_| {
-            Mistake::invalid(&self.path, format!("key {} of Secret {} is not text", self.key, self.name))
+            Mistake::invalid(&self.path, format!("key {} of Secret {} is not text", name(self.key), name(self.name)))
         })?;
         // Secrets that were made from files end with a line break more often than not.
         Ok(Value::from(text.trim_end_matches(['\n', '\r'])))
@@ -252,11 +257,10 @@ impl SecretReference<'_> {
         let secret = references
             .secrets
             .get(self.name)
-            .ok_or_else(|| Mistake::missing(&self.path, format!("Secret {} does not exist", self.name)))?;
-        secret
-            .entries
-            .get(self.key)
-            .ok_or_else(|| Mistake::missing(&self.path, format!("Secret {} has no key {}", self.name, self.key)))
+            .ok_or_else(|| Mistake::missing(&self.path, format!("Secret {} does not exist", name(self.name))))?;
+        secret.entries.get(self.key).ok_or_else(|| {
+            Mistake::missing(&self.path, format!("Secret {} has no key {}", name(self.name), name(self.key)))
+        })
     }
 }
 
@@ -268,7 +272,7 @@ fn with_secrets(
     let mut mistakes = Mistakes::default();
     let mut replaced = Roots::new();
     for (root, value) in roots {
-        let path = format!("spec.config.roots.{root}");
+        let path = field("spec.config.roots", root);
         if let Some(value) = mistakes.collect(fill(&path, value, replace)) {
             replaced.insert(root.clone(), value);
         }
@@ -287,7 +291,7 @@ fn fill(
         Value::Object(fields) => {
             let mut filled = Map::new();
             for (key, value) in fields {
-                filled.insert(key.clone(), fill(&format!("{path}.{key}"), value, replace)?);
+                filled.insert(key.clone(), fill(&field(path, key), value, replace)?);
             }
             Ok(Value::Object(filled))
         }

@@ -1,6 +1,7 @@
 //! Mistakes in a spec, each with the path of the field, so that the user finds it.
 
 use crate::reason::Reason;
+use crate::text::{beginning, both_ends};
 use serde::Serialize;
 use std::fmt;
 
@@ -23,17 +24,28 @@ pub enum MistakeKind {
     Invalid,
 }
 
-/// All mistakes of a spec.
+/// All mistakes of a spec; of very many, the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mistakes(Vec<Mistake>);
 
+/// More mistakes than a user reads at once.
+const KEPT: usize = 100;
+/// Characters of a path and of a problem: specs may quote anything.
+const LONGEST_PATH: usize = 400;
+const LONGEST_PROBLEM: usize = 800;
+
 impl Mistake {
-    pub fn invalid(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), kind: MistakeKind::Invalid }
+    pub fn invalid(path: impl AsRef<str>, problem: impl AsRef<str>) -> Self {
+        Self::new(MistakeKind::Invalid, path.as_ref(), problem.as_ref())
     }
 
-    pub fn missing(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), kind: MistakeKind::Missing }
+    pub fn missing(path: impl AsRef<str>, problem: impl AsRef<str>) -> Self {
+        Self::new(MistakeKind::Missing, path.as_ref(), problem.as_ref())
+    }
+
+    fn new(kind: MistakeKind, path: &str, problem: &str) -> Self {
+        let path = both_ends(path, LONGEST_PATH).into_owned();
+        Self { path, problem: beginning(problem, LONGEST_PROBLEM).into_owned(), kind }
     }
 }
 
@@ -50,7 +62,8 @@ impl From<Mistake> for Mistakes {
 }
 
 impl From<Vec<Mistake>> for Mistakes {
-    fn from(mistakes: Vec<Mistake>) -> Self {
+    fn from(mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.truncate(KEPT);
         Self(mistakes)
     }
 }
@@ -61,8 +74,14 @@ impl Mistakes {
         Mistake::invalid("spec", format!("cannot be read: {error}")).into()
     }
 
+    pub(super) fn push(&mut self, mistake: Mistake) {
+        if self.0.len() < KEPT {
+            self.0.push(mistake);
+        }
+    }
+
     pub(crate) fn collect<T>(&mut self, result: Result<T, Mistakes>) -> Option<T> {
-        result.map_err(|more| self.0.extend(more.0)).ok()
+        result.map_err(|more| more.0.into_iter().for_each(|mistake| self.push(mistake))).ok()
     }
 
     pub(crate) fn finish(mut self) -> Result<(), Mistakes> {
@@ -93,15 +112,13 @@ impl Mistakes {
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 8;
-        for (index, mistake) in self.0.iter().take(SHOWN).enumerate() {
-            if index > 0 {
-                f.write_str("; ")?;
-            }
-            mistake.fmt(f)?;
+        const LONGEST: usize = 2000;
+        let shown: Vec<_> = self.0.iter().take(SHOWN).map(ToString::to_string).collect();
+        f.write_str(&beginning(&shown.join("; "), LONGEST))?;
+        match self.0.len() {
+            0..=SHOWN => Ok(()),
+            KEPT => write!(f, "; and at least {} more", KEPT - SHOWN),
+            count => write!(f, "; and {} more", count - SHOWN),
         }
-        if self.0.len() > SHOWN {
-            write!(f, "; and {} more", self.0.len() - SHOWN)?;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What the name of an image tells about the broker in it, before one has been asked.
 
 use super::errors::{Mistake, Mistakes};
+use crate::text::quoted;
 use serde::Serialize;
 
 /// Major, minor and patch.
@@ -35,11 +36,13 @@ impl Image {
             return Err(Mistake::invalid(path, "is empty; name an EMQX image such as emqx/emqx:5.10.4").into());
         }
         if reference.chars().any(char::is_whitespace) {
-            return Err(Mistake::invalid(path, format!("'{reference}' contains white space")).into());
+            return Err(Mistake::invalid(path, format!("'{}' contains white space", quoted(reference))).into());
         }
         let (repository, tag) = split(reference);
         if repository.chars().any(|c| c.is_ascii_uppercase()) && !repository.contains(':') {
-            return Err(Mistake::invalid(path, format!("'{reference}': repository names are lower case")).into());
+            return Err(
+                Mistake::invalid(path, format!("'{}': repository names are lower case", quoted(reference))).into()
+            );
         }
         let version = tag.and_then(version_of_text);
         Ok(Image { reference: reference.to_owned(), version, edition: edition(repository, version) })

@@ -6,10 +6,11 @@
 
 use super::config::{DashboardPorts, kind};
 use super::errors::{Mistake, Mistakes};
+use crate::text::{field, quoted};
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A port that clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,7 +98,7 @@ fn mqtt(root: Option<&Value>, env: &Map<String, Value>) -> Result<Vec<ListenerPo
     let given = mistakes.collect(object(path, root)).unwrap_or_default();
     for kind in given.keys().filter(|kind| !MQTT_TYPES.iter().any(|(known, ..)| known == kind)) {
         let problem = "EMQX has no listeners of this type; there are tcp, ssl, ws, wss and quic";
-        mistakes.collect::<()>(Err(Mistake::invalid(format!("{path}.{kind}"), problem).into()));
+        mistakes.push(Mistake::invalid(field(path, kind), problem));
     }
     for (kind, default_port, has_default) in MQTT_TYPES {
         let path = format!("{path}.{kind}");
@@ -107,8 +108,7 @@ fn mqtt(root: Option<&Value>, env: &Map<String, Value>) -> Result<Vec<ListenerPo
         }
         overlay(&mut named, env.get(kind));
         for (name, listener) in &named {
-            let port =
-                mistakes.collect(listener_port(&format!("{path}.{name}"), listener, Some(default_port))).flatten();
+            let port = mistakes.collect(listener_port(&field(&path, name), listener, Some(default_port))).flatten();
             ports.extend(port.map(|port| listener_named(&format!("{kind}-{name}"), kind, port)));
         }
     }
@@ -124,16 +124,16 @@ fn of_gateways(root: Option<&Value>) -> Result<Vec<ListenerPort>, Mistakes> {
         if disabled(&value) {
             continue;
         }
-        let path = format!("{path}.{gateway}.listeners");
+        let path = format!("{}.listeners", field(path, &gateway));
         for (kind, named) in mistakes.collect(object(&path, value.get("listeners"))).unwrap_or_default() {
-            let path = format!("{path}.{kind}");
+            let path = field(&path, &kind);
             if !GATEWAY_TYPES.contains(&kind.as_str()) {
                 let problem = "gateways have no listeners of this type; there are tcp, ssl, udp, dtls, ws and wss";
-                mistakes.collect::<()>(Err(Mistake::invalid(path, problem).into()));
+                mistakes.push(Mistake::invalid(path, problem));
                 continue;
             }
             for (name, listener) in mistakes.collect(object(&path, Some(&named))).unwrap_or_default() {
-                let port = mistakes.collect(listener_port(&format!("{path}.{name}"), &listener, None)).flatten();
+                let port = mistakes.collect(listener_port(&field(&path, &name), &listener, None)).flatten();
                 ports.extend(port.map(|port| listener_named(&format!("{gateway}-{kind}-{name}"), &kind, port)));
             }
         }
@@ -193,9 +193,10 @@ fn bind(path: &str, value: &Value) -> Result<u16, Mistakes> {
             return Err(wrong(format!("is {}; it is a port, or an address with a port", kind(value))));
         }
     };
+    let said = quoted(&text);
     let (host, port) = text.rsplit_once(':').unwrap_or(("", &text));
     let port: u16 = match port.parse() {
-        Ok(0) | Err(_) => return Err(wrong(format!("'{text}' has no port between 1 and 65535"))),
+        Ok(0) | Err(_) => return Err(wrong(format!("'{said}' has no port between 1 and 65535"))),
         Ok(port) => port,
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -204,11 +205,11 @@ fn bind(path: &str, value: &Value) -> Result<u16, Mistakes> {
     }
     match host.trim_end_matches(':').parse::<std::net::IpAddr>() {
         Ok(address) if address.is_loopback() => {
-            Err(wrong(format!("'{text}' is reachable from inside the pod only; use 0.0.0.0:{port}")))
+            Err(wrong(format!("'{said}' is reachable from inside the pod only; use 0.0.0.0:{port}")))
         }
         Ok(_) => Ok(port),
         Err(_) if host.chars().all(|c| c == ':') => Ok(port),
-        Err(_) => Err(wrong(format!("'{text}': EMQX takes no host names here, only IP addresses"))),
+        Err(_) => Err(wrong(format!("'{said}': EMQX takes no host names here, only IP addresses"))),
     }
 }
 
@@ -220,13 +221,21 @@ fn object(path: &str, value: Option<&Value>) -> Result<Map<String, Value>, Mista
     }
 }
 
-/// Two listeners on one port: EMQX would not start, and say so in its log only.
+/// Two listeners on one port: EMQX would not start, and say so in its log only. Two of one name: Kubernetes refuses the
+/// Service.
 fn check_collisions(ports: &[ListenerPort]) -> Result<(), Mistakes> {
     let mut taken: BTreeMap<(u16, Transport), &str> = BTreeMap::new();
+    let mut names = BTreeSet::new();
     let mut mistakes = Vec::new();
     for port in ports {
+        let name = quoted(&port.name);
         if let Some(other) = taken.insert((port.port, port.transport), &port.name) {
-            let problem = format!("{other} and {} both listen on {}/{}", port.name, port.port, port.transport.as_str());
+            let other = quoted(other);
+            let problem = format!("{other} and {name} both listen on {}/{}", port.port, port.transport.as_str());
+            mistakes.push(Mistake::invalid("spec.config.roots.listeners", problem));
+        }
+        if !names.insert(&port.name) {
+            let problem = format!("two listeners have the name {name} in the Service; rename one of them");
             mistakes.push(Mistake::invalid("spec.config.roots.listeners", problem));
         }
     }
@@ -314,6 +323,7 @@ mod tests {
             (json!({"tcp": {"default": {"bind": 70000}}}), "'70000' has no port"),
             (json!({"tcp": {"default": {"bind": true}}}), "is a boolean"),
             (json!({"tcp": {"a": {"bind": 8083}}}), "tcp-a and ws-default both listen on 8083/TCP"),
+            (json!({"tcp": {"a.b": {"bind": 1}, "A-b": {"bind": 2}}}), "two listeners have the name tcp-a-b"),
         ];
         for (root, expected) in cases {
             let text = ports(root.clone(), json!({})).expect_err(&root.to_string());

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod config;
+mod duplicates;
 mod errors;
 mod image;
 mod last_good;
@@ -93,13 +94,16 @@ impl Desired {
         let image = mistakes.collect(Image::resolve(&cr.spec.image));
         let volume = mistakes.collect(pools::resolve_volume(&cr.spec.core_template.spec));
         let api_keys = mistakes.collect(api_keys::resolve(&cr.spec.bootstrap_api_keys, references));
-        let services = mistakes.collect(services::resolve(&cr.spec));
+        mistakes.collect(services::check(&cr.spec));
         let config = mistakes.collect(config::resolve(cr, references));
-        let pools = mistakes.collect(pools::resolve(cr));
+        mistakes.collect(pools::check(cr, names.as_ref()));
+        let merged = mistakes.collect(duplicates::merged(&cr.spec));
         mistakes.finish()?;
 
         let everything = "every part that failed has left a mistake, so none failed";
-        let (cores, replicants) = pools.expect(everything);
+        let merged = merged.expect(everything);
+        let spec = merged.as_ref().unwrap_or(&cr.spec);
+        let (cores, replicants) = pools::resolve(spec);
         Ok(Desired {
             names: names.expect(everything),
             owner: Owner {
@@ -115,7 +119,7 @@ impl Desired {
             volume: volume.expect(everything),
             config: config.expect(everything),
             api_keys: api_keys.expect(everything),
-            services: services.expect(everything),
+            services: services::resolve(spec),
             update_strategy: cr.spec.update_strategy.clone(),
             history_limit: usize::try_from(cr.spec.revision_history_limit).unwrap_or(0),
             restart_requested_at: cr
@@ -133,7 +137,7 @@ impl Desired {
 
     /// How many EMQX nodes there should be.
     pub fn nodes_wanted(&self) -> i32 {
-        self.cores.replicas + self.replicants_wanted()
+        self.cores.replicas.saturating_add(self.replicants_wanted())
     }
 
     /// How many nodes of a role there should be.

@@ -2,8 +2,12 @@
 
 use super::VolumeSpec;
 use super::errors::{Mistake, Mistakes};
+use super::names::Names;
 use crate::quantity::Amount;
-use emqx_operator_api::hub::{CoreTemplateSpec, EMQX, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata};
+use crate::text::{field, quoted};
+use emqx_operator_api::hub::{
+    CoreTemplateSpec, EMQX, EMQXSpec, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata,
+};
 use emqx_operator_api::label;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
@@ -55,22 +59,34 @@ const MOUNTED: [&str; 5] = [
 
 const OPERATOR_LABELS: [&str; 4] = [label::INSTANCE, label::MANAGED_BY, label::DB_ROLE, label::POD_TEMPLATE_HASH];
 
-pub(super) fn resolve(cr: &EMQX) -> Result<(PoolSpec, Option<PoolSpec>), Mistakes> {
+/// The schema says so too. Each node is a pod, which the API server has to keep and the scheduler to place.
+const MOST_NODES: i32 = 1000;
+
+/// The pools of a spec that has been checked and says everything once.
+pub(super) fn resolve(spec: &EMQXSpec) -> (PoolSpec, Option<PoolSpec>) {
+    let core = &spec.core_template;
+    let replicants = spec
+        .replicant_template
+        .as_ref()
+        .map(|template| pool(spec, Role::Replicant, template.metadata.as_ref(), &template.spec.node));
+    (pool(spec, Role::Core, core.metadata.as_ref(), &core.spec.node), replicants)
+}
+
+/// Looks at both templates; `names` are known unless they are a mistake themselves.
+pub(super) fn check(cr: &EMQX, names: Option<&Names>) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     let core = &cr.spec.core_template;
-    let cores = mistakes.collect(pool(cr, Role::Core, core.metadata.as_ref(), &core.spec.node));
-    let replicants =
-        cr.spec.replicant_template.as_ref().map(|template| {
-            mistakes.collect(pool(cr, Role::Replicant, template.metadata.as_ref(), &template.spec.node))
-        });
+    mistakes.collect(check_pool(names, Role::Core, core.metadata.as_ref(), &core.spec.node));
+    if let Some(template) = &cr.spec.replicant_template {
+        mistakes.collect(check_pool(names, Role::Replicant, template.metadata.as_ref(), &template.spec.node));
+    }
     // The CRD says so too; a resource that was stored before the rule existed has not been through it.
     let wants_replicants = cr.spec.replicant_template.as_ref().is_some_and(|template| template.spec.node.replicas > 0);
     if wants_replicants && core.spec.node.replicas < 2 {
         let problem = "core-replicant clusters need at least 2 cores";
-        mistakes.collect::<()>(Err(Mistake::invalid("spec.coreTemplate.spec.replicas", problem).into()));
+        mistakes.push(Mistake::invalid("spec.coreTemplate.spec.replicas", problem));
     }
-    mistakes.finish()?;
-    Ok((cores.expect("a failure has left a mistake"), replicants.flatten()))
+    mistakes.finish()
 }
 
 pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mistakes> {
@@ -85,7 +101,7 @@ pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mist
         )),
         Some(size) if Amount::parse(&size.0).is_none() => mistakes.push(Mistake::invalid(
             format!("{path}.resources.requests.storage"),
-            format!("'{}' is not a quantity such as 500Mi", size.0),
+            format!("'{}' is not a quantity such as 500Mi", quoted(&size.0)),
         )),
         Some(_) => {}
     }
@@ -97,29 +113,36 @@ pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mist
     Ok(VolumeSpec { claim, when_deleted })
 }
 
-fn pool(
-    cr: &EMQX,
-    role: Role,
-    metadata: Option<&PodMetadata>,
-    template: &NodeTemplateSpec,
-) -> Result<PoolSpec, Mistakes> {
-    let path = format!("spec.{}Template", role.as_str());
+fn pool(spec: &EMQXSpec, role: Role, metadata: Option<&PodMetadata>, template: &NodeTemplateSpec) -> PoolSpec {
     let metadata = metadata.cloned().unwrap_or_default();
-    let mut mistakes = Vec::new();
-    check_labels(&path, &metadata, &mut mistakes);
-    check_template(&format!("{path}.spec"), template, &mut mistakes);
-    Mistakes::from(mistakes).finish()?;
-    Ok(PoolSpec {
+    PoolSpec {
         role,
         replicas: template.replicas,
         labels: metadata.labels,
         annotations: metadata.annotations,
         template: template.clone(),
         budget: template.pod_disruption_budget.clone().unwrap_or_default(),
-        image_pull_policy: cr.spec.image_pull_policy.clone(),
-        image_pull_secrets: cr.spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
-        service_account: cr.spec.service_account_name.clone(),
-    })
+        image_pull_policy: spec.image_pull_policy.clone(),
+        image_pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
+        service_account: spec.service_account_name.clone(),
+    }
+}
+
+fn check_pool(
+    names: Option<&Names>,
+    role: Role,
+    metadata: Option<&PodMetadata>,
+    template: &NodeTemplateSpec,
+) -> Result<(), Mistakes> {
+    let path = format!("spec.{}Template", role.as_str());
+    let mut mistakes = Vec::new();
+    if let Some(metadata) = metadata {
+        check_labels(&path, metadata, &mut mistakes);
+    }
+    let path = format!("{path}.spec");
+    check_template(&path, template, &mut mistakes);
+    check_volumes(&path, &own_volumes(names, role), template, &mut mistakes);
+    Mistakes::from(mistakes).finish()
 }
 
 fn check_labels(path: &str, metadata: &PodMetadata, mistakes: &mut Vec<Mistake>) {
@@ -133,52 +156,59 @@ fn check_template(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mi
     if template.replicas < 0 {
         mistakes.push(Mistake::invalid(format!("{path}.replicas"), "is negative"));
     }
+    if template.replicas > MOST_NODES {
+        mistakes.push(Mistake::invalid(format!("{path}.replicas"), format!("is more than {MOST_NODES}")));
+    }
     check_containers(path, template, mistakes);
-    check_volumes(path, template, mistakes);
     check_ports(path, template, mistakes);
     check_quantities(path, template, mistakes);
     check_budget(path, template, mistakes);
 }
 
+/// Of two in one list `duplicates.rs` speaks.
 fn check_containers(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
-    let mut names = BTreeSet::from(["emqx"]);
+    let init: BTreeSet<_> = template.init_containers.iter().map(|container| container.name.as_str()).collect();
     let lists = [("initContainers", &template.init_containers), ("extraContainers", &template.extra_containers)];
     for (list, containers) in lists {
         for (index, container) in containers.iter().enumerate() {
-            if !names.insert(&container.name) {
-                let problem = format!("the name '{}' is taken by another container", container.name);
+            let name = container.name.as_str();
+            if name == "emqx" || (list == "extraContainers" && init.contains(name)) {
+                let problem = format!("the name '{}' is taken by another container", quoted(name));
                 mistakes.push(Mistake::invalid(format!("{path}.{list}[{index}].name"), problem));
             }
         }
     }
 }
 
-fn check_volumes(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
-    let mut names = BTreeSet::from([API_KEYS_VOLUME, CONFIG_VOLUME]);
+/// The volumes that the operator gives to pods of a role.
+fn own_volumes(names: Option<&Names>, role: Role) -> Vec<String> {
+    let of_names = names.into_iter().flat_map(|names| match role {
+        Role::Core => [names.data_volume(), names.log_volume(role.as_str())],
+        Role::Replicant => [names.replicant_data_volume(), names.log_volume(role.as_str())],
+    });
+    of_names.chain([API_KEYS_VOLUME, CONFIG_VOLUME].map(str::to_owned)).collect()
+}
+
+fn check_volumes(path: &str, own: &[String], template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
     for (index, volume) in template.extra_volumes.iter().enumerate() {
-        if !names.insert(&volume.name) {
-            let problem = format!("the name '{}' is taken by another volume", volume.name);
+        if own.contains(&volume.name) {
+            let problem = format!("the name '{}' is taken by a volume of the operator", volume.name);
             mistakes.push(Mistake::invalid(format!("{path}.extraVolumes[{index}].name"), problem));
         }
     }
-    let mut paths = BTreeSet::from(MOUNTED);
     for (index, mount) in template.extra_volume_mounts.iter().enumerate() {
-        let path = format!("{path}.extraVolumeMounts[{index}]");
-        if !paths.insert(mount.mount_path.trim_end_matches('/')) {
-            let problem = format!("'{}' is taken by another mount", mount.mount_path);
-            mistakes.push(Mistake::invalid(format!("{path}.mountPath"), problem));
+        if MOUNTED.contains(&mount.mount_path.trim_end_matches('/')) {
+            let problem = format!("'{}' is taken by a mount of the operator", quoted(&mount.mount_path));
+            mistakes.push(Mistake::invalid(format!("{path}.extraVolumeMounts[{index}].mountPath"), problem));
         }
     }
 }
 
 fn check_ports(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<Mistake>) {
-    let mut names = BTreeSet::from(["dashboard", "dashboard-https"]);
     for (index, port) in template.ports.iter().enumerate() {
         let path = format!("{path}.ports[{index}]");
-        if let Some(name) = &port.name
-            && !names.insert(name)
-        {
-            mistakes.push(Mistake::invalid(format!("{path}.name"), format!("'{name}' is reserved or used twice")));
+        if let Some(name @ ("dashboard" | "dashboard-https")) = port.name.as_deref() {
+            mistakes.push(Mistake::invalid(format!("{path}.name"), format!("'{name}' is the operator's")));
         }
         if !(1..=65535).contains(&port.container_port) {
             let problem = format!("{} is not a port", port.container_port);
@@ -192,8 +222,8 @@ fn check_quantities(path: &str, template: &NodeTemplateSpec, mistakes: &mut Vec<
     for (list, quantities) in [("limits", &resources.limits), ("requests", &resources.requests)] {
         for (name, quantity) in quantities.iter().flatten() {
             if Amount::parse(&quantity.0).is_none() {
-                let problem = format!("'{}' is not a quantity such as 500m or 1Gi", quantity.0);
-                mistakes.push(Mistake::invalid(format!("{path}.resources.{list}.{name}"), problem));
+                let problem = format!("'{}' is not a quantity such as 500m or 1Gi", quoted(&quantity.0));
+                mistakes.push(Mistake::invalid(field(&format!("{path}.resources.{list}"), name), problem));
             }
         }
     }

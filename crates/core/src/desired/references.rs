@@ -2,6 +2,7 @@
 //! object from a wrong one.
 
 use super::config::secret_references;
+use crate::text::field;
 use emqx_operator_api::hub::{EMQX, NodeTemplateSpec};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, Volume};
 use serde::Serialize;
@@ -85,7 +86,7 @@ pub fn references(cr: &EMQX) -> Vec<Reference> {
         }
     }
     for (root, value) in cr.spec.config.iter().flat_map(|config| &config.roots) {
-        for (path, name) in secret_references(&format!("spec.config.roots.{root}"), value) {
+        for (path, name) in secret_references(&field("spec.config.roots", root), value) {
             add(ReferenceKind::SecretValue, &name, path);
         }
     }

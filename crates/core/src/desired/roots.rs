@@ -81,6 +81,11 @@ pub(super) fn needs_restart(root: &str) -> bool {
     STARTUP.contains(&root)
 }
 
+/// More roots than any release has, or will have soon.
+pub(super) const MOST: usize = 200;
+/// Characters of a name that are more than any root has, or will have soon.
+const LONGEST: usize = 64;
+
 /// What is wrong with the name of a root, if anything. Releases that are newer than this list may have roots of their
 /// own: there only what looks like a slip of the pen is refused.
 pub(super) fn misnamed(root: &str, image: Option<&Image>) -> Option<String> {
@@ -91,6 +96,10 @@ pub(super) fn misnamed(root: &str, image: Option<&Image>) -> Option<String> {
     if SINCE_6.contains(&root) && version.is_none_or(|version| version >= (6, 0, 0)) {
         return None;
     }
+    if root.len() > LONGEST {
+        return Some("EMQX has no root of so long a name".to_owned());
+    }
+    // Comparing takes time and memory by the product of both lengths, which are small now.
     let close = KNOWN.into_iter().chain(KNOWN_LISTS).find(|known| strsim::damerau_levenshtein(known, root) <= 2);
     match close {
         Some(known) => Some(format!("EMQX has no root of this name; did you mean {known}?")),

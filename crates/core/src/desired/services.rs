@@ -1,9 +1,10 @@
 //! The two Services in front of a cluster.
 
 use super::errors::{Mistake, Mistakes};
+use crate::text::quoted;
 use emqx_operator_api::hub::{EMQXSpec, ServiceTemplate};
+use k8s_openapi::api::core::v1::ServiceSpec;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// The two Services in front of a cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -12,48 +13,45 @@ pub struct ServiceSpecs {
     pub listeners: ServiceTemplate,
 }
 
-pub(super) fn resolve(spec: &EMQXSpec) -> Result<ServiceSpecs, Mistakes> {
+/// The Services of a spec that has been checked and says everything once.
+pub(super) fn resolve(spec: &EMQXSpec) -> ServiceSpecs {
+    ServiceSpecs {
+        dashboard: spec.dashboard_service_template.clone().unwrap_or_default(),
+        listeners: spec.listeners_service_template.clone().unwrap_or_default(),
+    }
+}
+
+pub(super) fn check(spec: &EMQXSpec) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     let templates = [
         ("spec.dashboardServiceTemplate", &spec.dashboard_service_template),
         ("spec.listenersServiceTemplate", &spec.listeners_service_template),
     ];
     for (path, template) in templates {
-        mistakes.collect(template.as_ref().map_or(Ok(()), |template| check(path, template)));
+        if let Some(spec) = template.as_ref().and_then(|template| template.spec.as_ref()) {
+            check_service(&format!("{path}.spec"), spec, &mut mistakes);
+        }
     }
-    mistakes.finish()?;
-    Ok(ServiceSpecs {
-        dashboard: spec.dashboard_service_template.clone().unwrap_or_default(),
-        listeners: spec.listeners_service_template.clone().unwrap_or_default(),
-    })
+    mistakes.finish()
 }
 
-fn check(path: &str, template: &ServiceTemplate) -> Result<(), Mistakes> {
-    let Some(spec) = &template.spec else { return Ok(()) };
-    let mut mistakes = Vec::new();
+fn check_service(path: &str, spec: &ServiceSpec, mistakes: &mut Mistakes) {
     if let Some(kind) = spec.type_.as_deref()
         && !["ClusterIP", "NodePort", "LoadBalancer"].contains(&kind)
     {
-        let problem = format!("'{kind}' is not one of ClusterIP, NodePort and LoadBalancer");
-        mistakes.push(Mistake::invalid(format!("{path}.spec.type"), problem));
+        let problem = format!("'{}' is not one of ClusterIP, NodePort and LoadBalancer", quoted(kind));
+        mistakes.push(Mistake::invalid(format!("{path}.type"), problem));
     }
     if spec.selector.is_some() {
-        mistakes
-            .push(Mistake::invalid(format!("{path}.spec.selector"), "the selector is the operator's; leave it out"));
+        mistakes.push(Mistake::invalid(format!("{path}.selector"), "the selector is the operator's; leave it out"));
     }
-    let mut names = BTreeSet::new();
     for (index, port) in spec.ports.iter().flatten().enumerate() {
-        let path = format!("{path}.spec.ports[{index}]");
+        let path = format!("{path}.ports[{index}]");
         if !(1..=65535).contains(&port.port) {
             mistakes.push(Mistake::invalid(format!("{path}.port"), format!("{} is not a port", port.port)));
         }
-        match &port.name {
-            None => mistakes.push(Mistake::invalid(format!("{path}.name"), "a Service with several ports needs names")),
-            Some(name) if !names.insert(name) => {
-                mistakes.push(Mistake::invalid(format!("{path}.name"), format!("'{name}' is used twice")));
-            }
-            Some(_) => {}
+        if port.name.is_none() {
+            mistakes.push(Mistake::invalid(format!("{path}.name"), "a Service with several ports needs names"));
         }
     }
-    Mistakes::from(mistakes).finish()
 }

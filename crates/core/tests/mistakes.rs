@@ -1,0 +1,319 @@
+//! What a spec may not say, by its path; and what it may say twice.
+
+#[path = "support/resource.rs"]
+mod support;
+
+#[path = "support/planning.rs"]
+mod planning;
+
+use emqx_operator_core::desired::{Desired, References, references};
+use emqx_operator_core::world::{Kind, KubernetesView};
+use planning::{nobody, plan_for, written};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn resolve(spec: Value) -> Result<Desired, String> {
+    let resource = support::resource(json!({
+        "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"}, "spec": spec,
+    }));
+    references(&resource);
+    Desired::resolve(&resource, &References::default()).map_err(|mistakes| mistakes.to_string())
+}
+
+/// A spec with this value at this place.
+fn with(path: &str, value: Value) -> Value {
+    let mut spec = json!({"image": "emqx/emqx:5.10.4"});
+    let mut place = &mut spec;
+    for key in path.split('.') {
+        place = &mut place[key];
+    }
+    *place = value;
+    spec
+}
+
+fn core(path: &str, value: Value) -> Value {
+    with(&format!("coreTemplate.spec.{path}"), value)
+}
+
+#[track_caller]
+fn refused(spec: Value, expected: &str) {
+    let said = resolve(spec.clone()).expect_err(expected);
+    assert!(said.contains(expected), "expected '{expected}' in: {said}");
+}
+
+/// The objects that a spec is made into.
+fn objects(spec: Value) -> Vec<Value> {
+    let desired = resolve(spec).expect("the spec is right");
+    let plan = plan_for(&desired, &KubernetesView::default(), nobody());
+    let kinds = [Kind::StatefulSet, Kind::ReplicaSet, Kind::Service];
+    kinds.into_iter().filter_map(|kind| written(&plan, kind)).collect()
+}
+
+/// Lists that Kubernetes takes for maps: the field that holds one, an entry, another one with the same key, and what is said.
+fn lists() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let container = |more: Value| {
+        let mut container = json!({"name": "sidecar", "image": "a"});
+        container.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        container
+    };
+    vec![
+        ("env", json!({"name": "A", "value": "1"}), json!({"name": "A", "value": "1000m"}), "the name of env[0] (A)"),
+        (
+            "ports",
+            json!({"containerPort": 80, "name": "a"}),
+            json!({"containerPort": 80, "name": "b"}),
+            "the containerPort and protocol of ports[0] (80/TCP)",
+        ),
+        (
+            "ports",
+            json!({"containerPort": 80, "name": "a"}),
+            json!({"containerPort": 81, "name": "a"}),
+            "the name of ports[0]",
+        ),
+        (
+            "ports",
+            json!({"containerPort": 80, "protocol": "TCP"}),
+            json!({"containerPort": 80, "hostPort": 1}),
+            "the containerPort and protocol of ports[0] (80/TCP)",
+        ),
+        (
+            "extraVolumes",
+            json!({"name": "a", "emptyDir": {}}),
+            json!({"name": "a", "hostPath": {"path": "/"}}),
+            "the name of",
+        ),
+        (
+            "extraVolumeMounts",
+            json!({"name": "a", "mountPath": "/x"}),
+            json!({"name": "b", "mountPath": "/x/"}),
+            "the mountPath of extraVolumeMounts[0] (/x)",
+        ),
+        (
+            "topologySpreadConstraints",
+            json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}),
+            json!({"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}),
+            "the topologyKey and whenUnsatisfiable of",
+        ),
+        (
+            "extraContainers",
+            container(json!({})),
+            container(json!({"image": "b"})),
+            "the name of extraContainers[0] (sidecar)",
+        ),
+        (
+            "initContainers",
+            container(json!({})),
+            container(json!({"image": "b"})),
+            "the name of initContainers[0] (sidecar)",
+        ),
+    ]
+}
+
+/// Of one container that stands beside EMQX, or runs before.
+fn lists_of_containers() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let inner = lists().into_iter().filter(|(list, ..)| ["env", "ports"].contains(list));
+    let more = vec![
+        (
+            "volumeMounts",
+            json!({"name": "a", "mountPath": "/x"}),
+            json!({"name": "b", "mountPath": "/x"}),
+            "the mountPath of volumeMounts[0] (/x)",
+        ),
+        (
+            "volumeDevices",
+            json!({"name": "a", "devicePath": "/dev/x"}),
+            json!({"name": "b", "devicePath": "/dev/x"}),
+            "the devicePath of volumeDevices[0] (/dev/x)",
+        ),
+    ];
+    inner.chain(more).collect()
+}
+
+/// Where an entry of these lists stands, and a spec that has these entries there.
+type At = (String, Box<dyn Fn(Vec<Value>) -> Value>, Value, Value, &'static str);
+
+fn everywhere() -> Vec<At> {
+    let mut all: Vec<At> = Vec::new();
+    for template in ["coreTemplate", "replicantTemplate"] {
+        let base = move |path: &str, value: Value| {
+            let mut spec = with(&format!("{template}.spec.{path}"), value);
+            spec["coreTemplate"]["spec"]["replicas"] = 2.into();
+            spec
+        };
+        for (list, one, other, said) in lists() {
+            let spec = move |entries| base(list, Value::Array(entries));
+            all.push((format!("spec.{template}.spec.{list}"), Box::new(spec), one, other, said));
+        }
+        for containers in ["extraContainers", "initContainers"] {
+            for (list, one, other, said) in lists_of_containers() {
+                let spec = move |entries: Vec<Value>| {
+                    base(
+                        containers,
+                        json!([{"name": "first", "image": "a"}, {"name": "sidecar", "image": "a", list: entries}]),
+                    )
+                };
+                all.push((format!("spec.{template}.spec.{containers}[1].{list}"), Box::new(spec), one, other, said));
+            }
+        }
+    }
+    for template in ["dashboardServiceTemplate", "listenersServiceTemplate"] {
+        let spec = move |entries| with(&format!("{template}.spec.ports"), Value::Array(entries));
+        let pairs = [
+            (
+                json!({"name": "a", "port": 80}),
+                json!({"name": "b", "port": 80}),
+                "the port and protocol of ports[0] (80/TCP)",
+            ),
+            (json!({"name": "a", "port": 80}), json!({"name": "a", "port": 81}), "the name of ports[0] (a)"),
+            (
+                json!({"name": "a", "port": 80}),
+                json!({"name": "a", "port": 80, "nodePort": 30000}),
+                "the port and protocol of ports[0] (80/TCP)",
+            ),
+        ];
+        for (one, other, said) in pairs {
+            all.push((format!("spec.{template}.spec.ports"), Box::new(spec), one, other, said));
+        }
+    }
+    all
+}
+
+/// Server-side apply answers 500 for the whole object.
+#[test]
+fn entries_with_one_key_that_differ_are_refused_by_path() {
+    for (path, spec, one, other, said) in everywhere() {
+        let text = resolve(spec(vec![one.clone(), other.clone()])).expect_err(&path);
+        assert!(text.contains(&format!("{path}[1]: has ")), "{path}: {text}");
+        assert!(text.contains(said), "{path}: expected '{said}' in: {text}");
+        // The path counts as the user does, also behind entries that are left out.
+        let text = resolve(spec(vec![one.clone(), one.clone(), other])).expect_err(&path);
+        assert!(text.contains(&format!("{path}[2]: has ")), "{path}: {text}");
+    }
+}
+
+#[test]
+fn of_entries_that_are_equal_one_stays() {
+    for (path, spec, one, ..) in everywhere() {
+        let once = objects(spec(vec![one.clone()]));
+        assert_eq!(objects(spec(vec![one.clone(), one.clone(), one.clone()])), once, "{path}");
+    }
+    let once = objects(with("imagePullSecrets", json!([{"name": "a"}])));
+    assert_eq!(objects(with("imagePullSecrets", json!([{"name": "a"}, {"name": "a"}]))), once);
+    let tcp = |protocols: &[Value]| {
+        let port = |protocol: &Value| json!({"containerPort": 80, "protocol": protocol});
+        objects(core("ports", Value::Array(protocols.iter().map(port).collect())))
+    };
+    assert_eq!(tcp(&[json!("TCP"), Value::Null]), tcp(&[json!("TCP")]), "a protocol that is left out is TCP");
+}
+
+#[test]
+fn entries_with_other_keys_stay_side_by_side() {
+    let ports =
+        json!([{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}, {"containerPort": 81, "name": "a"}]);
+    let set = &objects(core("ports", ports))[0];
+    assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["ports"].as_array().map(Vec::len), Some(4), "{set}");
+    let containers = json!([{"name": "a", "image": "x", "env": [{"name": "A"}]}, {"name": "b", "image": "x", "env": [{"name": "A"}]}]);
+    assert!(resolve(core("extraContainers", containers)).is_ok());
+    // Configuration is EMQX's: nothing in it is a list of Kubernetes.
+    let roots = json!({"rewrite": {"ports": [{"port": 1}, {"port": 1, "a": 2}]}, "sources": {"env": [{"name": "a"}, {"name": "a"}]}});
+    assert!(resolve(with("config.roots", roots)).is_ok());
+}
+
+#[test]
+fn what_is_the_operators_is_not_the_users() {
+    let own = "spec.coreTemplate.spec";
+    let cases = [
+        ("extraContainers", json!([{"name": "emqx", "image": "x"}]), "extraContainers[0].name"),
+        ("initContainers", json!([{"name": "emqx", "image": "x"}]), "initContainers[0].name"),
+        ("extraVolumes", json!([{"name": "bootstrap-config", "emptyDir": {}}]), "extraVolumes[0].name"),
+        ("extraVolumes", json!([{"name": "iot-core-log", "hostPath": {"path": "/"}}]), "extraVolumes[0].name"),
+        ("extraVolumes", json!([{"name": "iot-core-data", "emptyDir": {}}]), "extraVolumes[0].name"),
+        ("extraVolumeMounts", json!([{"name": "x", "mountPath": "/opt/emqx/data/"}]), "extraVolumeMounts[0].mountPath"),
+        ("ports", json!([{"name": "dashboard", "containerPort": 1}]), "ports[0].name"),
+    ];
+    for (list, entries, path) in cases {
+        refused(core(list, entries), &format!("{own}.{path}: "));
+    }
+    let mut both = core("initContainers", json!([{"name": "a", "image": "x"}]));
+    both["coreTemplate"]["spec"]["extraContainers"] = json!([{"name": "a", "image": "x"}]);
+    refused(both, "spec.coreTemplate.spec.extraContainers[0].name: the name 'a' is taken");
+    // Of two variables with one name the user's wins.
+    let set = &objects(core("env", json!([{"name": "EMQX_NODE__ROLE", "value": "x"}])))[0];
+    let env = set["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("there is one").clone();
+    let roles: Vec<_> = env.iter().filter(|variable| variable["name"] == "EMQX_NODE__ROLE").collect();
+    assert_eq!(roles, [&json!({"name": "EMQX_NODE__ROLE", "value": "x"})]);
+    // The port of the dashboard under another name, as the Go operator's guide for Prometheus has it.
+    assert!(resolve(core("ports", json!([{"name": "http-dashboard", "containerPort": 18083}]))).is_ok());
+}
+
+#[test]
+fn quantities_of_any_size_are_quantities() {
+    for text in ["10000000000000000P", "1Ei", "107374182400", ".5", "1e3", &"9".repeat(100_000)] {
+        assert!(resolve(core("resources", json!({"limits": {"memory": text}}))).is_ok(), "{}", &text[..2]);
+    }
+    refused(
+        core("resources", json!({"limits": {"memory": "1.1.M"}})),
+        "resources.limits.memory: '1.1.M' is not a quantity",
+    );
+}
+
+#[test]
+fn more_nodes_than_the_schema_allows_are_refused() {
+    for replicas in [1001, i32::MAX, -1, i32::MIN] {
+        refused(core("replicas", replicas.into()), "spec.coreTemplate.spec.replicas: is ");
+    }
+}
+
+/// What a spec says comes back in conditions, events and logs; and each pass reads it again.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the time that it takes is what is tested")]
+fn nothing_that_is_too_long_is_repeated_or_takes_long() {
+    let long = "x".repeat(1_000_000);
+    let many = |count: usize, value: Value| -> Value {
+        Value::Object((0..count).map(|number| (format!("root{number}"), value.clone())).collect())
+    };
+    let ports: Vec<_> = (0..20_000).map(|number| json!({"containerPort": -number})).collect();
+    let deep = (0..100).fold(json!({"$secretRef": 1}), |value, _| json!({ "k".repeat(10_000): value }));
+    let wide: Value = Value::Object((0..20_000).map(|number| (number.to_string(), json!(1))).collect());
+    let cases = [
+        ("a long root", with("config.roots", json!({ long.as_str(): {} }))),
+        ("a long root that is close", with("config.roots", json!({ format!("mqtt{long}"): {} }))),
+        ("many roots", with("config.roots", many(50_000, json!({})))),
+        ("many wrong roots", with("config.roots", many(199, json!(1)))),
+        ("a long key", with("config.roots", json!({"mqtt": {long.as_str(): {"$secretRef": 1}}}))),
+        ("long keys one in another", with("config.roots", json!({ "mqtt": deep }))),
+        (
+            "many fields under a long key",
+            with("config.roots", json!({"mqtt": {long.as_str(): wide, "a": {"$secretRef": 1}}})),
+        ),
+        ("a long bind", with("config.roots", json!({"listeners": {"tcp": {"default": {"bind": long.as_str()}}}}))),
+        ("a long listener type", with("config.roots", json!({"listeners": {long.as_str(): {}}}))),
+        ("a long listener name", with("config.roots", json!({"listeners": {"tcp": {long.as_str(): 1}}}))),
+        ("a long gateway", with("config.roots", json!({"gateway": {long.as_str(): {"listeners": {"a": {}}}}}))),
+        ("a long secret", with("config.roots", json!({"mqtt": {"a": {"$secretRef": {"name": long, "key": long}}}}))),
+        ("a long image", json!({"image": format!("{long} ")})),
+        ("a long API key", with("bootstrapAPIKeys", json!([{"key": format!("{long}:"), "secret": "abc"}]))),
+        (
+            "an API key twice",
+            with("bootstrapAPIKeys", json!([{"key": long, "secret": "abc"}, {"key": long, "secret": "abc"}])),
+        ),
+        ("a long quantity", core("resources", json!({"limits": {"cpu": long}}))),
+        ("a long resource", core("resources", json!({"limits": {long.as_str(): "lots"}}))),
+        ("a long variable", core("env", json!([{"name": long}, {"name": long, "value": "1"}]))),
+        (
+            "a long mount",
+            core("extraVolumeMounts", json!([{"name": "a", "mountPath": long}, {"name": "b", "mountPath": long}])),
+        ),
+        ("a long container", core("extraContainers", json!([{"name": long}, {"name": long, "image": "x"}]))),
+        ("many wrong ports", core("ports", Value::Array(ports))),
+        ("a long type of Service", with("listenersServiceTemplate.spec.type", json!(long))),
+        ("a long budget", core("podDisruptionBudget", json!({"minAvailable": long}))),
+    ];
+    for (what, spec) in cases {
+        let start = Instant::now();
+        let said = resolve(spec).expect_err(what);
+        assert!(said.chars().count() < 2100, "{what}: {} characters", said.len());
+        // A second for a megabyte, on a busy machine without optimization; it was ten and more.
+        assert!(start.elapsed() < Duration::from_secs(5), "{what}: {:?}", start.elapsed());
+    }
+}
