@@ -249,6 +249,11 @@ fn explained_by_a_condition() -> Vec<(&'static str, Value, Outcome)> {
         ),
         ("image-blank", json!({"image": "emqx/emqx: 5.10.4"}), invalid("spec.image")),
         (
+            "external-ips",
+            with("listenersServiceTemplate.spec", json!({"externalIPs": ["192.0.2.1"]})),
+            invalid("spec.listenersServiceTemplate.spec.externalIPs: is refused"),
+        ),
+        (
             "service-ports",
             with(
                 "dashboardServiceTemplate.spec",

@@ -247,6 +247,16 @@ fn what_is_the_operators_is_not_the_users() {
 }
 
 #[test]
+fn a_service_takes_no_traffic_of_others() {
+    for template in ["dashboardServiceTemplate", "listenersServiceTemplate"] {
+        let spec = |addresses: Value| with(&format!("{template}.spec.externalIPs"), addresses);
+        refused(spec(json!(["192.0.2.1"])), &format!("spec.{template}.spec.externalIPs: is refused"));
+        refused(spec(json!(["192.0.2.1"])), "CVE-2020-8554");
+        assert!(resolve(spec(json!([]))).is_ok());
+    }
+}
+
+#[test]
 fn quantities_of_any_size_are_quantities() {
     for text in ["10000000000000000P", "1Ei", "107374182400", ".5", "1e3", &"9".repeat(100_000)] {
         assert!(resolve(core("resources", json!({"limits": {"memory": text}}))).is_ok(), "{}", &text[..2]);

@@ -321,7 +321,7 @@ pub struct ServiceTemplate {
 
     /// Fields of a Kubernetes ServiceSpec: `type`, `loadBalancerClass`, `externalTrafficPolicy` and so on. Ports given
     /// here are kept beside the ones the operator knows; a port with the same name or number takes what is given here.
-    /// The selector is the operator's.
+    /// The selector is the operator's, and `externalIPs` are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<ServiceSpec>")]
     pub spec: Option<ServiceSpec>,

@@ -45,6 +45,11 @@ fn check_service(path: &str, spec: &ServiceSpec, mistakes: &mut Mistakes) {
     if spec.selector.is_some() {
         mistakes.push(Mistake::invalid(format!("{path}.selector"), "the selector is the operator's; leave it out"));
     }
+    if spec.external_ips.iter().flatten().next().is_some() {
+        let problem = "is refused: an address given here takes over the traffic of others to it (CVE-2020-8554); use \
+                       type LoadBalancer";
+        mistakes.push(Mistake::invalid(format!("{path}.externalIPs"), problem));
+    }
     for (index, port) in spec.ports.iter().flatten().enumerate() {
         let path = format!("{path}.ports[{index}]");
         if !(1..=65535).contains(&port.port) {
