@@ -25,7 +25,7 @@ impl Living {
     pub fn made_by(plan: &Plan) -> Living {
         let mut living = Living::default();
         for action in &plan.actions {
-            let (Action::Create(manifest) | Action::Apply { manifest, .. }) = action else { continue };
+            let Some(manifest) = action.manifest() else { continue };
             let mut body = Value::clone(&manifest.body);
             body["metadata"]["uid"] = format!("uid of {}", manifest.id).into();
             body["metadata"]["resourceVersion"] = "1".into();
@@ -66,6 +66,7 @@ impl Living {
             config_maps: typed(&self.config_maps),
             secrets: typed(&self.secrets),
             budgets: typed(&self.budgets),
+            namespace_budgets: typed(&self.budgets),
             claims: typed(&self.claims),
             events: Vec::new(),
         }
