@@ -155,6 +155,11 @@ reasons! {
     /// the core pods and at network policies between the operator and port 18083. Where the message names a request that EMQX fails to
     /// carry out, the API answers, and the log of the node that is named says why.
     RequestFailed Trouble,
+    /// EMQX answers and refuses the operator's API key: it knows the key under another secret than the one in Secret
+    /// `NAME-bootstrap-api-key` (401), or with another role or fewer scopes than it was made with (403). Nodes serve on; EMQX
+    /// is not configured and no node is replaced meanwhile. Put back the Secret that the cores were started with, or delete
+    /// one core pod: a core reads the key from the Secret when it starts, and all nodes know it then.
+    LockedOut Trouble,
     /// EMQX goes on to refuse a request of the operator. The message has the request and EMQX's answer; `eviction_agent_busy`
     /// means that somebody rebalances the cluster or empties the node. The operator tries again.
     RequestRefused Trouble,

@@ -47,6 +47,10 @@ impl Reason {
                 "kubectl exec service/NAME-headless --container emqx -- emqx ctl license info",
             ],
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
+            Reason::LockedOut => &[
+                "kubectl get secret NAME-bootstrap-api-key --output yaml",
+                "kubectl delete pod POD    # one core: it reads the Secret when it starts",
+            ],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
             Reason::IdentityLost => &[
                 DESCRIBE,

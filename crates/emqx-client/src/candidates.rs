@@ -68,6 +68,16 @@ impl NoAnswer {
         !self.failures.is_empty() && errors.all(|error| matches!(error, Error::Unauthorized { .. }))
     }
 
+    /// Whether the credentials are known and do not allow what was asked for.
+    pub fn is_forbidden(&self) -> bool {
+        self.failures.iter().any(|(_, error)| matches!(error, Error::Forbidden { .. }))
+    }
+
+    /// Whether the certificate of one who was asked is not trusted.
+    pub fn is_untrusted(&self) -> bool {
+        self.failures.iter().any(|(_, error)| error.is_untrusted())
+    }
+
     /// Whether what was asked for may have been done all the same.
     pub fn may_be_done(&self) -> bool {
         self.failures.iter().any(|(_, error)| error.may_be_done())

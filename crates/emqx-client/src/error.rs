@@ -70,6 +70,11 @@ impl Error {
         }
     }
 
+    /// Whether the other side could not prove that an authority of ours made its certificate.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self, Error::Unreachable { reason, .. } if reason.contains("certificate"))
+    }
+
     /// Whether what was asked for may have been done all the same.
     pub fn may_be_done(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! Reads answers with an error status. Their bodies differ by operation and version: `code` is a string, an integer or
 //! absent, `message` is any JSON, configuration errors stand under `errors`, and some bodies are no JSON at all.
 
+use crate::api::read::is_bounded;
 use crate::error::{Error, Missing};
 use crate::redact;
 use serde_json::Value;
@@ -46,7 +47,7 @@ impl fmt::Debug for Failure {
 
 impl Failure {
     pub fn read(status: u16, body: &[u8]) -> Failure {
-        let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let body = if is_bounded(body) { serde_json::from_slice(body).unwrap_or(Value::Null) } else { Value::Null };
         Failure { status, code: code(&body["code"]), body }
     }
 

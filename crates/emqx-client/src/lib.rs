@@ -11,6 +11,7 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `client` | one exchange: deadline, largest answer, pool |
+//! | `text` | what of a broker's texts people get to read |
 //! | `candidates`, `feature` | whom to ask next, and what silence means |
 //! | `failure`, `redact`, `error` | from an error answer to an [`Error`] without secrets |
 //! | `credentials`, `endpoint`, `tls` | whom to ask, as whom, whom to trust |
@@ -25,6 +26,7 @@ mod error;
 mod failure;
 mod feature;
 mod redact;
+mod text;
 mod tls;
 
 pub use candidates::{Answered, NoAnswer};
@@ -34,4 +36,5 @@ pub use endpoint::Endpoint;
 pub use error::{Error, Missing};
 pub use failure::{Code, Failure};
 pub use feature::{Feature, Presence};
+pub use text::plain;
 pub use tls::Trust;

@@ -16,6 +16,8 @@ pub enum HttpFault {
     Delay(u64),
     /// 401 on every path that needs credentials.
     Unauthorized,
+    /// 403 on every path that needs credentials: the key's role is too small.
+    Forbidden,
     /// 500 with a text that is not JSON.
     ServerError,
     /// 200 without body.

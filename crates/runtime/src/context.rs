@@ -1,6 +1,7 @@
 //! What every pass has at hand.
 
 use crate::clusters::Clusters;
+use crate::emqx_clients::EmqxClients;
 use crate::index::{Index, Key};
 use crate::leader::Leading;
 use crate::observe::ReferenceCache;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 /// deadlines of rollouts and the times of waits anew, and writes once more what was refused or came back otherwise.
 pub struct Context {
     pub client: Client,
-    pub emqx: emqx_client::Client,
+    pub emqx: EmqxClients,
     pub settings: Settings,
     pub objects: Objects,
     /// The EMQX resources as the watch last told.

@@ -11,6 +11,7 @@ mod clusters;
 mod context;
 mod counted;
 mod deadlines;
+mod emqx_clients;
 mod execute;
 mod failures;
 mod index;
@@ -35,6 +36,7 @@ use clusters::Clusters;
 use context::{Context, Objects};
 use counted::Counting;
 use deadlines::Deadlines;
+use emqx_clients::EmqxClients;
 use futures::StreamExt as _;
 use index::Key;
 use kube::client::ClientBuilder;
@@ -80,11 +82,11 @@ pub async fn run(mut config: kube::Config, settings: Settings, stop: Cancellatio
     config.default_retry = false;
     let client = ClientBuilder::try_from(config).map_err(RunError::KubernetesClient)?;
     let client = client.with_layer(&Counting(metrics.kubernetes.clone())).with_layer(&Deadlines).build();
-    let emqx = emqx_client::Client::new().map_err(RunError::EmqxClient)?;
+    let emqx = EmqxClients::new(Arc::new(metrics.emqx.clone())).map_err(RunError::EmqxClient)?;
     let leadership = leader::elect(client.clone(), settings.leader_election.as_ref());
     let (resources, writer) = store::<StoredEmqx>();
     let ctx = Arc::new(Context {
-        emqx: emqx.observed_by(Arc::new(metrics.emqx.clone())),
+        emqx,
         recorder: Recorder::new(client.clone(), reporter(&settings)),
         client,
         objects: Objects::default(),

@@ -88,3 +88,7 @@ pub(super) fn node_template_spec() -> NodeTemplateSpec {
         ..NodeTemplateSpec::default()
     }
 }
+
+pub(super) fn ca_key() -> String {
+    "ca.crt".to_owned()
+}

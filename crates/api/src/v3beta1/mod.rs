@@ -7,8 +7,8 @@ mod template;
 
 pub use defaults::{DEFAULT_CLUSTER_DOMAIN, DEFAULT_REVISION_HISTORY_LIMIT};
 pub use spec::{
-    BootstrapApiKey, Config, EMQX, EMQXSpec, EvacuationStrategy, EvacuationType, KeyRef, ReplicantRollout, SecretRef,
-    ServiceMetadata, ServiceTemplate, UpdateStrategy, UpdateStrategyType,
+    ApiTls, BootstrapApiKey, CaSecretRef, Config, EMQX, EMQXSpec, EvacuationStrategy, EvacuationType, KeyRef,
+    ReplicantRollout, SecretRef, ServiceMetadata, ServiceTemplate, UpdateStrategy, UpdateStrategyType,
 };
 pub use status::{
     ConfigStatus, CoreNodesStatus, Database, DsReplication, EMQXStatus, EmqxNode, NodeEvacuation, ReplicantNodesStatus,

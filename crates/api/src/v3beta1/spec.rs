@@ -81,6 +81,12 @@ pub struct EMQXSpec {
     #[schemars(length(max = 100))]
     pub bootstrap_api_keys: Vec<BootstrapApiKey>,
 
+    /// How the operator makes sure that it talks to this cluster's EMQX when it asks the API over HTTPS. Default: it takes any
+    /// certificate, so that the connection is encrypted and the other side is not proven to be EMQX. It takes effect at once and
+    /// restarts nothing.
+    #[serde(default, rename = "apiTLS", skip_serializing_if = "Option::is_none")]
+    pub api_tls: Option<ApiTls>,
+
     /// The configuration of EMQX.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Config>,
@@ -166,6 +172,30 @@ pub struct SecretRef {
     pub key: KeyRef,
     /// The entry that holds the secret.
     pub secret: KeyRef,
+}
+
+/// How the operator verifies the certificate of the EMQX API.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiTls {
+    /// The authorities that may have made the certificate of `config.roots.dashboard.listeners.https`, which must be there.
+    /// The operator asks over HTTPS then, also where there is an HTTP listener, and only nodes with such a certificate. The
+    /// chain and the time are verified; names in the certificate are not, since pods are asked by address. Put in one authority
+    /// that signs for this cluster alone.
+    pub ca_secret_ref: CaSecretRef,
+}
+
+/// Where the certificates of authorities stand.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CaSecretRef {
+    /// The name of a Secret of this namespace. A change of the Secret is followed at once.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key inside the Secret that holds one or more certificates as PEM, 64 KiB at most. Default: `ca.crt`.
+    #[serde(default = "defaults::ca_key")]
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9-_.]+$"), length(max = 253))]
+    pub key: String,
 }
 
 /// An entry of a Secret of this namespace.

@@ -4,6 +4,7 @@
 //! set, parses or contradicts another one.
 
 mod api_keys;
+mod api_tls;
 mod config;
 mod duplicates;
 mod errors;
@@ -56,6 +57,8 @@ pub struct Desired {
     pub volume: VolumeSpec,
     pub config: Config,
     pub api_keys: Vec<ApiKey>,
+    /// The authorities that may have made the certificate of the EMQX API, as PEM; any may where there are none.
+    pub api_ca: Option<String>,
     pub services: ServiceSpecs,
     pub update_strategy: UpdateStrategy,
     /// How many empty sets of old templates are kept.
@@ -98,6 +101,8 @@ impl Desired {
         let config = mistakes.collect(config::resolve(cr, references));
         mistakes.collect(pools::check(cr, names.as_ref()));
         let merged = mistakes.collect(duplicates::merged(&cr.spec));
+        let serves_https = config.as_ref().is_none_or(|config| config.dashboard.https.is_some());
+        let api_ca = mistakes.collect(api_tls::resolve(cr.spec.api_tls.as_ref(), serves_https, references));
         mistakes.finish()?;
 
         let everything = "every part that failed has left a mistake, so none failed";
@@ -119,6 +124,7 @@ impl Desired {
             volume: volume.expect(everything),
             config: config.expect(everything),
             api_keys: api_keys.expect(everything),
+            api_ca: api_ca.expect(everything),
             services: services::resolve(spec),
             update_strategy: cr.spec.update_strategy.clone(),
             history_limit: usize::try_from(cr.spec.revision_history_limit).unwrap_or(0),

@@ -85,6 +85,9 @@ pub fn references(cr: &EMQX) -> Vec<Reference> {
             add(ReferenceKind::SecretValue, &reference.secret.secret_name, format!("{path}.secret"));
         }
     }
+    if let Some(api_tls) = &cr.spec.api_tls {
+        add(ReferenceKind::SecretValue, &api_tls.ca_secret_ref.name, super::api_tls::PATH.to_owned());
+    }
     for (root, value) in cr.spec.config.iter().flat_map(|config| &config.roots) {
         for (path, name) in secret_references(&field("spec.config.roots", root), value) {
             add(ReferenceKind::SecretValue, &name, path);

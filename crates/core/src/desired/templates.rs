@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Fields of the spec that stay as the user has them now.
-const STAY: [&[&str]; 12] = [
+const STAY: [&[&str]; 13] = [
     &["updateStrategy"],
     &["revisionHistoryLimit"],
     &["clusterDomain"],
     &["bootstrapAPIKeys"],
+    &["apiTLS"],
     &["dashboardServiceTemplate"],
     &["listenersServiceTemplate"],
     &["coreTemplate", "spec", "replicas"],
@@ -115,6 +116,7 @@ mod tests {
             "coreTemplate": {"spec": {"replicas": 3, "nodeSelector": {"for": image}}},
             "replicantTemplate": {"spec": {"replicas": replicas}},
             "updateStrategy": {"type": "BlueGreen"},
+            "apiTLS": {"caSecretRef": {"name": format!("ca-{replicas}")}},
         }))
     }
 

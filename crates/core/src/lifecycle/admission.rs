@@ -8,7 +8,9 @@ use super::Hold;
 use super::candidate::{Candidate, How};
 use super::checks::{BROKER, LOCAL, settled};
 use super::fleet::Fleet;
+use super::locked_out;
 use crate::action::{Action, Version};
+use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Broker, Node, Reading, Why};
@@ -105,6 +107,7 @@ pub(super) fn examine(case: &Case<'_, '_>) -> Decision {
     let broker = match &case.fleet.world.broker {
         Reading::Fresh(broker) => broker,
         Reading::Off | Reading::Unavailable(_) if planted(Bug::BlindRemoval) => return Decision::Granted(permit(case)),
+        Reading::Unavailable(Why::LockedOut { .. }) if lets_in(case) => return Decision::Granted(permit(case)),
         Reading::Off | Reading::Unavailable(_) => return Decision::Refused(blind(case)),
     };
     for check in BROKER {
@@ -130,10 +133,22 @@ fn terminating(case: &Case<'_, '_>) -> Option<Hold> {
     Some(case.hold(Reason::WaitingForOtherNode, format!("waits for {} to end", other.pod)))
 }
 
+/// A spec that was corrected has to reach one core, or EMQX would refuse the operator for good: cores read the key when they
+/// start, and what one has read all nodes know. It goes without being emptied, since EMQX empties nothing for a key that it
+/// refuses; a second one does not go like this, whether or not the first was let in.
+fn lets_in(case: &Case<'_, '_>) -> bool {
+    let (fleet, candidate) = (case.fleet, case.candidate);
+    let has_new = fleet.present(Role::Core).any(|core| !fleet.is_outdated(core));
+    let is_old_core = candidate.role == Role::Core && candidate.how == How::Restart;
+    is_old_core && !has_new && locked_out::is_for_good(fleet.desired, fleet.world)
+}
+
 /// One place says what happens when EMQX does not answer: nothing.
 fn blind(case: &Case<'_, '_>) -> Hold {
     let (reason, why) = match &case.fleet.world.broker {
         Reading::Unavailable(Why::NoAnswer(text)) => (Reason::RequestFailed, text.as_str()),
+        // What to do about that is told once, by the rule about it.
+        Reading::Unavailable(Why::LockedOut { text, .. }) => (Reason::NoRequester, text.as_str()),
         _ => (Reason::NoRequester, "no core pod is ready to be asked"),
     };
     case.hold(reason, format!("stays, because EMQX cannot be asked about its sessions: {why}"))

@@ -14,6 +14,7 @@ mod hold;
 mod home;
 mod identity;
 mod license;
+mod locked_out;
 mod lost_volumes;
 mod marks;
 mod objects;
@@ -48,7 +49,7 @@ pub struct Part {
 }
 
 /// Rules about objects.
-const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan];
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, locked_out::plan];
 
 /// Rules about nodes, which share what is known about the sets.
 const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[

@@ -53,6 +53,9 @@ fn nodes(nodes: &[Node]) -> Vec<EmqxNode> {
     listed.collect()
 }
 
+/// Shown of a list that only EMQX bounds. Kubernetes refuses a status of more than a megabyte, whatever else is in it.
+const SHOWN: usize = 64;
+
 fn evacuations(world: &World) -> Vec<NodeEvacuation> {
     let all = world.broker.fresh().and_then(|broker| broker.evacuations.fresh());
     let shown =
@@ -60,14 +63,14 @@ fn evacuations(world: &World) -> Vec<NodeEvacuation> {
             NodeEvacuation {
                 node_name: node.to_string(),
                 state: Some(evacuation.told.state.clone()),
-                session_recipients: evacuation.told.recipients.clone(),
+                session_recipients: evacuation.told.recipients.iter().take(SHOWN).cloned().collect(),
                 session_eviction_rate: evacuation.told.session_rate,
                 connection_eviction_rate: evacuation.told.connection_rate,
                 initial_sessions: evacuation.told.initial_sessions,
                 initial_connections: evacuation.told.initial_connections,
             }
         });
-    shown.collect()
+    shown.take(SHOWN).collect()
 }
 
 /// Only where there is a database: without one durable storage is switched off.

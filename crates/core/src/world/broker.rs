@@ -87,6 +87,14 @@ pub struct Endpoint {
 }
 
 impl BrokerNode {
+    /// The same node is listed once more: what only one of both says is not known.
+    pub fn doubt(&mut self, other: &BrokerNode) {
+        let more = |one: Option<i64>, other: Option<i64>| one.zip(other).map(|(one, other)| one.max(other));
+        self.running &= other.running;
+        self.sessions = more(self.sessions, other.sessions);
+        self.connections = more(self.connections, other.connections);
+    }
+
     /// The open source edition, which ends with 5.8, can neither be emptied nor take sessions of others.
     pub fn evacuates(&self) -> bool {
         self.edition.as_deref() != Some("Opensource")
@@ -107,6 +115,9 @@ pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint>
 
 fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {
     let ports = node.dashboard.unwrap_or(desired.config.dashboard);
-    let (port, https) = ports.http.map(|port| (port, false)).or(ports.https.map(|port| (port, true)))?;
+    let http = ports.http.map(|port| (port, false));
+    let https = ports.https.map(|port| (port, true));
+    // A certificate that shall be verified is shown over HTTPS only. A node from before that listener has none to show.
+    let (port, https) = if desired.api_ca.is_some() { https.or(http) } else { http.or(https) }?;
     Some(Endpoint { pod: node.pod.clone(), ip: node.ip.clone()?, port, https })
 }

@@ -30,7 +30,7 @@ pub use needs::{Needs, needs};
 pub use node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
 pub use pool::{NodeSet, Pool};
-pub use reading::{Reading, Why};
+pub use reading::{Reading, Refusal, Why};
 pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};
 pub use view::{KubernetesView, ObjectEvent};
 

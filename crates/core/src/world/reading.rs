@@ -22,6 +22,17 @@ pub enum Why {
     NotAsked,
     /// Everybody was asked and nobody answered; one line that names whom and what happened.
     NoAnswer(String),
+    /// EMQX answers and does not let the operator in; one line that names whom and what it said.
+    LockedOut { refusal: Refusal, text: String },
+}
+
+/// What EMQX has against the operator's API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Refusal {
+    /// 401, from all that were asked: it does not know the key, or under another secret, or the key is disabled.
+    KeyNotAccepted,
+    /// 403: it knows the key, whose role or scopes are too small.
+    KeyTooSmall,
 }
 
 impl<T> Reading<T> {

@@ -1,7 +1,6 @@
 //! The cluster that a resource is made into: its objects, its pods and its volumes, as Kubernetes would keep them.
 
 use emqx_operator_core::Plan;
-use emqx_operator_core::action::Action;
 use emqx_operator_core::world::{Kind, KubernetesView};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

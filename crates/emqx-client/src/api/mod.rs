@@ -12,7 +12,7 @@ mod load_rebalance;
 mod login;
 mod nodes;
 mod prometheus;
-mod read;
+pub(crate) mod read;
 mod status;
 
 pub use alarms::{Alarm, Alarms, GetAlarms};

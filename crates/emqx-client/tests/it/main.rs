@@ -5,6 +5,7 @@
 
 mod candidates;
 mod feature;
+mod hostile;
 mod properties;
 mod recordings;
 mod secrets;

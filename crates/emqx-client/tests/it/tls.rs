@@ -50,7 +50,7 @@ async fn the_name_does_not_matter_and_the_authority_does() {
     assert_eq!(sites(Trust::Roots(other.pem() + &known.pem()), &server).await.unwrap(), ["A"]);
     let error = sites(Trust::Roots(other.pem()), &server).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(error.to_string().contains("certificate") && error.is_untrusted(), "{error}");
     assert_eq!(server.received().len(), 2, "the API key went to a stranger");
 }
 

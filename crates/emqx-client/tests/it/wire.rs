@@ -74,7 +74,7 @@ async fn a_huge_body_is_not_read() {
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), blank].concat();
     for (name, bytes) in [("announced", honest), ("until the connection ends", endless)] {
         let (_, text) = error(move || Act::BytesThenSilence(bytes.clone()), LONG).await;
-        assert_eq!(text, "GET /nodes: the answer cannot be read: it is larger than 8 MiB", "{name}");
+        assert_eq!(text, "GET /nodes: the answer cannot be read: it is larger than 4 MiB", "{name}");
     }
 }
 

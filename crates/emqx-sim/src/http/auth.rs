@@ -24,6 +24,9 @@ pub(super) fn check(node: &Node, call: &Call, operation: Operation) -> Result<()
     if node.faults().http == HttpFault::Unauthorized {
         return Err(bad_key());
     }
+    if node.faults().http == HttpFault::Forbidden {
+        return Err(too_small());
+    }
     let header = call.authorization.as_deref().unwrap_or_default();
     if let Some(token) = header.strip_prefix("Bearer ") {
         return check_token(node, token);
@@ -36,6 +39,10 @@ pub(super) fn check(node: &Node, call: &Call, operation: Operation) -> Result<()
 
 fn bad_key() -> Refusal {
     refuse(401, "BAD_API_KEY_OR_SECRET", "Check api_key/api_secret")
+}
+
+fn too_small() -> Refusal {
+    refuse(403, "UNAUTHORIZED_ROLE", "This API Key don't have permission to access this resource")
 }
 
 fn pair(encoded: &str) -> Option<(String, String)> {
@@ -72,7 +79,7 @@ fn check_key(node: &Node, call: &Call, operation: Operation, key: &str, secret: 
     if role_allows && scope_allows {
         return Ok(());
     }
-    Err(refuse(403, "UNAUTHORIZED_ROLE", "This API Key don't have permission to access this resource"))
+    Err(too_small())
 }
 
 /// The scope a path needs; paths without one are open to all.

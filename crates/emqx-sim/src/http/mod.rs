@@ -92,7 +92,7 @@ impl Context<'_> {
 /// What the node answers, `None` when it closes the connection without an answer. It may take as long as a fault says.
 pub async fn answer(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     match node.faults().http {
-        HttpFault::None | HttpFault::Refuse | HttpFault::Unauthorized => {}
+        HttpFault::None | HttpFault::Refuse | HttpFault::Unauthorized | HttpFault::Forbidden => {}
         HttpFault::Hang => return std::future::pending().await,
         HttpFault::HangChanges if call.method != "GET" => return std::future::pending().await,
         HttpFault::HangChanges => {}

@@ -7,11 +7,12 @@ mod secret;
 
 use crate::settings::CertificateSource;
 use kube::Client;
+use parking_lot::RwLock;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ impl fmt::Debug for Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().expect("no holder of this lock panics").clone())
+        Some(self.0.read().clone())
     }
 }
 
@@ -79,7 +80,7 @@ impl Certificates {
             wait = match keeper.next().await {
                 Ok((fresh, wait)) => {
                     if let Some(fresh) = fresh {
-                        *self.0.write().expect("no holder of this lock panics") = Arc::new(fresh);
+                        *self.0.write() = Arc::new(fresh);
                         tracing::info!("the certificate for metrics was replaced");
                     }
                     wait

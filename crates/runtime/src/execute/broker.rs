@@ -9,7 +9,7 @@ use crate::refusals;
 use emqx_client::api::{
     ForceLeave, ForgetSite, PutConfigs, PutReplicas, Request, StartEvacuation, StopEvacuation, UpdateMode,
 };
-use emqx_client::{Credentials, Endpoint, Missing, NoAnswer};
+use emqx_client::{Client, Credentials, Endpoint, Missing, NoAnswer};
 use emqx_operator_core::action::{Call, EvacuationOptions};
 use emqx_operator_core::desired::{Desired, NodeName};
 use emqx_operator_core::reason::Reason;
@@ -36,7 +36,8 @@ pub(super) async fn call(
     };
     let cores = api_candidates(desired, &ctx.objects.view(key));
     let candidates = cores.iter().map(observe::endpoint).collect();
-    let asker = Asker { ctx, candidates, credentials: observe::credentials(secret) };
+    let emqx = ctx.emqx.trusting(desired.api_ca.as_deref()).map_err(|error| FailureKind::Failed(error.to_string()))?;
+    let asker = Asker { emqx, candidates, credentials: observe::credentials(secret) };
     let answer = match call {
         Call::PutConfig { text, .. } => {
             asker.ask(&PutConfigs { text: text.clone(), mode: UpdateMode::Replace }, CONFIG_DEADLINE).await
@@ -48,7 +49,7 @@ pub(super) async fn call(
         }
         Call::ForgetSite { site } => {
             let request = ForgetSite { site: site.clone() };
-            let answer = ctx.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
+            let answer = asker.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
             match (answer, cores.first()) {
                 (Err(failed), Some(core)) if failed.missing() == Some(Missing::Path) => {
                     return command::forget_site(ctx, key, &core.pod, site).await;
@@ -108,17 +109,17 @@ fn start(node: &NodeName, options: &EvacuationOptions) -> StartEvacuation {
     }
 }
 
-struct Asker<'a> {
-    ctx: &'a Context,
+struct Asker {
+    emqx: Client,
     candidates: Vec<Endpoint>,
     credentials: Credentials,
 }
 
-impl Asker<'_> {
+impl Asker {
     async fn ask<R>(&self, request: &R, deadline: Duration) -> Result<(), NoAnswer>
     where
         R: Request<As = Credentials>,
     {
-        self.ctx.emqx.ask_any(&self.candidates, &self.credentials, request, deadline).await.map(drop)
+        self.emqx.ask_any(&self.candidates, &self.credentials, request, deadline).await.map(drop)
     }
 }

@@ -3,15 +3,20 @@
 use super::outcome::FailureKind;
 use crate::context::Context;
 use crate::index::Key;
+use emqx_client::plain;
 use emqx_operator_core::reason::Reason;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::AttachParams;
 use kube::client::UpgradeConnectionError;
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+/// `emqx ctl` says a line or two. What a pod says beyond this is not read.
+const LARGEST: u64 = 64 << 10;
+/// Of words that are no success the first tell why.
+const LONGEST: usize = 300;
 
 /// Forgets a site of durable storage. `emqx ctl` ends with 0 also when it fails, and says why in words that differ from
 /// release to release; only success is always the same.
@@ -19,10 +24,11 @@ pub(super) async fn forget_site(ctx: &Context, key: &Key, pod: &str, site: &str)
     let said = tokio::time::timeout(DEADLINE, run(ctx, key, pod, &["emqx", "ctl", "ds", "forget", site])).await;
     let problem = match said {
         Ok(Ok(words)) if is_done(&words) => return Ok(()),
-        Ok(Ok(words)) => words.trim().to_owned(),
+        Ok(Ok(words)) => words,
         Ok(Err(error)) => explained(&error),
         Err(_) => format!("no answer within {} s", DEADLINE.as_secs()),
     };
+    let problem = shown(&problem);
     let text =
         format!("kubectl exec {pod} --container emqx -- emqx ctl ds forget {site} has to be run by hand: {problem}");
     Err(FailureKind::Refused { reason: Reason::SiteNotForgotten, text })
@@ -51,18 +57,30 @@ async fn run(ctx: &Context, key: &Key, pod: &str, command: &[&str]) -> Result<St
     let pods = Api::<Pod>::namespaced(ctx.client.clone(), &key.namespace);
     let params = AttachParams::default().container("emqx").stderr(false);
     let mut process = pods.exec(pod, command.iter().copied(), &params).await?;
-    let mut words = String::new();
-    if let Some(mut output) = process.stdout() {
-        // What cannot be read is not an answer; the status of the process decides nothing here.
-        let _ = output.read_to_string(&mut words).await;
-    }
-    let _ = process.join().await;
+    let words = match process.stdout() {
+        Some(output) => read(output).await,
+        None => String::new(),
+    };
+    // The status of the process decides nothing here, and one that goes on to talk is not listened to.
+    process.abort();
     Ok(words)
+}
+
+/// What cannot be read is not an answer.
+async fn read(output: impl AsyncRead + Unpin) -> String {
+    let mut bytes = Vec::new();
+    let _ = output.take(LARGEST).read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn shown(problem: &str) -> String {
+    let line = plain(problem.trim(), LONGEST);
+    if line.is_empty() { "it said nothing".to_owned() } else { line }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{explained, is_done};
+    use super::{LARGEST, explained, is_done, read, shown};
     use kube::client::UpgradeConnectionError::ProtocolSwitch;
     use kube::core::Status;
 
@@ -87,5 +105,19 @@ mod tests {
         assert!(!is_done("Unable to forget site: Site is considered temporarily down\n"));
         assert!(!is_done("Unable to forget site: Site is still a member of replica sets of: messages\n"));
         assert!(!is_done(""));
+    }
+
+    /// `yes` in place of `emqx`.
+    #[tokio::test]
+    async fn endless_output_is_not_read_to_its_end() {
+        assert_eq!(read(tokio::io::repeat(b'y')).await.len() as u64, LARGEST);
+        assert_eq!(read(&b"ok\xff\n"[..]).await, "ok\u{fffd}\n");
+    }
+
+    #[test]
+    fn of_other_words_one_line_is_shown() {
+        assert_eq!(shown("\n Unable to forget site: \u{1b}[31mno\nwhy\n"), "Unable to forget site:  [31mno why");
+        assert_eq!(shown(&"y\n".repeat(40_000)).chars().count(), 301);
+        assert_eq!(shown(" \n"), "it said nothing");
     }
 }

@@ -1,16 +1,21 @@
 //! What EMQX tells, in the core's words. Whoever cannot be reached is not counted as zero of anything, and a question
 //! that fails leaves the answers to the others as they are.
 
+use super::bounds;
 use crate::context::Context;
 use crate::observe::storage::storage;
 use emqx_client::api::{self, EvacuationState, GetGlobalStatus, GetNodes, Node, NodeStatus, Request};
-use emqx_client::{Answered, Credentials, Endpoint, Feature, NoAnswer, Presence};
+use emqx_client::{Answered, Client, Credentials, Endpoint, Feature, NoAnswer, Presence};
 use emqx_operator_core::desired::{Desired, NodeName, OPERATOR_API_KEY};
 use emqx_operator_core::world::{
-    self, Broker, BrokerNode, Evacuation, EvacuationPhase, KubernetesView, Needs, Reading, Sensitive, Told, Why,
-    api_candidates, needs, operator_secret,
+    self, Broker, BrokerNode, Evacuation, EvacuationPhase, KubernetesView, Needs, Reading, Refusal, Sensitive, Told,
+    Why, api_candidates, needs, operator_secret,
 };
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// The cluster as its cores see it.
 pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView) -> Reading<Broker> {
@@ -18,19 +23,32 @@ pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView) -> 
     let Some(secret) = operator_secret(desired, view).filter(|_| !candidates.is_empty()) else {
         return Reading::Unavailable(Why::NobodyToAsk);
     };
+    let emqx = match ctx.emqx.trusting(desired.api_ca.as_deref()) {
+        Ok(emqx) => emqx,
+        Err(error) => {
+            let text = format!("{error}; correct the Secret that spec.apiTLS.caSecretRef names");
+            return Reading::Unavailable(Why::NoAnswer(bounds::why(&text)));
+        }
+    };
     let endpoints = candidates.iter().map(endpoint).collect();
-    let asker = Asker { ctx, endpoints, credentials: credentials(&secret) };
+    let asker = Asker::new(emqx, endpoints, credentials(&secret), ctx.settings.emqx_deadline);
+    look(asker, needs(desired, view)).await
+}
+
+pub(super) async fn look(asker: Asker, needs: Needs) -> Reading<Broker> {
     let Answered { answer, by, .. } = match asker.ask(&GetNodes).await {
         Ok(answered) => answered,
         Err(error) => return Reading::Unavailable(no_answer(&error)),
     };
+    let nodes = match nodes(answer) {
+        Ok(nodes) => nodes,
+        Err(why) => return Reading::Unavailable(why),
+    };
     // What else is asked goes to the one that has just answered, first.
     let asker = asker.with_first(&by);
-    let nodes: BTreeMap<_, _> = answer.into_iter().map(node).collect();
-    let Needs { evacuations: wants_evacuations, storage: wants_storage } = needs(desired, view);
     let (evacuations, storage) = tokio::join!(
-        only_if(wants_evacuations, evacuations(&asker, &nodes)),
-        only_if(wants_storage, storage(&asker, is_open_source(&nodes))),
+        only_if(needs.evacuations, evacuations(&asker, &nodes)),
+        only_if(needs.storage, storage(&asker, is_open_source(&nodes))),
     );
     Reading::Fresh(Broker { nodes, evacuations, storage })
 }
@@ -39,17 +57,31 @@ async fn only_if<T>(wanted: bool, question: impl Future<Output = Reading<T>>) ->
     if wanted { question.await } else { Reading::Unavailable(Why::NotAsked) }
 }
 
-/// Asks the nodes of one cluster.
-pub(super) struct Asker<'a> {
-    pub(super) ctx: &'a Context,
+/// Asks the nodes of one cluster, for one look at it.
+pub(super) struct Asker {
+    emqx: Client,
     endpoints: Vec<Endpoint>,
     credentials: Credentials,
+    /// For one question.
+    deadline: Duration,
+    /// Of the look.
+    end: Instant,
+    turns: Semaphore,
 }
 
-impl Asker<'_> {
+impl Asker {
+    pub(super) fn new(emqx: Client, endpoints: Vec<Endpoint>, credentials: Credentials, deadline: Duration) -> Self {
+        let (emqx, turns) = (emqx.reading_at_most(bounds::BYTES), Semaphore::new(bounds::AT_A_TIME));
+        Self { emqx, endpoints, credentials, deadline, end: Instant::now() + bounds::chain(deadline), turns }
+    }
+
     pub(super) async fn ask<R: Request<As = Credentials>>(&self, request: &R) -> Result<Answered<R::Answer>, NoAnswer> {
-        let deadline = self.ctx.settings.emqx_deadline;
-        self.ctx.emqx.ask_any(&self.endpoints, &self.credentials, request, deadline).await
+        let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+        self.emqx.ask_any(&self.endpoints, &self.credentials, request, self.left()).await
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.min(self.end.saturating_duration_since(Instant::now()))
     }
 
     fn with_first(mut self, first: &Endpoint) -> Self {
@@ -61,8 +93,7 @@ impl Asker<'_> {
     pub(super) async fn off_or<T>(&self, feature: Feature, error: &NoAnswer) -> Reading<T> {
         let unavailable = Reading::Unavailable(no_answer(error));
         let Some(endpoint) = self.endpoints.first().filter(|_| error.missing().is_some()) else { return unavailable };
-        let deadline = self.ctx.settings.emqx_deadline;
-        match self.ctx.emqx.probe(endpoint, &self.credentials, feature, deadline).await {
+        match self.emqx.probe(endpoint, &self.credentials, feature, self.left()).await {
             Presence::Absent => Reading::Off,
             Presence::Present | Presence::Unknown => unavailable,
         }
@@ -70,7 +101,34 @@ impl Asker<'_> {
 }
 
 pub(super) fn no_answer(error: &NoAnswer) -> Why {
-    Why::NoAnswer(error.to_string())
+    let text = bounds::why(&error.to_string());
+    if error.is_unauthorized() {
+        return Why::LockedOut { refusal: Refusal::KeyNotAccepted, text };
+    }
+    if error.is_forbidden() {
+        return Why::LockedOut { refusal: Refusal::KeyTooSmall, text };
+    }
+    if error.is_untrusted() {
+        let hint = "put the authority that made the dashboard's certificate into the Secret of spec.apiTLS.caSecretRef";
+        return Why::NoAnswer(format!("{text}; {hint}"));
+    }
+    Why::NoAnswer(text)
+}
+
+/// By name. Of a node that is listed twice the worse is believed, so that a second entry neither makes a node a member nor
+/// lets it go.
+fn nodes(listed: Vec<Node>) -> Result<BTreeMap<NodeName, BrokerNode>, Why> {
+    bounds::few("nodes", listed.len(), bounds::NODES)?;
+    let mut nodes = BTreeMap::new();
+    for (name, seen) in listed.into_iter().map(node) {
+        match nodes.entry(bounds::node_name(name)?) {
+            Entry::Vacant(place) => {
+                place.insert(seen);
+            }
+            Entry::Occupied(mut known) => known.get_mut().doubt(&seen),
+        }
+    }
+    Ok(nodes)
 }
 
 /// The open source edition up to 5.8 has neither evacuation nor an API of durable storage.
@@ -79,31 +137,38 @@ fn is_open_source(nodes: &BTreeMap<NodeName, BrokerNode>) -> bool {
     editions.peek().is_some() && editions.all(|edition| edition == "Opensource")
 }
 
-async fn evacuations(
-    asker: &Asker<'_>,
-    nodes: &BTreeMap<NodeName, BrokerNode>,
-) -> Reading<BTreeMap<NodeName, Evacuation>> {
+async fn evacuations(asker: &Asker, nodes: &BTreeMap<NodeName, BrokerNode>) -> Reading<BTreeMap<NodeName, Evacuation>> {
     if is_open_source(nodes) {
         return Reading::Off;
     }
     match asker.ask(&GetGlobalStatus).await {
-        Ok(Answered { answer, .. }) => {
-            let donors = answer.rebalances.into_iter().flat_map(donors);
-            // Of a node that is in both lists, an evacuation that begins is the one that stays.
-            Reading::Fresh(donors.chain(answer.evacuations.into_iter().map(evacuation)).collect())
-        }
+        Ok(Answered { answer, .. }) => closed(answer).map_or_else(Reading::Unavailable, Reading::Fresh),
         Err(error) => asker.off_or(Feature::LoadRebalance, &error).await,
     }
 }
 
-/// Those who give clients away in a rebalance.
-fn donors(seen: api::Rebalance) -> impl Iterator<Item = (NodeName, Evacuation)> {
-    let phase = EvacuationPhase::Rebalancing { coordinator: NodeName(seen.node) };
-    let closed = Evacuation { phase, connected: None, told: Told::default() };
-    seen.donors.unwrap_or_default().into_iter().map(move |donor| (NodeName(donor), closed.clone()))
+fn closed(answer: api::GlobalStatus) -> Result<BTreeMap<NodeName, Evacuation>, Why> {
+    let donors = answer.rebalances.iter().map(|seen| seen.donors.as_ref().map_or(0, Vec::len)).sum::<usize>();
+    bounds::few("evacuations", answer.evacuations.len().saturating_add(donors), bounds::NODES)?;
+    let mut closed = BTreeMap::new();
+    for rebalance in answer.rebalances {
+        let phase = EvacuationPhase::Rebalancing { coordinator: bounds::node_name(rebalance.node)? };
+        let donor = Evacuation { phase, connected: None, told: Told::default() };
+        // Those who give clients away in a rebalance.
+        for name in rebalance.donors.unwrap_or_default() {
+            closed.insert(bounds::node_name(name)?, donor.clone());
+        }
+    }
+    // Of a node that is in both lists, an evacuation that begins is the one that stays.
+    for seen in answer.evacuations {
+        closed.insert(bounds::node_name(seen.node.clone())?, evacuation(seen)?);
+    }
+    Ok(closed)
 }
 
-fn evacuation(seen: api::Evacuation) -> (NodeName, Evacuation) {
+fn evacuation(seen: api::Evacuation) -> Result<Evacuation, Why> {
+    let recipients = seen.session_recipients.unwrap_or_default();
+    bounds::few("recipients", recipients.len(), bounds::NODES)?;
     let stats = seen.stats.unwrap_or_default();
     let phase = match &seen.state {
         EvacuationState::WaitingHealthCheck => EvacuationPhase::WaitingForLoadBalancers,
@@ -112,7 +177,7 @@ fn evacuation(seen: api::Evacuation) -> (NodeName, Evacuation) {
         EvacuationState::EvictingSessions => EvacuationPhase::EvictingSessions,
         EvacuationState::Prohibiting => EvacuationPhase::Empty,
         EvacuationState::Disabled => EvacuationPhase::Other("disabled".to_owned()),
-        EvacuationState::Unknown(name) => EvacuationPhase::Other(name.clone()),
+        EvacuationState::Unknown(name) => EvacuationPhase::Other(bounds::text(name)),
     };
     let told = Told {
         state: match &seen.state {
@@ -122,15 +187,15 @@ fn evacuation(seen: api::Evacuation) -> (NodeName, Evacuation) {
             EvacuationState::EvictingSessions => "evicting_sessions".to_owned(),
             EvacuationState::Prohibiting => "prohibiting".to_owned(),
             EvacuationState::Disabled => "disabled".to_owned(),
-            EvacuationState::Unknown(name) => name.clone(),
+            EvacuationState::Unknown(name) => bounds::text(name),
         },
-        recipients: seen.session_recipients.unwrap_or_default(),
+        recipients: recipients.into_iter().map(|name| bounds::name("node", name)).collect::<Result<_, _>>()?,
         session_rate: seen.session_eviction_rate,
         connection_rate: seen.connection_eviction_rate,
         initial_sessions: stats.initial_sessions,
         initial_connections: stats.initial_connected,
     };
-    (NodeName(seen.node), Evacuation { phase, connected: stats.current_connected, told })
+    Ok(Evacuation { phase, connected: stats.current_connected, told })
 }
 
 /// The operator's own API key.
@@ -143,15 +208,16 @@ pub fn endpoint(candidate: &world::Endpoint) -> Endpoint {
     Endpoint { https: candidate.https, host: candidate.ip.clone(), port: candidate.port }
 }
 
-fn node(node: Node) -> (NodeName, BrokerNode) {
+fn node(node: Node) -> (String, BrokerNode) {
+    let text = |text: Option<String>| text.map(|text| bounds::text(&text));
     let seen = BrokerNode {
         running: node.node_status == NodeStatus::Running,
-        role: node.role,
-        version: node.version,
-        edition: node.edition,
-        otp_release: node.otp_release,
+        role: text(node.role),
+        version: text(node.version),
+        edition: text(node.edition),
+        otp_release: text(node.otp_release),
         sessions: node.connections,
         connections: node.live_connections,
     };
-    (NodeName(node.node), seen)
+    (node.node, seen)
 }

@@ -12,9 +12,10 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::{Api, PostParams};
 use kube::{Client, Error};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long an answer of the API server holds.
@@ -129,13 +130,13 @@ impl Gate {
     }
 
     fn remembered(&self, question: &Question) -> Option<Verdict> {
-        let verdicts = self.verdicts.lock().expect("no holder of this lock panics");
+        let verdicts = self.verdicts.lock();
         let (verdict, at) = verdicts.get(question)?;
         (at.elapsed() < REMEMBERED).then_some(*verdict)
     }
 
     fn remember(&self, question: Question, verdict: Verdict) {
-        let mut verdicts = self.verdicts.lock().expect("no holder of this lock panics");
+        let mut verdicts = self.verdicts.lock();
         if verdicts.len() >= MOST {
             verdicts.retain(|_, (_, at)| at.elapsed() < REMEMBERED);
         }

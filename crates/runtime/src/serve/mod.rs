@@ -3,13 +3,14 @@
 mod access;
 mod health;
 mod metrics;
+mod seats;
+pub(crate) mod server;
 mod tls;
 
 use crate::certificates::Certificates;
 use crate::context::Context;
 use axum::Router;
-use axum::serve::Listener;
-use std::fmt;
+use server::{Limits, serve};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -43,19 +44,11 @@ async fn metrics_endpoint(ctx: Arc<Context>, address: SocketAddr, stop: &Cancell
     // Until there is a certificate connections wait to be accepted.
     let Some(certificates) = Certificates::keep(ctx.client.clone(), source, stop).await else { return Ok(()) };
     let router = access::only_for_those_who_may_scrape(router, ctx.client.clone());
-    until_stopped(tls::TlsListener::new(listener, certificates), router, stop).await
+    serve(listener, Some(tls::acceptor(certificates)), router, Limits::DEFAULT, stop).await
 }
 
 async fn plain(address: SocketAddr, router: Router, stop: &CancellationToken) -> std::io::Result<()> {
-    until_stopped(TcpListener::bind(address).await?, router, stop).await
-}
-
-async fn until_stopped<L>(listener: L, router: Router, stop: &CancellationToken) -> std::io::Result<()>
-where
-    L: Listener,
-    L::Addr: fmt::Debug,
-{
-    axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await
+    serve(TcpListener::bind(address).await?, None, router, Limits::DEFAULT, stop).await
 }
 
 fn ended(address: SocketAddr, served: std::io::Result<()>, stop: &CancellationToken) {

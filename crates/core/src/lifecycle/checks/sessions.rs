@@ -219,7 +219,9 @@ fn options(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, targets: Vec<N
 
 fn unknown(why: &Why) -> String {
     match why {
-        Why::NoAnswer(text) => format!("stays, because EMQX cannot be asked about evacuations: {text}"),
+        Why::NoAnswer(text) | Why::LockedOut { text, .. } => {
+            format!("stays, because EMQX cannot be asked about evacuations: {text}")
+        }
         Why::NobodyToAsk | Why::NotAsked => "stays until EMQX has been asked about evacuations".to_owned(),
     }
 }

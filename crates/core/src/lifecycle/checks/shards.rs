@@ -24,6 +24,10 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
             let text = format!("stays, because EMQX cannot be asked about its shards: {text}");
             return Verdict::Hold(case.hold(Reason::RequestFailed, text));
         }
+        Reading::Unavailable(Why::LockedOut { text, .. }) => {
+            let text = format!("stays, because EMQX cannot be asked about its shards: {text}");
+            return Verdict::Hold(case.hold(Reason::NoRequester, text));
+        }
         // The next pass asks.
         Reading::Unavailable(Why::NobodyToAsk | Why::NotAsked) => {
             let text = "stays until EMQX has been asked about its shards";

@@ -86,7 +86,7 @@ pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions, ho
     ];
     let degraded = degraded(holds);
     let config = config::applied(desired, world);
-    let api = api(world);
+    let api = api(world, holds);
     let mut facts = vec![ready::ready(world, &progressing, &config, &api, degraded.as_ref(), holds)];
     facts.extend(desired.paused.then(|| {
         let text = "the annotation apps.emqx.io/paused is set: nothing but this status is written";
@@ -117,13 +117,19 @@ fn degraded(holds: &[Hold]) -> Option<Fact> {
     Some(Fact::new(ConditionType::Degraded, true, first.reason, message))
 }
 
-fn api(world: &World) -> Fact {
+fn api(world: &World, holds: &[Hold]) -> Fact {
     let kind = ConditionType::EMQXAPIAvailable;
     match &world.broker {
         Reading::Fresh(_) => Fact::new(kind, true, Reason::RequestSucceeded, "EMQX API is available"),
         // Nodes that start refuse connections; that is not an answer worth reporting.
         Reading::Unavailable(Why::NoAnswer(text)) if world.cores.ready() > 0 => {
             Fact::new(kind, false, Reason::RequestFailed, text.clone())
+        }
+        Reading::Unavailable(Why::LockedOut { text, .. }) if world.cores.ready() > 0 => {
+            match holds.iter().find(|hold| hold.reason == Reason::LockedOut) {
+                Some(hold) => Fact::new(kind, false, hold.reason, hold.detail.clone()),
+                None => Fact::new(kind, false, Reason::NoRequester, text.clone()),
+            }
         }
         Reading::Off | Reading::Unavailable(_) => {
             let text = "No eligible core pod is available to serve EMQX API requests";
