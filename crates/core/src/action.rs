@@ -6,6 +6,7 @@ use crate::desired::NodeName;
 use crate::lifecycle::Permit;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
+use crate::text::beginning;
 use crate::world::{Kind, ObjectId};
 use serde::Serialize;
 use serde_json::Value;
@@ -168,14 +169,23 @@ impl Action {
     }
 }
 
+/// What a line in a log holds of one action: values of annotations and names in EMQX can be of any length.
+const LONGEST_LINE: usize = 1000;
+
 /// One line for logs and golden files.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&beginning(&self.line(), LONGEST_LINE))
+    }
+}
+
+impl Action {
+    fn line(&self) -> String {
         match self {
-            Action::Create { manifest, .. } => write!(f, "create {}", manifest.id),
-            Action::Apply { manifest, .. } => write!(f, "apply {}", manifest.id),
-            Action::Scale { set, from, to } => write!(f, "scale {set} from {from} to {to}"),
-            Action::Delete { id, because, .. } => write!(f, "delete {id} because {}", because.as_str()),
+            Action::Create { manifest, .. } => format!("create {}", manifest.id),
+            Action::Apply { manifest, .. } => format!("apply {}", manifest.id),
+            Action::Scale { set, from, to } => format!("scale {set} from {from} to {to}"),
+            Action::Delete { id, because, .. } => format!("delete {id} because {}", because.as_str()),
             Action::Annotate { id, annotations, .. } => {
                 let texts: Vec<_> = annotations
                     .iter()
@@ -184,31 +194,37 @@ impl fmt::Display for Action {
                         None => format!("no {key}"),
                     })
                     .collect();
-                write!(f, "annotate {id} with {}", texts.join(", "))
+                format!("annotate {id} with {}", texts.join(", "))
             }
             Action::RestoreTemplate { set, edited_by, .. } => {
-                write!(f, "restore the pod template of {set}, which {edited_by} has changed")
+                format!("restore the pod template of {set}, which {edited_by} has changed")
             }
-            Action::GrowVolume { claim, to, .. } => write!(f, "grow {claim} to {to}"),
-            Action::Call(call) => write!(f, "{call}"),
-            Action::Remove(permit) => write!(f, "{permit}"),
+            Action::GrowVolume { claim, to, .. } => format!("grow {claim} to {to}"),
+            Action::Call(call) => call.to_string(),
+            Action::Remove(permit) => permit.to_string(),
         }
     }
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&beginning(&self.line(), LONGEST_LINE))
+    }
+}
+
+impl Call {
+    fn line(&self) -> String {
         match self {
-            Call::PutConfig { revision, .. } => write!(f, "put config {revision}"),
+            Call::PutConfig { revision, .. } => format!("put config {revision}"),
             Call::StartEvacuation { node, options } => {
                 let targets: Vec<_> = options.targets.iter().map(ToString::to_string).collect();
-                write!(f, "start evacuation of {node} to {}", targets.join(", "))
+                format!("start evacuation of {node} to {}", targets.join(", "))
             }
-            Call::StopEvacuation { node, anew: false } => write!(f, "stop evacuation of {node}"),
-            Call::StopEvacuation { node, anew: true } => write!(f, "stop evacuation of {node} to start it anew"),
-            Call::PlaceShards { database, sites } => write!(f, "place shards of {database} on {}", sites.join(", ")),
-            Call::ForgetSite { site } => write!(f, "forget site {site}"),
-            Call::ForceLeave { node } => write!(f, "force {node} to leave"),
+            Call::StopEvacuation { node, anew: false } => format!("stop evacuation of {node}"),
+            Call::StopEvacuation { node, anew: true } => format!("stop evacuation of {node} to start it anew"),
+            Call::PlaceShards { database, sites } => format!("place shards of {database} on {}", sites.join(", ")),
+            Call::ForgetSite { site } => format!("forget site {site}"),
+            Call::ForceLeave { node } => format!("force {node} to leave"),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Kubernetes reads (by its grammar), takes one look at each digit however many there are, and saturates.
 
 /// The value of a quantity in billionths. Kubernetes rounds what is finer away from zero, and caps what has a binary suffix
-/// at 2⁶³-1. Beyond 10²⁹ all values are the same here: nobody has so much of anything.
+/// at 2⁶³-1. Beyond 10²⁹ all values are the same here: no cluster has so much of anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(i128);
 

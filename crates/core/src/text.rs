@@ -21,7 +21,7 @@ pub(crate) fn both_ends(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…{}", &text[..first], &text[last..]))
 }
 
-/// What somebody wrote, as it is quoted in messages.
+/// A text of a user, as messages quote it.
 pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
     beginning(text, 64)
 }

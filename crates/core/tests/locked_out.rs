@@ -11,7 +11,7 @@ use emqx_operator_core::desired::{Desired, NodeName, References, Role};
 use emqx_operator_core::reason::{Reason, Weight};
 use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{
-    Broker, Evacuation, FreshSecrets, Kind, KubernetesView, Memory, Reading, Refusal, Why, World,
+    Broker, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Memory, Reading, Refusal, Sensitive, Why, World,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::SignedDuration;
@@ -22,7 +22,11 @@ use std::collections::BTreeMap;
 fn desired() -> Desired {
     let resource = support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
-        "spec": {"image": "emqx/emqx:6.0.0", "coreTemplate": {"spec": {"replicas": 2}}},
+        "spec": {
+            "image": "emqx/emqx:6.0.0",
+            "config": {"roots": {"license": {"key": "evaluation"}}},
+            "coreTemplate": {"spec": {"replicas": 2}},
+        },
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
@@ -56,6 +60,8 @@ fn last_of(passes: &[Pass], revisions: [&str; 2]) -> Plan {
         let now = start() + SignedDuration::from_secs(*second);
         let mut world = World::assemble(&desired, &view, broker.clone(), fresh, now);
         world.memory = memory;
+        let known = || Some(Sensitive("known".to_owned()));
+        world.identity = Identity { cookie: known(), operator_secret: known() };
         world.cores.sets = vec![set("iot-core", 2)];
         world.cores.nodes = (0..2)
             .map(|number| {

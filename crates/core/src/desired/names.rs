@@ -145,6 +145,14 @@ impl Names {
         NodeName(format!("emqx@{pod}.{}", self.discovery_domain()))
     }
 
+    /// The number of the core of this set that an EMQX node is in, if it is in one.
+    pub(crate) fn ordinal_of_core(&self, set: &str, node: &NodeName) -> Option<i32> {
+        let pod = node.0.strip_prefix("emqx@")?.strip_suffix(&self.discovery_domain())?.strip_suffix('.')?;
+        let ordinal = pod.strip_prefix(set)?.strip_prefix('-')?.parse().ok()?;
+        // Numbers are written in one way only.
+        (*node == self.core_node(&format!("{set}-{ordinal}"))).then_some(ordinal)
+    }
+
     /// The EMQX node in a replicant pod.
     pub fn replicant_node(&self, pod_ip: &str) -> NodeName {
         NodeName(format!("emqx@{pod_ip}"))

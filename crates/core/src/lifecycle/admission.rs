@@ -177,7 +177,7 @@ impl Case<'_, '_> {
     }
 
     /// Asked again every few seconds: what objects to a removal is seldom told by Kubernetes.
-    pub(super) fn hold(&self, reason: Reason, detail: impl Into<String>) -> Hold {
+    pub(super) fn hold(&self, reason: Reason, detail: impl AsRef<str>) -> Hold {
         Hold::new(reason, self.name(), detail, super::Wake::Poll(2))
     }
 }

@@ -5,7 +5,7 @@ use super::fleet::Fleet;
 use super::{Part, Wake, delete_claim, home, remaking, version};
 use crate::action::Action;
 use crate::build::core_set;
-use crate::desired::Role;
+use crate::desired::{NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Kind, Node, NodeSet, ObjectId};
@@ -75,10 +75,11 @@ fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
 pub(super) fn is_known(fleet: &Fleet<'_>, set: &NodeSet) -> bool {
     let Some(home) = fleet.home_set(Role::Core).filter(|home| home.name != set.name) else { return true };
     let begun = set.watermark.is_some();
-    let listed = fleet.world.broker.fresh().is_some_and(|broker| {
-        let mut names = (0..set.wanted).map(|number| fleet.desired.names.core_node(&format!("{}-{number}", set.name)));
-        names.any(|name| broker.nodes.contains_key(&name))
-    });
+    let of_set = |node: &NodeName| {
+        let core = fleet.desired.names.ordinal_of_core(&set.name, node);
+        core.is_some_and(|ordinal| (0..set.wanted).contains(&ordinal))
+    };
+    let listed = fleet.world.broker.fresh().is_some_and(|broker| broker.nodes.keys().any(of_set));
     begun || listed || set.created > home.created
 }
 

@@ -5,7 +5,7 @@ use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
-use crate::world::{Kind, Node, NodeSet, Reading, World};
+use crate::world::{Kind, Node, NodeSet, Reading, World, total};
 use emqx_operator_api::hub::UpdateStrategyType;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -192,7 +192,7 @@ impl<'a> Fleet<'a> {
 
     /// Pods that they are told to have.
     pub(super) fn old_replicants(&self) -> i32 {
-        self.old_replicant_sets().map(|set| set.wanted).sum()
+        total(self.old_replicant_sets())
     }
 
     /// New replicants cannot start: their cores are not there, or their template does not come up. Those that are wanted
@@ -227,7 +227,7 @@ impl<'a> Fleet<'a> {
     /// It goes because fewer are wanted, and nobody takes its place.
     pub(super) fn is_scaled_in(&self, node: &Node) -> bool {
         let wanted = self.wanted(Role::Replicant);
-        let most = || wanted + super::checks::max_surge(self.desired);
+        let most = || wanted.saturating_add(super::checks::max_surge(self.desired));
         match node.role {
             Role::Core => self.is_surplus(node),
             Role::Replicant => {

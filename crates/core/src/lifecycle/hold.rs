@@ -1,6 +1,7 @@
 //! Something that will not be done yet, or does not go on by itself. Not an error.
 
 use crate::reason::Reason;
+use crate::text::{beginning, both_ends};
 use crate::world::Waits;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -40,12 +41,19 @@ pub enum Since {
     Seen(Timestamp),
 }
 
+/// Longer than any name or path.
+const LONGEST_SUBJECT: usize = 400;
+const LONGEST_DETAIL: usize = 1000;
+
 /// What takes shorter is worth no time.
 const LASTING: SignedDuration = SignedDuration::from_secs(30);
 
 impl Hold {
-    pub(super) fn new(reason: Reason, subject: impl Into<String>, detail: impl Into<String>, wake: Wake) -> Hold {
-        Hold { reason, subject: subject.into(), detail: detail.into(), wake, since: None }
+    /// Names and answers of others stand in both texts, so both are cut.
+    pub(super) fn new(reason: Reason, subject: impl AsRef<str>, detail: impl AsRef<str>, wake: Wake) -> Hold {
+        let subject = both_ends(subject.as_ref(), LONGEST_SUBJECT).into_owned();
+        let detail = beginning(detail.as_ref(), LONGEST_DETAIL).into_owned();
+        Hold { reason, subject, detail, wake, since: None }
     }
 
     /// The same, since a moment that Kubernetes knows.

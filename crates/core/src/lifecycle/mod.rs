@@ -93,7 +93,7 @@ pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions, 
 }
 
 impl Part {
-    fn hold(&mut self, reason: Reason, subject: impl Into<String>, detail: impl Into<String>, wake: Wake) {
+    fn hold(&mut self, reason: Reason, subject: impl AsRef<str>, detail: impl AsRef<str>, wake: Wake) {
         self.holds.push(Hold::new(reason, subject, detail, wake));
     }
 

@@ -18,9 +18,9 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     if let Some(set) = &fleet.replicant_set {
         let old = fleet.old_replicants();
         let wanted = fleet.wanted(Role::Replicant);
-        let wanted = if planted(Bug::OneTooMany) { wanted + 1 } else { wanted };
+        let wanted = if planted(Bug::OneTooMany) { wanted.saturating_add(1) } else { wanted };
         let surge = if fleet.is_blue_green() { old } else { max_surge(fleet.desired) };
-        let room = wanted.min(wanted + surge - old).max(0);
+        let room = wanted.min(wanted.saturating_add(surge).saturating_sub(old)).max(0);
         // A set that does not exist yet waits for cores of its version; the one that exists is kept as it should be.
         if old == 0 || fleet.cores_lead() || world.live(Kind::ReplicaSet, &set.manifest.id.name).is_some() {
             let grows = old == 0 || (fleet.cores_lead() && !fleet.new_replicants_fail());
@@ -37,7 +37,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
     let world = fleet.world;
     let there = if fleet.is_blue_green() { fleet.old_replicants() } else { world.replicants.told() };
-    let missing = fleet.wanted(Role::Replicant) - there;
+    let missing = fleet.wanted(Role::Replicant).saturating_sub(there);
     if missing <= 0 || planted(Bug::StopScaling) || !fleet.keeps_old_replicants() || fleet.lacks_a_core() {
         return;
     }
@@ -50,7 +50,8 @@ fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
     };
     let grows = fleet.old_replicant_sets().filter(serves).filter(is_led).max_by_key(|set| set.wanted);
     if let Some(set) = grows {
-        part.actions.push(Action::Scale { set: id(set), from: set.wanted, to: set.wanted + missing });
+        let to = set.wanted.saturating_add(missing);
+        part.actions.push(Action::Scale { set: id(set), from: set.wanted, to });
     }
 }
 

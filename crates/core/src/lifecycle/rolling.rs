@@ -27,7 +27,7 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
     for set in fleet.world.cores.sets.iter().filter(|set| discarding::is_ours(fleet, set)) {
         if set.wanted > fleet.kept(Role::Core, &set.name) {
-            let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted - 1 };
+            let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted.saturating_sub(1) };
             let node = fleet.world.cores.of_set(&set.name).find(|node| node.ordinal() == Some(number));
             if fleet.is_home(Role::Core, &set.name) || discarding::has_begun(fleet, node) {
                 all.push(Candidate { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
@@ -100,27 +100,24 @@ fn failure(fleet: &Fleet<'_>) -> Failure {
 fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
     for set in &fleet.world.replicants.sets {
-        let surplus = usize::try_from(set.wanted - fleet.kept(Role::Replicant, &set.name)).unwrap_or(0);
-        let victims = victims(fleet, set);
-        let mut from = set.wanted;
-        for node in victims.into_iter().take(surplus) {
-            all.push(Candidate { role: Role::Replicant, node, how: shrink(Kind::ReplicaSet, set, from) });
-            from = set.wanted;
+        let surplus = set.wanted.saturating_sub(fleet.kept(Role::Replicant, &set.name));
+        for node in victims(fleet, set, usize::try_from(surplus).unwrap_or(0)) {
+            all.push(Candidate { role: Role::Replicant, node, how: shrink(Kind::ReplicaSet, set, set.wanted) });
         }
     }
     all
 }
 
-/// In the order in which the ReplicaSet controller takes pods away, those it has not made yet first.
-fn victims<'a>(fleet: &Fleet<'a>, set: &NodeSet) -> Vec<Option<&'a Node>> {
+/// In the order in which the ReplicaSet controller takes pods away, those it has not made yet first. Of these the first
+/// stands for all: what is said of one holds for the others, and there can be any number of them.
+fn victims<'a>(fleet: &Fleet<'a>, set: &NodeSet, surplus: usize) -> Vec<Option<&'a Node>> {
     let mut nodes: Vec<_> = fleet.present(Role::Replicant).filter(|node| node.set == set.name).collect();
     nodes.sort_by_key(|node| (node.victim_rank(), node.pod.clone()));
-    let unmade = usize::try_from(set.wanted).unwrap_or(0).saturating_sub(nodes.len());
-    let mut victims = vec![None; unmade];
-    victims.extend(nodes.into_iter().map(Some));
-    victims
+    let unmade = usize::try_from(set.wanted).unwrap_or(0).saturating_sub(nodes.len()).min(surplus);
+    let first_unmade = (unmade > 0).then_some(None);
+    first_unmade.into_iter().chain(nodes.into_iter().take(surplus - unmade).map(Some)).collect()
 }
 
 fn shrink(kind: Kind, set: &NodeSet, from: i32) -> How {
-    How::Shrink { set: ObjectId { kind, name: set.name.clone() }, from, to: from - 1 }
+    How::Shrink { set: ObjectId { kind, name: set.name.clone() }, from, to: from.saturating_sub(1) }
 }

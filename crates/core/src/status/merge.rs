@@ -1,9 +1,11 @@
 //! Joins the new status with the one that was written last: times stay where nothing changed, and what only EMQX knows
 //! stays while EMQX does not answer.
 
+use super::conditions::LONGEST_MESSAGE;
 use super::{ConditionType, Fact, Report, Truth};
 use crate::desired::Mistakes;
 use crate::reason::Reason;
+use crate::text::beginning;
 use emqx_operator_api::hub::{EMQXStatus, EmqxNode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -88,19 +90,9 @@ fn condition(prior: Option<&EMQXStatus>, fact: &Fact, generation: Option<i64>, n
         type_: kind.to_owned(),
         status: status.to_owned(),
         reason: fact.reason.as_str().to_owned(),
-        message: truncated(&fact.message),
+        message: beginning(&fact.message, LONGEST_MESSAGE).into_owned(),
         last_transition_time: since,
         observed_generation: generation,
-    }
-}
-
-/// Kubernetes allows 32,768 characters; nobody reads so many.
-fn truncated(message: &str) -> String {
-    const LONGEST: usize = 2048;
-    if message.chars().count() <= LONGEST {
-        message.to_owned()
-    } else {
-        message.chars().take(LONGEST).chain(['…']).collect()
     }
 }
 

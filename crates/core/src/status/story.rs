@@ -4,6 +4,7 @@ use crate::action::{Action, Call};
 use crate::desired::NodeName;
 use crate::lifecycle::How;
 use crate::reason::Reason;
+use crate::text::beginning;
 use crate::world::{Kind, ObjectId, World};
 use emqx_operator_api::annotation::RESTART_REQUESTED_AT;
 
@@ -18,10 +19,17 @@ pub struct Told {
     pub action: String,
 }
 
+/// Kubernetes takes no longer notes of events.
+const LONGEST: usize = 1000;
 const RECONCILE: &str = "Reconcile";
 
 /// The event about an action. Objects that are merely kept as they should be are no news.
 pub fn story(action: &Action, world: &World) -> Option<Told> {
+    let told = whole(action, world)?;
+    Some(Told { text: beginning(&told.text, LONGEST).into_owned(), ..told })
+}
+
+fn whole(action: &Action, world: &World) -> Option<Told> {
     let told = |reason, text, about: &ObjectId| {
         Some(Told { reason, text, about: Some(about.clone()), action: RECONCILE.to_owned() })
     };

@@ -19,6 +19,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// More pods than a set is ever told to have. What an annotation lists beyond was not written by the operator.
+const MOST_PODS: usize = 1000;
+
 impl World {
     /// The snapshot for one pass. `fresh` holds random texts, used only for secrets that do not exist yet.
     pub fn assemble(
@@ -170,7 +173,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
         created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         marked: annotation_of(metadata, annotation::EVACUATING)
-            .map(|pods| pods.split(',').map(str::to_owned).collect())
+            .map(|pods| pods.split(',').take(MOST_PODS).map(str::to_owned).collect())
             .unwrap_or_default(),
         watermark: annotation_of(metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse().ok()),
         volume_sites: annotation_of(metadata, annotation::VOLUME_SITES)

@@ -29,6 +29,7 @@ pub use memory::{LOOK, Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
 pub use object::{Kind, Live, ObjectId, Ownership};
+pub(crate) use pool::total;
 pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Refusal, Why};
 pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};

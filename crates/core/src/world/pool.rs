@@ -41,8 +41,13 @@ pub struct NodeSet {
 impl NodeSet {
     /// The highest number that has been in use and is not free yet.
     pub fn retired(&self) -> Option<i32> {
-        self.watermark.filter(|mark| *mark > self.wanted).map(|mark| mark - 1)
+        self.watermark.filter(|mark| *mark > self.wanted).map(|mark| mark.saturating_sub(1))
     }
+}
+
+/// `spec.replicas` of these sets together. Users can set it to any number.
+pub(crate) fn total<'a>(sets: impl Iterator<Item = &'a NodeSet>) -> i32 {
+    sets.fold(0, |sum, set| sum.saturating_add(set.wanted))
 }
 
 impl Pool {
@@ -75,7 +80,7 @@ impl Pool {
 
     /// Pods that all sets together are told to have.
     pub fn told(&self) -> i32 {
-        self.sets.iter().map(|set| set.wanted).sum()
+        total(self.sets.iter())
     }
 
     fn count(&self, holds: impl Fn(&Node) -> bool) -> i32 {

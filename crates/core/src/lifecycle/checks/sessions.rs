@@ -126,8 +126,9 @@ fn is_worthwhile(member: &BrokerNode, evacuation: &Evacuation, wanted: &Evacuati
         || (sessions > new_sessions && new_sessions < old_sessions);
     let seconds = |by: i64, rate: i64| by / rate.max(1);
     let waits = i64::from(wanted.wait_health_check) + i64::from(wanted.wait_takeover);
-    let now = seconds(connections, old_connections) + seconds(sessions, old_sessions);
-    let then = waits + seconds(connections, new_connections) + seconds(sessions, new_sessions);
+    let now = seconds(connections, old_connections).saturating_add(seconds(sessions, old_sessions));
+    let then = seconds(connections, new_connections).saturating_add(seconds(sessions, new_sessions));
+    let then = waits.saturating_add(then);
     slower || then < now
 }
 

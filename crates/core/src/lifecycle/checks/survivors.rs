@@ -48,9 +48,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let serving = if takes_over { fleet.new_ones_serving(role) } else { serving() };
     let needed = match role {
         _ if takes_over => fleet.wanted(role),
-        Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role) - 2,
-        Role::Core => fleet.wanted(role) - 1,
-        Role::Replicant => fleet.wanted(role) - max_unavailable(fleet.desired),
+        Role::Core if planted(Bug::OneMoreMissing) => fleet.wanted(role).saturating_sub(2),
+        Role::Core => fleet.wanted(role).saturating_sub(1),
+        Role::Replicant => fleet.wanted(role).saturating_sub(max_unavailable(fleet.desired)),
     };
     let needed = if in_the_way { needed.min(1) } else { needed };
     if serving >= needed {
@@ -79,8 +79,33 @@ fn share(desired: &Desired, value: &IntOrString) -> i32 {
     match value {
         IntOrString::Int(number) => (*number).max(0),
         IntOrString::String(text) => {
-            let percent: i32 = text.trim_end_matches('%').parse().unwrap_or(0);
-            (desired.replicants_wanted() * percent + 99) / 100
+            let of_hundred = i64::from(desired.replicants_wanted().max(0)).saturating_mul(percent(text));
+            i32::try_from(of_hundred.saturating_add(99) / 100).unwrap_or(i32::MAX)
         }
+    }
+}
+
+/// The number before the sign; a larger one than there is room for is the largest, and what is no number is none.
+fn percent(text: &str) -> i64 {
+    let digits = text.trim_end_matches('%');
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    digits.bytes().fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add((digit - b'0').into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn percentages_of_any_length_are_numbers() {
+        let long = "9".repeat(100_000);
+        let cases =
+            [("25%", 25), ("0%", 0), ("", 0), ("%", 0), ("-5%", 0), ("some", 0), ("0000000000000000000000030%", 30)];
+        for (text, expected) in cases {
+            assert_eq!(percent(text), expected, "{text}");
+        }
+        assert_eq!(percent(&format!("{long}%")), i64::MAX);
     }
 }

@@ -8,6 +8,7 @@ mod ready;
 use crate::desired::Desired;
 use crate::lifecycle::{Hold, Revisions};
 use crate::reason::{Reason, Weight};
+use crate::text::beginning;
 use crate::world::{Reading, Why, World};
 use serde::Serialize;
 
@@ -59,6 +60,9 @@ impl Truth {
     }
 }
 
+/// Kubernetes allows 32,768 characters, which are more than a user reads.
+pub(super) const LONGEST_MESSAGE: usize = 2048;
+
 /// A condition without times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fact {
@@ -69,9 +73,9 @@ pub struct Fact {
 }
 
 impl Fact {
-    pub(super) fn new(kind: ConditionType, holds: bool, reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ConditionType, holds: bool, reason: Reason, message: impl AsRef<str>) -> Self {
         let truth = if holds { Truth::True } else { Truth::False };
-        Self { kind, truth, reason, message: message.into() }
+        Self { kind, truth, reason, message: beginning(message.as_ref(), LONGEST_MESSAGE).into_owned() }
     }
 
     pub(super) fn holds(&self) -> bool {
