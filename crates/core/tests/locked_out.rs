@@ -11,13 +11,15 @@ use emqx_operator_core::desired::{Desired, NodeName, References, Role};
 use emqx_operator_core::reason::{Reason, Weight};
 use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{
-    Broker, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Memory, Reading, Refusal, Sensitive, Why, World,
+    Broker, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, ObjectId, Ownership, Reading,
+    Refusal, Sensitive, Why, World,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::SignedDuration;
 use nodes::{node, set, start};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn desired() -> Desired {
     let resource = support::resource(json!({
@@ -62,6 +64,7 @@ fn last_of(passes: &[Pass], revisions: [&str; 2]) -> Plan {
         world.memory = memory;
         let known = || Some(Sensitive("known".to_owned()));
         world.identity = Identity { cookie: known(), operator_secret: known() };
+        world.objects = objects(&desired);
         world.cores.sets = vec![set("iot-core", 2)];
         world.cores.nodes = (0..2)
             .map(|number| {
@@ -76,6 +79,23 @@ fn last_of(passes: &[Pass], revisions: [&str; 2]) -> Plan {
         planned = Some(plan);
     }
     planned.expect("there are passes")
+}
+
+/// What the operator has made.
+fn objects(desired: &Desired) -> BTreeMap<ObjectId, Live> {
+    let nobody = Reading::Unavailable(Why::NobodyToAsk);
+    let first = World::assemble(desired, &KubernetesView::default(), nobody, FreshSecrets::default(), start());
+    let made = plan(desired, &first).actions.into_iter().filter_map(|action| action.manifest().cloned());
+    let live = made.map(|manifest| {
+        let mut body = Value::clone(&manifest.body);
+        if manifest.id.kind == Kind::StatefulSet {
+            body["spec"]["replicas"] = 2.into();
+        }
+        let (uid, body) = (manifest.id.name.clone(), Arc::new(body));
+        let live = Live { uid, resource_version: "1".to_owned(), ownership: Ownership::Ours, body, terminating: false };
+        (manifest.id, live)
+    });
+    live.collect()
 }
 
 fn reason(plan: &Plan, kind: ConditionType) -> Option<(Truth, Reason)> {
@@ -130,9 +150,8 @@ fn the_conditions_say_so_with_the_way_out() {
 
 /// The revision that the spec asks for.
 fn wanted() -> String {
-    let mut manifests = last(&[(0, 0, locked())]).actions.into_iter().filter_map(|action| action.manifest().cloned());
-    let set = manifests.find(|manifest| manifest.id.kind == Kind::StatefulSet).expect("the plan makes the cores");
-    let annotations = &set.body["spec"]["template"]["metadata"]["annotations"];
+    let set = objects(&desired()).into_iter().find(|(id, _)| id.kind == Kind::StatefulSet);
+    let annotations = &set.expect("the plan makes the cores").1.body["spec"]["template"]["metadata"]["annotations"];
     annotations["apps.emqx.io/template-revision"].as_str().expect("a template has a revision").to_owned()
 }
 
