@@ -3,17 +3,18 @@
 use crate::cluster::Cluster;
 use emqx_operator_tests::cluster::{root, setting};
 use emqx_operator_tests::wait::until;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use serde_json::json;
 use std::process::Command;
 
 /// Commands that are not for this cluster, each with why.
-const LEFT_OUT: [(&str, &str); 6] = [
+const LEFT_OUT: [(&str, &str); 7] = [
     ("kubectl drain NODE", "there is one Kubernetes node, and it has the other tests on it"),
     ("--namespace emqx-operator-system", "the operator runs in the test; packaging tests install it there"),
     ("kubectl edit", "needs somebody at a terminal"),
     ("kubectl delete", "is for what nobody needs any more"),
+    ("kubectl create secret", "the Secrets of the cluster are there"),
     ("ds forget SITE", "there is no lost site"),
     ("--previous", "no container has ended"),
 ];
@@ -80,8 +81,8 @@ async fn commands_of_the_reasons_show_something() {
     });
     let cluster = Cluster::named("emqx", "reasons", spec).await;
     until("what works to be remembered", crate::READY, || async {
-        let map = cluster.api::<ConfigMap>().get("emqx-last-good").await;
-        map.map(drop).map_err(|error| error.to_string())
+        let record = cluster.api::<Secret>().get("emqx-last-good").await;
+        record.map(drop).map_err(|error| error.to_string())
     })
     .await;
     let claim = cluster.claims().await.remove(0);

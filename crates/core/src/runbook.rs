@@ -34,7 +34,11 @@ impl Reason {
                 NODES,
                 "kubectl delete statefulset SET && kubectl delete pvc CLAIM    # when nobody needs the data",
             ],
-            Reason::RolledBack => &[DESCRIBE, "kubectl get configmap NAME-last-good --output yaml", EVENTS],
+            Reason::RolledBack => &[
+                DESCRIBE,
+                "kubectl get secret NAME-last-good --output jsonpath='{.data.rolled-back\\.json}' | base64 --decode",
+                EVENTS,
+            ],
             Reason::ProgressDeadlineExceeded => {
                 &[DESCRIBE, "kubectl get pods --selector apps.emqx.io/instance=NAME", EVENTS]
             }
@@ -42,10 +46,7 @@ impl Reason {
             Reason::SiteNotForgotten => {
                 &[STORAGE, "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds forget SITE"]
             }
-            Reason::LicenseMissing => &[
-                "kubectl patch emqx NAME --type merge --patch '{\"spec\": {\"config\": {\"roots\": {\"license\": {\"key\": \"evaluation\"}}}}}'",
-                "kubectl exec service/NAME-headless --container emqx -- emqx ctl license info",
-            ],
+            Reason::LicenseMissing => &[DESCRIBE, "kubectl edit emqx NAME    # spec.config.roots.license.key"],
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::LockedOut => &[
                 "kubectl get secret NAME-bootstrap-api-key --output yaml",

@@ -106,17 +106,30 @@ fn no_node_restarts_for_it() {
     assert_eq!((without.api_ca.as_ref(), made(&without)), (None, made(&with)));
 }
 
+/// It serves.
+fn pod(name: &str, ports: &Value) -> Arc<Pod> {
+    let value = json!({
+        "metadata": {"name": name, "labels": {"apps.emqx.io/db-role": "core"}},
+        "spec": {"containers": [{"name": "emqx", "ports": ports}]},
+        "status": {"podIP": "10.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    Arc::new(serde_json::from_value(value).expect("a pod"))
+}
+
+/// Pods with the labels of a cluster are as many as somebody makes.
+#[test]
+fn no_more_than_a_few_cores_are_asked() {
+    let desired = Desired::resolve(&resource(false, &Value::Null), &References::default()).expect("the spec is right");
+    let pods = (0..1000).map(|number| pod(&format!("iot-core-{number}"), &Value::Null)).collect();
+    let asked = api_candidates(&desired, &KubernetesView { pods, ..KubernetesView::default() });
+    assert_eq!((asked.len(), asked[15].pod.as_str()), (16, "iot-core-15"));
+}
+
 /// A node from before the HTTPS listener is asked as it can be; a rollout would never end otherwise.
 #[test]
 fn with_an_authority_nodes_are_asked_over_https_where_they_can_be() {
     let asked = |desired: &Desired, ports: Value| {
-        let pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "iot-core-0", "labels": {"apps.emqx.io/db-role": "core"}},
-            "spec": {"containers": [{"name": "emqx", "ports": ports}]},
-            "status": {"podIP": "10.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
-        }))
-        .expect("a pod");
-        let view = KubernetesView { pods: vec![Arc::new(pod)], ..KubernetesView::default() };
+        let view = KubernetesView { pods: vec![pod("iot-core-0", &ports)], ..KubernetesView::default() };
         api_candidates(desired, &view).first().map(|endpoint| (endpoint.https, endpoint.port))
     };
     let http = || json!({"name": "dashboard", "containerPort": 18083});

@@ -179,9 +179,9 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct ApiTls {
     /// The authorities that may have made the certificate of `config.roots.dashboard.listeners.https`, which must be there.
-    /// The operator asks over HTTPS then, also where there is an HTTP listener, and only nodes with such a certificate. The
-    /// chain and the time are verified; names in the certificate are not, since pods are asked by address. Put in one authority
-    /// that signs for this cluster alone.
+    /// The operator asks over HTTPS then, also where there is an HTTP listener, and takes no answer under another certificate;
+    /// only a node whose pod has no HTTPS listener yet is asked over HTTP. The chain and the time are verified; names in the
+    /// certificate are not, since pods are asked by address. Put in one authority that signs for this cluster alone.
     pub ca_secret_ref: CaSecretRef,
 }
 

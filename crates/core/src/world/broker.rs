@@ -101,13 +101,16 @@ impl BrokerNode {
     }
 }
 
+/// Every one that does not answer costs a connection in each pass, and pods of a cluster are as many as somebody makes.
+const MOST_ASKED: usize = 16;
+
 /// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
 /// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
     let cores = assemble::nodes(desired, view, Role::Core);
     let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
         let nodes = cores.iter().filter(|node| !node.terminating && wanted(node));
-        nodes.filter_map(|node| endpoint(desired, node)).collect()
+        nodes.filter_map(|node| endpoint(desired, node)).take(MOST_ASKED).collect()
     };
     let ready = asked(|node| node.ready);
     if ready.is_empty() { asked(|node| node.running && node.marked) } else { ready }
