@@ -26,12 +26,12 @@ async fn unknown_is_not_zero() {
     };
     let before = uids().await;
 
-    for fault in [
-        HttpFault::Hang,
-        HttpFault::Unauthorized,
-        HttpFault::ServerError,
-        HttpFault::EmptyBody,
-        HttpFault::MalformedBody,
+    for (fault, reason, words) in [
+        (HttpFault::Hang, "RequestFailed", "GET /nodes"),
+        (HttpFault::Unauthorized, "LockedOut", "(401)"),
+        (HttpFault::ServerError, "RequestFailed", "GET /nodes"),
+        (HttpFault::EmptyBody, "RequestFailed", "GET /nodes"),
+        (HttpFault::MalformedBody, "RequestFailed", "GET /nodes"),
     ] {
         fleet.set_faults(&namespace, "stuck-core-0", Faults { http: fault, ..Faults::default() });
         // A harmless change makes the operator look.
@@ -39,9 +39,10 @@ async fn unknown_is_not_zero() {
         let mut touched = emqx::resource("stuck", spec.clone());
         touched["metadata"]["annotations"] = json!({"example.com/fault": note});
         apply(&client, Some(&namespace), &touched).await.unwrap();
-        let unknown = emqx::condition(&client, &namespace, "stuck", "Ready", LIMIT, |c| c.status == "Unknown").await;
-        assert_eq!(unknown.reason, "RequestFailed", "{note}: {}", unknown.message);
-        assert!(unknown.message.contains("GET /nodes"), "{note}: {}", unknown.message);
+        let unknown =
+            |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| c.status == "Unknown" && c.reason == reason;
+        let unknown = emqx::condition(&client, &namespace, "stuck", "Ready", LIMIT, unknown).await;
+        assert!(unknown.message.contains(words), "{note}: {}", unknown.message);
         assert_eq!(before, uids().await, "{note}: a pod was removed");
 
         fleet.set_faults(&namespace, "stuck-core-0", Faults::default());

@@ -79,7 +79,7 @@ fn known_soon(manifest: &Manifest) -> Adoption {
 /// A Secret that holds what it is wanted for.
 fn is_identity(manifest: &Manifest, stage: Stage, existing: &Value) -> bool {
     let holds = |key: &&str| manifest.body["data"].get(*key).is_some() && existing["data"].get(*key).is_some();
-    manifest.id.kind == Kind::Secret && stage == Stage::Identity && IDENTITIES.iter().any(|key| holds(&key))
+    manifest.id.kind == Kind::Secret && stage == Stage::Identity && IDENTITIES.iter().any(holds)
 }
 
 #[cfg(test)]

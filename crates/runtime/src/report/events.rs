@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-/// Kubernetes refuses longer notes.
+/// Kubernetes refuses notes of more than 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
 
 /// Tells of what was done, of new troubles, and of trouble that is over.
@@ -53,12 +53,17 @@ pub async fn announce(
         ..ObjectReference::default()
     };
     for ((type_, reason, note), about, action) in events {
-        let note = note.chars().take(LONGEST_NOTE).collect();
+        let note = cut(&note);
         let event = Event { type_, reason, note: Some(note), action: action.to_owned(), secondary: about.map(related) };
         if let Err(error) = ctx.recorder.publish(&event, &reference).await {
             tracing::warn!(%error, cluster = %key, reason = event.reason, "failed to publish an event");
         }
     }
+}
+
+/// What fits into a note: its limit is in bytes.
+fn cut(note: &str) -> String {
+    note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
 /// The condition, if it is True now and was not, or had another reason.
@@ -67,4 +72,18 @@ fn appeared<'a>(prior: Option<&EMQXStatus>, status: &'a EMQXStatus, kind: &str) 
     let now = find(status)?;
     let before = prior.and_then(|prior| prior.conditions.iter().find(|c| c.type_ == kind && c.status == "True"));
     before.is_none_or(|before| before.reason != now.reason).then_some(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn a_note_fits_whatever_its_letters() {
+        assert_eq!(cut("short"), "short");
+        for letter in ["a", "…", "鍵"] {
+            let note = cut(&letter.repeat(2000));
+            assert!(note.len() <= 1000 && note.len() > 990 && note.ends_with(letter), "{letter}");
+        }
+    }
 }
