@@ -80,9 +80,10 @@ impl Reason {
             Reason::CrashLooping => &[PREVIOUS_LOG, POD],
             Reason::NotReadyForLong => &[POD_LOG, NODES],
             Reason::NameTaken => &[DESCRIBE],
-            Reason::TemplateEdited => {
-                &[EVENTS, "kubectl annotate emqx NAME apps.emqx.io/restart-requested-at=\"$(date)\" --overwrite"]
-            }
+            Reason::TemplateEdited => &[
+                EVENTS,
+                "kubectl annotate emqx NAME apps.emqx.io/restart-requested-at=\"$(date)\" --overwrite    # restarts all nodes",
+            ],
             Reason::VolumeImmutable => &["kubectl get pvc,storageclasses", DESCRIBE],
             Reason::Ready
             | Reason::RequestSucceeded

@@ -40,6 +40,7 @@ impl Severity {
 /// Failures in a row, of one thing that was tried.
 #[derive(Clone, Debug)]
 pub struct Streak {
+    severity: Severity,
     times: u32,
     since: Instant,
     due: Instant,
@@ -48,9 +49,11 @@ pub struct Streak {
 }
 
 impl Streak {
-    /// Whether users should hear of it.
+    /// Whether users should hear of it. While pods come and go, sets change several times a second, and conflicts about them
+    /// are no news before they last.
     pub fn is_told(&self) -> bool {
-        self.times >= TOLD_AFTER || self.since.elapsed() >= TOLD_WITHIN
+        let often = self.times >= TOLD_AFTER && self.severity != Severity::Conflict;
+        often || self.since.elapsed() >= TOLD_WITHIN
     }
 
     /// What was said the last time.
@@ -85,7 +88,7 @@ impl Failures {
         let times = before.map_or(1, |before| before.times.saturating_add(1));
         let since = before.map_or(now, |before| before.since);
         let delay = delay(severity, times).mul_f64(rand::random_range(0.75..1.25));
-        let streak = Streak { times, since, due: now + delay, reason, text: text.to_owned() };
+        let streak = Streak { severity, times, since, due: now + delay, reason, text: text.to_owned() };
         state.streaks.insert(tried.to_owned(), streak.clone());
         streak
     }
@@ -141,6 +144,16 @@ mod tests {
         assert!(!failures.note("b", Severity::Failure, FAILED, "no").is_told());
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(failures.note("b", Severity::Failure, FAILED, "no").is_told());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn conflicts_are_told_when_they_last() {
+        let failures = Failures::default();
+        for _ in 0..9 {
+            assert!(!failures.note("a", Severity::Conflict, FAILED, "changed").is_told());
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(failures.note("a", Severity::Conflict, FAILED, "changed").is_told());
     }
 
     #[tokio::test(start_paused = true)]

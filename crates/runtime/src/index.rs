@@ -274,7 +274,7 @@ mod tests {
         assert_eq!((index.of(&b).len(), index.in_namespace("ns").len()), (0, 1));
         index.apply(Event::Apply(object("ns", "b", "x", "4")), &mut listing);
         without.metadata.resource_version = Some("5".into());
-        assert_eq!(index.apply(Event::Delete(without), &mut listing), [b.clone()]);
+        assert_eq!(index.apply(Event::Delete(without), &mut listing), std::slice::from_ref(&b));
         assert!(index.in_namespace("ns").is_empty());
         index.apply(Event::Apply(object("other", "a", "x", "6")), &mut listing);
         index.apply(Event::Apply(object("ns", "b", "x", "7")), &mut listing);

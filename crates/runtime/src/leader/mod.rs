@@ -47,7 +47,7 @@ impl Leading {
             let end = *until.borrow_and_update();
             let Some(end) = end.filter(|end| self.always || Instant::now() < *end) else {
                 if self.always {
-                    std::future::pending::<()>().await
+                    std::future::pending::<()>().await;
                 }
                 return;
             };
