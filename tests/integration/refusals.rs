@@ -15,14 +15,6 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(180);
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-fn spec(cores: i32) -> Value {
-    json!({
-        "image": "emqx/emqx:5.10.4",
-        "config": {"roots": {"license": {"key": "evaluation"}}},
-        "coreTemplate": {"spec": {"replicas": cores}},
-    })
-}
-
 async fn empty(prefix: &str) -> (Client, String) {
     let client = crate::environment().await;
     let namespace = namespace(&client, prefix).await.unwrap();
@@ -88,7 +80,7 @@ async fn an_admission_webhook_that_is_down_is_told_and_survived() {
     }]});
     install(&client, "ValidatingWebhookConfiguration", &namespace, webhook).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     told(&client, &namespace, "KubernetesRequestFailed", "down.example.com").await;
     let before = audit::writes(&namespace).iter().filter(|write| write.code == 500).count();
     assert!((3..20).contains(&before), "{before} attempts until it was told");
@@ -101,7 +93,7 @@ async fn an_admission_webhook_that_is_down_is_told_and_survived() {
 async fn a_policy_that_denies_scaling_is_told_and_not_asked_all_the_time() {
     let (client, namespace) = empty("denied").await;
     let with = |cores: i32, replicants: i32| {
-        let mut spec = spec(cores);
+        let mut spec = emqx::cores(cores);
         spec["replicantTemplate"] = json!({"spec": {"replicas": replicants}});
         emqx::resource("iot", spec)
     };
@@ -127,11 +119,11 @@ async fn a_policy_that_denies_scaling_is_told_and_not_asked_all_the_time() {
 #[tokio::test]
 async fn a_corrected_spec_does_not_wait_for_what_was_refused() {
     let (client, namespace) = empty("corrected").await;
-    let mut wrong = spec(1);
+    let mut wrong = emqx::cores(1);
     wrong["coreTemplate"]["spec"]["tolerations"] = json!([{"key": "a", "operator": "Perhaps"}]);
     apply(&client, Some(&namespace), &emqx::resource("iot", wrong)).await.unwrap();
     told(&client, &namespace, "ApplyRejected", "tolerations[0].operator").await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     let took = emqx::settled(&client, &namespace, "iot", LIMIT).await;
     assert!(took < Duration::from_secs(60), "it took {took:?}");
 }
@@ -143,7 +135,7 @@ async fn a_budget_that_is_refused_does_not_make_a_cluster_unready() {
     let budgets = json!({"apiGroups": ["policy"], "apiVersions": ["v1"], "operations": ["CREATE"],
         "resources": ["poddisruptionbudgets"]});
     deny(&client, &namespace, budgets, "false").await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     told(&client, &namespace, "ApplyRejected", "the security team says no").await;
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     allow(&client, &namespace).await;
@@ -153,7 +145,7 @@ async fn a_budget_that_is_refused_does_not_make_a_cluster_unready() {
 #[tokio::test]
 async fn a_namespace_that_ends_is_left_alone() {
     let (client, namespace) = empty("ending").await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     let resources =
         json!({"apiGroups": ["apps.emqx.io"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["emqxes"]});
@@ -178,7 +170,7 @@ async fn a_namespace_that_ends_is_left_alone() {
 #[tokio::test]
 async fn an_object_that_is_changed_all_the_time_is_not_fought_for_all_the_time() {
     let (client, namespace) = empty("fought").await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
     let before = audit::writes(&namespace).len();

@@ -17,14 +17,6 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn spec(cores: i32) -> Value {
-    json!({
-        "image": "emqx/emqx:5.10.4",
-        "config": {"roots": {"license": {"key": "evaluation"}}},
-        "coreTemplate": {"spec": {"replicas": cores}},
-    })
-}
-
 async fn empty(prefix: &str) -> (Client, String) {
     let client = crate::environment().await;
     let namespace = namespace(&client, prefix).await.unwrap();
@@ -33,7 +25,7 @@ async fn empty(prefix: &str) -> (Client, String) {
 
 async fn cluster(prefix: &str, cores: i32) -> (Client, String) {
     let (client, namespace) = empty(prefix).await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(cores))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(cores))).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     (client, namespace)
 }
@@ -88,7 +80,7 @@ async fn a_name_that_is_taken_is_told_and_the_object_is_left_alone() {
         let object: DynamicObject = serde_json::from_value(object).unwrap();
         let api = dynamic(&client, &namespace, group, kind);
         let before = content(api.create(&PostParams::default(), &object).await.unwrap());
-        apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+        apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
         namespaces.push((namespace, api, kind, name, before));
     }
     for (namespace, api, kind, name, before) in namespaces {
@@ -119,7 +111,7 @@ async fn an_object_that_the_user_hands_over_is_taken_over() {
     let services = Api::<Service>::namespaced(client.clone(), &namespace);
     services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
     let before = services.get("iot-dashboard").await.unwrap();
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     let after = services.get("iot-dashboard").await.unwrap();
     assert_eq!(before.uid(), after.uid());
@@ -142,7 +134,7 @@ async fn identities_that_were_made_beforehand_are_the_clusters() {
     }
     // Something newer than these Secrets has been told by every watch.
     let (_, other) = cluster("restored-other", 1).await;
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
     emqx::ready(&client, &namespace, "iot", LIMIT).await;
     let cookie = secrets.get("iot-node-cookie").await.unwrap();
     assert_eq!(cookie.data.as_ref().unwrap()["node_cookie"].0, b"cookie-from-a-backup");
@@ -216,7 +208,7 @@ async fn a_budget_of_the_user_replaces_the_operators() {
         let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), &namespace);
         let budget = json!({"metadata": {"name": name}, "spec": {field: 1, "selector": {"matchLabels": labels}}});
         let before = budgets.create(&PostParams::default(), &serde_json::from_value(budget).unwrap()).await.unwrap();
-        apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+        apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
         emqx::ready(&client, &namespace, "iot", LIMIT).await;
         assert_eq!(budgets.list(&ListParams::default()).await.unwrap().items.len(), 1, "{name} {field}");
         wait::until("an eviction to be allowed", LIMIT, || evicts(&client, &namespace, "iot-core-1")).await;
@@ -258,7 +250,7 @@ async fn a_budget_of_the_user_may_come_and_go() {
 #[tokio::test]
 async fn what_the_spec_drops_vanishes_and_what_others_set_stays() {
     let (client, namespace) = empty("dropped").await;
-    let mut with = spec(1);
+    let mut with = emqx::cores(1);
     with["dashboardServiceTemplate"] = json!({
         "metadata": {"annotations": {"example.com/by-spec": "yes"}, "labels": {"by-spec": "yes"}},
         "spec": {"type": "ClusterIP", "sessionAffinity": "ClientIP"},
@@ -270,7 +262,7 @@ async fn what_the_spec_drops_vanishes_and_what_others_set_stays() {
     services.patch("iot-dashboard", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
     let before = services.get("iot-dashboard").await.unwrap();
     assert_eq!(before.annotations()["example.com/by-spec"], "yes");
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     let after = wait::until("the fields to vanish", LIMIT, || async {
         let now = services.get("iot-dashboard").await.map_err(|error| error.to_string())?;
         let there = now.annotations().contains_key("example.com/by-spec") || now.labels().contains_key("by-spec");

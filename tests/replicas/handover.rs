@@ -8,7 +8,7 @@ use emqx_operator_tests::wait::until;
 use emqx_operator_tests::{audit, emqx};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -21,15 +21,6 @@ const AFTER_FAREWELL: Duration = Duration::from_secs(12);
 fn replica(namespace: &str, identity: &str) -> Settings {
     let election = LeaderElection { namespace: namespace.to_owned(), identity: identity.to_owned() };
     Settings { leader_election: Some(election), ..settings(&[namespace]) }
-}
-
-fn spec(cores: i32) -> Value {
-    json!({
-        "image": "emqx/emqx:5.10.4",
-        // Without one a node forms no cluster.
-        "config": {"roots": {"license": {"key": "evaluation"}}},
-        "coreTemplate": {"spec": {"replicas": cores}},
-    })
 }
 
 async fn holder(client: &Client, namespace: &str) -> String {
@@ -69,12 +60,12 @@ async fn handed_over(prefix: &str, limit: Duration, start: impl FnOnce(Settings)
     let first = start(replica(&namespace, "first"));
     leads(&client, &namespace, "first", LIMIT).await;
     let _second = Operator::with(replica(&namespace, "second"));
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     assert_eq!(holder(&client, &namespace).await, "first");
     drop(first);
     let gone = Instant::now();
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
     leads(&client, &namespace, "second", limit).await;
     println!("{prefix}: the second replica led after {:.1} s", gone.elapsed().as_secs_f64());
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
@@ -98,7 +89,7 @@ async fn a_leader_that_is_killed_at_work_leaves_nothing_to_be_done_twice() {
     let first = Operator::mortal(replica(&namespace, "first"), CancellationToken::new());
     leads(&client, &namespace, "first", LIMIT).await;
     let _second = Operator::with(replica(&namespace, "second"));
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
     until("the first write", LIMIT, || async {
         if audit::writes(&namespace).is_empty() { Err("none yet".to_owned()) } else { Ok(()) }
     })

@@ -15,20 +15,12 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-fn spec(cores: i32) -> Value {
-    json!({
-        "image": "emqx/emqx:5.10.4",
-        "config": {"roots": {"license": {"key": "evaluation"}}},
-        "coreTemplate": {"spec": {"replicas": cores}},
-    })
-}
 
 fn free_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -63,10 +55,10 @@ async fn a_defect_ends_one_pass_and_no_other() {
     let witness: Arc<dyn Witness> = Arc::new(Defect("bad-headless"));
     let _operator =
         Operator::with(Settings { witness: Some(witness), metrics_address: Some(metrics), ..settings(&[&namespace]) });
-    apply(&client, Some(&namespace), &emqx::resource("bad", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("bad", emqx::cores(1))).await.unwrap();
     let told = emqx::condition(&client, &namespace, "bad", "Degraded", LIMIT, |c| c.reason == "InternalError").await;
     assert!(told.message.contains("survival.rs:") && !told.message.contains("hunter2"), "{}", told.message);
-    apply(&client, Some(&namespace), &emqx::resource("good", spec(1))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("good", emqx::cores(1))).await.unwrap();
     emqx::ready(&client, &namespace, "good", LIMIT).await;
     let events = Api::<Event>::namespaced(client.clone(), &namespace).list(&ListParams::default()).await.unwrap();
     assert!(events.items.iter().any(|event| event.reason.as_deref() == Some("InternalError")), "{events:#?}");
@@ -85,7 +77,7 @@ async fn connections_that_lead_nowhere_are_noticed_within_a_minute() {
     let link = Link::to(target).await.unwrap();
     let _operator = Operator::reaching(Some(link.address), settings(&[&namespace]));
     for name in ["a", "b", "c", "d"] {
-        apply(&client, Some(&namespace), &emqx::resource(name, spec(1))).await.unwrap();
+        apply(&client, Some(&namespace), &emqx::resource(name, emqx::cores(1))).await.unwrap();
     }
     for name in ["a", "b", "c", "d"] {
         emqx::ready(&client, &namespace, name, LIMIT).await;
@@ -93,7 +85,7 @@ async fn connections_that_lead_nowhere_are_noticed_within_a_minute() {
     link.lose_connections();
     let lost = Instant::now();
     for name in ["a", "b", "c", "d"] {
-        apply(&client, Some(&namespace), &emqx::resource(name, spec(2))).await.unwrap();
+        apply(&client, Some(&namespace), &emqx::resource(name, emqx::cores(2))).await.unwrap();
     }
     for name in ["a", "b", "c", "d"] {
         emqx::settled(&client, &namespace, name, LIMIT).await;
@@ -119,12 +111,12 @@ async fn no_request_is_sent_to_a_broker_after_the_lease_is_lost() {
     let settings =
         Settings { leader_election: Some(election), metrics_address: Some(metrics), ..settings(&[&namespace]) };
     let _operator = Operator::with(settings);
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+    apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     for core in ["iot-core-0", "iot-core-1"] {
         fleet.set_faults(&namespace, core, Faults { http: HttpFault::HangChanges, ..Faults::default() });
     }
-    let mut changed = spec(2);
+    let mut changed = emqx::cores(2);
     changed["config"]["roots"]["mqtt"] = json!({"max_packet_size": "2MB"});
     apply(&client, Some(&namespace), &emqx::resource("iot", changed)).await.unwrap();
     let series = "emqx_operator_emqx_requests_total{method=\"PUT\",code=\"none\"}";
@@ -176,7 +168,7 @@ async fn an_idle_operator_is_well_after_resources_have_come_and_gone() {
         "apps.emqx.io/instance": "never", "apps.emqx.io/managed-by": "emqx-operator"}}});
     apply(&client, Some(&namespace), &stray).await.unwrap();
     for round in 0..2 {
-        apply(&client, Some(&namespace), &emqx::resource("iot", spec(2))).await.unwrap();
+        apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(2))).await.unwrap();
         emqx::ready(&client, &namespace, "iot", LIMIT).await;
         emqx::delete(&client, &namespace, "iot").await;
         let pods = Api::<Pod>::namespaced(client.clone(), &namespace);

@@ -15,6 +15,15 @@ pub fn resource(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": name}, "spec": spec})
 }
 
+/// So many cores of a release that asks for a license: without one a node forms no cluster.
+pub fn cores(replicas: i32) -> Value {
+    json!({
+        "image": "emqx/emqx:5.10.4",
+        "config": {"roots": {"license": {"key": "evaluation"}}},
+        "coreTemplate": {"spec": {"replicas": replicas}},
+    })
+}
+
 /// The conditions of a resource; none while it has no status.
 pub async fn conditions(client: &Client, namespace: &str, name: &str) -> Result<Vec<Condition>, String> {
     let api = Api::<EMQX>::namespaced(client.clone(), namespace);

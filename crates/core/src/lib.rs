@@ -27,7 +27,7 @@ pub mod quantity;
 pub mod reason;
 mod runbook;
 pub mod status;
-mod text;
+pub mod text;
 pub mod world;
 
 pub use plan::{Plan, plan};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The beginning of a text that is too long. Takes no longer for a longer text.
-pub(crate) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),

@@ -60,9 +60,13 @@ impl Clusters {
     }
 
     pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
-        let first = Key { namespace: namespace.to_owned(), name: String::new() };
         let clusters = self.0.lock();
-        clusters.range(first..).map(|(key, _)| key).take_while(|key| key.namespace == namespace).cloned().collect()
+        clusters
+            .range(Key::nobodys(namespace)..)
+            .map(|(key, _)| key)
+            .take_while(|key| key.namespace == namespace)
+            .cloned()
+            .collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::clusters::Cluster;
 use crate::context::Context;
-use crate::execute::{self, execute};
+use crate::execute::{self, LONGEST_TEXT, execute};
 use crate::failures::Severity;
 use crate::observe;
 use crate::panics::{Caught, caught};
@@ -18,6 +18,7 @@ use emqx_operator_core::desired::{Desired, LastGood, Mistakes, Names};
 use emqx_operator_core::lifecycle::Wake;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::{self, Due, Told};
+use emqx_operator_core::text::beginning;
 use emqx_operator_core::world::{FreshSecrets, KubernetesView, World};
 use emqx_operator_core::{Plan, plan};
 use jiff::Timestamp;
@@ -51,8 +52,6 @@ const LONGEST: Duration = Duration::from_secs(300);
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 /// The namespace goes, and the resource with it.
 const WHILE_ENDING: Duration = Duration::from_secs(60);
-/// For how long a pass waits for more to be told before it acts: what it waits for comes from the watch, soon.
-const AFTER_STALE: Duration = Duration::from_millis(100);
 
 /// One pass, measured and bounded.
 pub async fn pass(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Action {
@@ -200,7 +199,7 @@ fn whole(error: &PassError) -> String {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    execute::shortened(&text)
+    beginning(&text, LONGEST_TEXT).into_owned()
 }
 
 /// What became of the plan is told, and when to come back is decided.
@@ -267,11 +266,7 @@ fn next(cluster: &Cluster, plan: &Plan, outcome: &execute::Outcome, status_wait:
     };
     // What EMQX refuses is not asked for every other second.
     let awaited = awaited.map(|wait| if outcome.is_refused_by_emqx() { wait.max(AFTER_REFUSAL) } else { wait });
-    let after_failure = match outcome.failures[..] {
-        [] => None,
-        _ => Some(cluster.failures.wait().unwrap_or(AFTER_STALE)),
-    };
-    let soonest = [awaited, after_failure, status_wait].into_iter().flatten().min();
+    let soonest = [awaited, cluster.failures.wait(), status_wait].into_iter().flatten().min();
     soonest.map_or_else(Action::await_change, Action::requeue)
 }
 
@@ -280,7 +275,7 @@ fn log(cluster: &Cluster, plan: &Plan) {
     let key = &cluster.key;
     if !plan.is_empty() {
         let actions: Vec<_> = plan.actions.iter().map(ToString::to_string).collect();
-        tracing::info!(cluster = %key, actions = execute::shortened(&actions.join("; ")), "carrying out a plan");
+        tracing::info!(cluster = %key, actions = %beginning(&actions.join("; "), LONGEST_TEXT), "carrying out a plan");
     }
     for hold in &plan.holds {
         tracing::debug!(cluster = %key, reason = hold.reason.as_str(), subject = hold.subject, detail = %hold, "hold");

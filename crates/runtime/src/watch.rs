@@ -244,6 +244,23 @@ impl Merged {
     }
 }
 
+/// A kind of object that is watched.
+trait Watched:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 struct Children<'a> {
     ctx: &'a Arc<Context>,
     tasks: &'a TaskTracker,
@@ -253,30 +270,12 @@ struct Children<'a> {
 
 impl Children<'_> {
     /// The objects with the operator's own label.
-    fn watch_ours<K>(&self, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
+    fn watch_ours<K: Watched>(&self, index: fn(&Context) -> &Index<K>, slim: fn(&mut K)) {
         let selector = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_VALUE);
         self.watch(config().labels(&selector), index, slim);
     }
 
-    fn watch<K>(&self, config: watcher::Config, index: fn(&Context) -> &Index<K>, slim: fn(&mut K))
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
+    fn watch<K: Watched>(&self, config: watcher::Config, index: fn(&Context) -> &Index<K>, slim: fn(&mut K)) {
         let stream =
             watch_objects(api::<K>(&self.ctx.client, self.scope), config).default_backoff().modify(move |object| {
                 keep_managers(object);
@@ -301,16 +300,7 @@ impl Children<'_> {
     }
 
     /// Wakes the clusters whose spec names an object that has changed.
-    fn watch_names<K>(&self, kind: &'static str)
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
+    fn watch_names<K: Watched>(&self, kind: &'static str) {
         let stream =
             watch_objects(api::<PartialObjectMeta<K>>(&self.ctx.client, self.scope), config()).default_backoff();
         let (ctx, wake) = (self.ctx.clone(), self.wake.clone());

@@ -1,11 +1,11 @@
 //! Who owns the fields of an object that was created. Creation is no apply: Kubernetes keeps its fields under a manager of
 //! their own, and an apply would not drop those that the spec has dropped. So they are handed over before the first one.
 
-use super::kubernetes::{FIELD_MANAGER, failure};
+use super::kubernetes::{FIELD_MANAGER, failure, json_patch};
 use super::outcome::FailureKind;
 use emqx_operator_core::action::Version;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::api::{Patch, PatchParams};
+use kube::api::PatchParams;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -53,14 +53,13 @@ where
         return Ok(on.resource_version.clone());
     };
     let entry = format!("/metadata/managedFields/{place}");
-    let patch = serde_json::from_value(json!([
+    let patch = json_patch::<()>(json!([
         {"op": "test", "path": "/metadata/uid", "value": on.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": on.resource_version},
         {"op": "test", "path": format!("{entry}/manager"), "value": CREATOR},
         {"op": "replace", "path": format!("{entry}/manager"), "value": FIELD_MANAGER},
         {"op": "replace", "path": format!("{entry}/operation"), "value": "Apply"},
     ]));
-    let patch = Patch::Json::<()>(patch.expect("a JSON patch is written correctly"));
     match api.patch_metadata(name, &PatchParams::default(), &patch).await {
         Ok(patched) => Ok(patched.resource_version().unwrap_or_default()),
         // A test failed.

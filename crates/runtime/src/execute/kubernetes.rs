@@ -1,8 +1,8 @@
 //! Writes to Kubernetes. The answer to each goes into the index at once, so that the next pass sees it.
 
+use super::LONGEST_TEXT;
 use super::fields::{self, CREATOR, keep_managers};
 use super::outcome::FailureKind;
-use super::shortened;
 use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::{Index, Key};
@@ -12,9 +12,9 @@ use emqx_operator_core::adoption::{Adoption, adoption};
 use emqx_operator_core::build::Manifest;
 use emqx_operator_core::desired::Names;
 use emqx_operator_core::reason::Reason;
+use emqx_operator_core::text::beginning;
 use emqx_operator_core::world::{self, Kind, ObjectId, core_of};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::response::StatusCause;
 use kube::{Api, Resource, ResourceExt};
@@ -159,6 +159,28 @@ async fn apply_as<K: Child>(
     Ok(())
 }
 
+/// Patches an object, and takes the answer in.
+async fn patch<K: Child>(
+    ctx: &Context,
+    index: &Index<K>,
+    key: &Key,
+    name: &str,
+    patch: &Patch<Value>,
+) -> Result<(), kube::Error> {
+    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    learn(index, api.patch(name, &patch_params(), patch).await?);
+    Ok(())
+}
+
+/// A JSON patch of these operations.
+pub(super) fn json_patch<T: Serialize>(operations: Value) -> Patch<T> {
+    Patch::Json(serde_json::from_value(operations).expect("a JSON patch is written correctly"))
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
 /// Sets the number of pods, if it still is the one that was seen.
 pub(super) async fn scale(ctx: &Context, key: &Key, set: &ObjectId, from: i32, to: i32) -> Result<(), FailureKind> {
     for_kind!(set.kind, ctx, scale_as(key, set, from, to))
@@ -172,41 +194,21 @@ async fn scale_as<K: Child>(
     from: i32,
     to: i32,
 ) -> Result<(), FailureKind> {
-    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let patch = serde_json::from_value(json!([
+    let scaled = json_patch(json!([
         {"op": "test", "path": "/spec/replicas", "value": from},
         {"op": "replace", "path": "/spec/replicas", "value": to},
-    ]))
-    .expect("a JSON patch is written correctly");
-    match api.patch(&set.name, &patch_params(), &Patch::Json::<()>(patch)).await {
-        Ok(scaled) => {
-            learn(index, scaled);
-            Ok(())
+    ]));
+    let Err(error) = patch(ctx, index, key, &set.name, &scaled).await else { return Ok(()) };
+    // A failed test is "unprocessable", and so is what a policy denies.
+    if matches!(&error, kube::Error::Api(status) if status.code == 422) {
+        let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+        let now = api.get(&set.name).await.map_err(failure)?;
+        let now = serde_json::to_value(&now).map_err(|error| FailureKind::Failed(error.to_string()))?;
+        if now["spec"]["replicas"].as_i64() != Some(from.into()) {
+            return Err(FailureKind::Stale(format!("{set} does not have {from} replicas any more")));
         }
-        // A failed test is "unprocessable", and so is what a policy denies.
-        Err(error @ kube::Error::Api(_)) if code(&error) == Some(422) => {
-            let now = api.get(&set.name).await.map_err(failure)?;
-            let now = serde_json::to_value(&now).map_err(|error| FailureKind::Failed(error.to_string()))?;
-            let replicas = now["spec"]["replicas"].as_i64();
-            Err(if replicas == Some(from.into()) { failure(error) } else { no_longer(set, from) })
-        }
-        Err(error) => Err(failure(error)),
     }
-}
-
-fn no_longer(set: &ObjectId, from: i32) -> FailureKind {
-    FailureKind::Stale(format!("{set} does not have {from} replicas any more"))
-}
-
-fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
-}
-
-fn patch_params() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+    Err(failure(error))
 }
 
 /// Sets or removes annotations of the object that was seen. They are not part of what is applied, so that applying does
@@ -218,30 +220,13 @@ pub(super) async fn annotate(
     on: &Version,
     annotations: &BTreeMap<&'static str, Option<String>>,
 ) -> Result<(), FailureKind> {
-    for_kind!(id.kind, ctx, annotate_as(key, id, on, annotations))
-}
-
-async fn annotate_as<K: Child>(
-    ctx: &Context,
-    index: &Index<K>,
-    key: &Key,
-    id: &ObjectId,
-    on: &Version,
-    annotations: &BTreeMap<&'static str, Option<String>>,
-) -> Result<(), FailureKind> {
-    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let patch = json!({"metadata": {
+    let annotated = Patch::Merge(json!({"metadata": {
         "uid": on.uid, "resourceVersion": on.resource_version, "annotations": annotations,
-    }});
-    let params = patch_params();
-    match api.patch(&id.name, &params, &Patch::Merge(&patch)).await {
-        Ok(annotated) => {
-            learn(index, annotated);
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(FailureKind::Stale(format!("{id} is gone"))),
-        Err(error) => Err(failure(error)),
-    }
+    }}));
+    for_kind!(id.kind, ctx, patch(key, &id.name, &annotated)).map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 404 => FailureKind::Stale(format!("{id} is gone")),
+        error => failure(error),
+    })
 }
 
 /// Replaces the pod template of a set that is still in the state that was seen.
@@ -252,27 +237,12 @@ pub(super) async fn restore(
     on: &Version,
     template: &Value,
 ) -> Result<(), FailureKind> {
-    for_kind!(set.kind, ctx, restore_as(key, set, on, template))
-}
-
-async fn restore_as<K: Child>(
-    ctx: &Context,
-    index: &Index<K>,
-    key: &Key,
-    set: &ObjectId,
-    on: &Version,
-    template: &Value,
-) -> Result<(), FailureKind> {
-    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
-    let patch = serde_json::from_value(json!([
+    let restored = json_patch(json!([
         {"op": "test", "path": "/metadata/uid", "value": on.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": on.resource_version},
         {"op": "replace", "path": "/spec/template", "value": template},
-    ]))
-    .expect("a JSON patch is written correctly");
-    let restored = api.patch(&set.name, &patch_params(), &Patch::Json::<()>(patch)).await.map_err(failure)?;
-    learn(index, restored);
-    Ok(())
+    ]));
+    for_kind!(set.kind, ctx, patch(key, &set.name, &restored)).map_err(failure)
 }
 
 /// Asks for a larger volume. A storage class that does not allow it is named by the API server.
@@ -283,22 +253,16 @@ pub(super) async fn grow(
     on: &Version,
     to: &str,
 ) -> Result<(), FailureKind> {
-    let api = Api::<PersistentVolumeClaim>::namespaced(ctx.client.clone(), &key.namespace);
-    let patch = json!({
+    let grown = Patch::Merge(json!({
         "metadata": {"uid": on.uid, "resourceVersion": on.resource_version},
         "spec": {"resources": {"requests": {"storage": to}}},
-    });
-    let params = patch_params();
-    match api.patch(&claim.name, &params, &Patch::Merge(&patch)).await {
-        Ok(grown) => {
-            learn(&ctx.objects.claims, grown);
-            Ok(())
+    }));
+    patch(ctx, &ctx.objects.claims, key, &claim.name, &grown).await.map_err(|error| match error {
+        kube::Error::Api(status) if matches!(status.code, 403 | 422) => {
+            FailureKind::Refused { reason: Reason::VolumeImmutable, text: status.message }
         }
-        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
-            Err(FailureKind::Refused { reason: Reason::VolumeImmutable, text: status.message })
-        }
-        Err(error) => Err(failure(error)),
-    }
+        error => failure(error),
+    })
 }
 
 /// Deletes the pod that was examined, if it is still in the state in which it was.
@@ -381,8 +345,10 @@ fn learn<K: Child>(index: &Index<K>, mut object: K) {
 }
 
 pub(super) fn failure(error: kube::Error) -> FailureKind {
-    let kube::Error::Api(status) = error else { return FailureKind::Failed(shortened(&error.to_string())) };
-    let text = shortened(&status.message);
+    let kube::Error::Api(status) = error else {
+        return FailureKind::Failed(beginning(&error.to_string(), LONGEST_TEXT).into_owned());
+    };
+    let text = beginning(&status.message, LONGEST_TEXT).into_owned();
     let ends = |cause: &StatusCause| cause.reason == "NamespaceTerminating";
     let is_ending = status.details.as_ref().is_some_and(|details| details.causes.iter().any(ends));
     match status.code {

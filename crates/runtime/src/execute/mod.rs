@@ -86,14 +86,7 @@ async fn one(
 }
 
 /// Texts of others are cut before they get into logs, statuses and events.
-pub fn shortened(text: &str) -> String {
-    const LONGEST: usize = 1500;
-    let mut shown: String = text.chars().take(LONGEST).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
-}
+pub const LONGEST_TEXT: usize = 1500;
 
 async fn carry_out(
     ctx: &Context,
