@@ -4,8 +4,8 @@
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::{audit, emqx, wait};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Event, Namespace};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
@@ -37,15 +37,40 @@ async fn uninstall(client: &Client, kind: &str, name: &str) {
 async fn deny(client: &Client, namespace: &str, rule: Value, expression: &str) {
     let policy = json!({"spec": {
         "matchConstraints": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}, "resourceRules": [rule],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "resourceRules": [rule, probes()],
         },
-        "validations": [{"expression": expression, "message": "the security team says no"}],
+        "matchConditions": [{"name": "probes", "expression": PROBES_ONLY}],
+        "validations": [{
+            "expression": format!("request.resource.resource != 'configmaps' && ({expression})"),
+            "message": "the security team says no",
+        }],
     }});
     install(client, "ValidatingAdmissionPolicy", namespace, policy).await;
     let binding = json!({"spec": {"policyName": namespace, "validationActions": ["Deny"]}});
     install(client, "ValidatingAdmissionPolicyBinding", namespace, binding).await;
-    // The API server takes policies up within some seconds, and does not say when.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    in_force(client, namespace).await;
+}
+
+/// Of ConfigMaps only the one by which is found out whether a rule is in force.
+const PROBES_ONLY: &str = "request.resource.resource != 'configmaps' || request.name == 'probe'";
+
+fn probes() -> Value {
+    json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]})
+}
+
+/// The API server takes rules up within some seconds, and does not say when.
+async fn in_force(client: &Client, namespace: &str) {
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    let probe: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "probe"}})).unwrap();
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    wait::until("the rule to be in force", LIMIT, || async {
+        match maps.create(&dry, &probe).await {
+            Ok(_) => Err("a probe is let in".to_owned()),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
 }
 
 async fn allow(client: &Client, namespace: &str) {
@@ -74,12 +99,16 @@ async fn an_admission_webhook_that_is_down_is_told_and_survived() {
     let webhook = json!({"webhooks": [{
         "name": "down.example.com",
         "clientConfig": {"url": "https://127.0.0.1:9/"},
-        "rules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["statefulsets"]}],
+        "rules": [
+            {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["statefulsets"]},
+            probes(),
+        ],
+        "matchConditions": [{"name": "probes", "expression": PROBES_ONLY}],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
         "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 1,
     }]});
     install(&client, "ValidatingWebhookConfiguration", &namespace, webhook).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    in_force(&client, &namespace).await;
     apply(&client, Some(&namespace), &emqx::resource("iot", emqx::cores(1))).await.unwrap();
     told(&client, &namespace, "KubernetesRequestFailed", "down.example.com").await;
     let before = audit::writes(&namespace).iter().filter(|write| write.code == 500).count();

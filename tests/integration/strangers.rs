@@ -90,8 +90,15 @@ async fn a_name_that_is_taken_is_told_and_the_object_is_left_alone() {
         emqx::delete(&client, &namespace, "iot").await;
         let after = content(api.get(name).await.unwrap());
         assert_eq!(after, before, "{kind} {name} is as the user made it");
-        // The garbage collector deletes what belongs to a deleted resource.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        wait::until("what belongs to the deleted resource to be collected", LIMIT, || async {
+            let ours = ListParams::default().labels("apps.emqx.io/managed-by=emqx-operator");
+            let secrets = Api::<Secret>::namespaced(client.clone(), &namespace).list(&ours).await;
+            let services = Api::<Service>::namespaced(client.clone(), &namespace).list(&ours).await;
+            let left = secrets.map_err(|error| error.to_string())?.items.len()
+                + services.map_err(|error| error.to_string())?.items.len();
+            if left == 0 { Ok(()) } else { Err(format!("{left} objects are there")) }
+        })
+        .await;
         assert!(
             api.get(name).await.unwrap().metadata.deletion_timestamp.is_none(),
             "{kind} {name} outlives the resource"
