@@ -13,6 +13,7 @@ use crate::refusals;
 use crate::report::{self, Outcome};
 use crate::resource::StoredEmqx;
 use crate::watch::key;
+use crate::workers::Worker;
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, Mistakes, Names};
 use emqx_operator_core::lifecycle::Wake;
@@ -55,16 +56,19 @@ const WHILE_ENDING: Duration = Duration::from_secs(60);
 
 /// One pass, measured and bounded.
 pub async fn pass(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Action {
-    let (key, started) = (key(&resource), Instant::now());
+    let key = key(&resource);
     let uid = resource.metadata.uid.clone().unwrap_or_default();
     let Some(cluster) = ctx.clusters.get(&key, &uid) else {
         ctx.metrics.queue.forget(&key);
         return Action::await_change();
     };
+    // Waiting for a place is no part of the pass: it has no deadline, and the change still waits meanwhile.
+    let mut worker = ctx.workers.enter(&key.namespace).await;
+    let started = Instant::now();
     ctx.metrics.queue.begin(&key);
     ctx.metrics.passes.begin();
     cluster.failures.begin(resource.metadata.generation);
-    let result = match caught(tokio::time::timeout(LONGEST, one_pass(&cluster, &resource, &ctx))).await {
+    let result = match caught(tokio::time::timeout(LONGEST, one_pass(&cluster, &resource, &ctx, &mut worker))).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(PassError::TooLong),
         Err(Caught { place }) => {
@@ -94,11 +98,15 @@ impl Passed {
     }
 }
 
-async fn one_pass(cluster: &Cluster, resource: &StoredEmqx, ctx: &Context) -> Result<Passed, PassError> {
+async fn one_pass(
+    cluster: &Cluster,
+    resource: &StoredEmqx,
+    ctx: &Context,
+    worker: &mut Worker<'_>,
+) -> Result<Passed, PassError> {
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(Passed::until_changed(Outcome::Success));
     }
-    let mut worker = ctx.workers.enter(&cluster.key.namespace).await;
     let cr = match &resource.content {
         Ok(cr) => cr,
         Err(error) => return refuse(ctx, cluster, resource, &Mistakes::unreadable(error)).await,
@@ -126,7 +134,7 @@ async fn one_pass(cluster: &Cluster, resource: &StoredEmqx, ctx: &Context) -> Re
     *cluster.memory.lock() = std::mem::take(&mut plan.memory);
     log(cluster, &plan);
     let act = async {
-        let outcome = execute(ctx, cluster, &desired, &world, &plan, &mut worker).await;
+        let outcome = execute(ctx, cluster, &desired, &world, &plan, worker).await;
         conclude(ctx, cluster, resource, &desired, &world, &mut plan, &outcome).await
     };
     tokio::select! {
