@@ -19,6 +19,9 @@ pub enum Action {
     /// Create an object that is believed absent. Creation fails where the object exists: what then becomes of it is
     /// said in [`crate::adoption`]. It is never merged into.
     Create { manifest: Manifest, stage: Stage },
+    /// Take over an object that is believed lost, if one exists under its name and says that it is this cluster's: users
+    /// restore objects without the labels by which the operator finds them. Never creates one.
+    Adopt { manifest: Manifest, stage: Stage },
     /// Server-side apply: our fields become what the manifest says, fields of others stay.
     Apply {
         manifest: Manifest,
@@ -128,7 +131,8 @@ impl Action {
     pub fn manifest(&self) -> Option<&Manifest> {
         match self {
             Action::Create { manifest, .. } | Action::Apply { manifest, .. } => Some(manifest),
-            Action::Scale { .. }
+            Action::Adopt { .. }
+            | Action::Scale { .. }
             | Action::Delete { .. }
             | Action::Annotate { .. }
             | Action::RestoreTemplate { .. }
@@ -141,7 +145,7 @@ impl Action {
     /// When it is the turn of this action.
     pub fn stage(&self) -> Stage {
         match self {
-            Action::Create { stage, .. } | Action::Apply { stage, .. } => *stage,
+            Action::Create { stage, .. } | Action::Adopt { stage, .. } | Action::Apply { stage, .. } => *stage,
             Action::Scale { .. } | Action::GrowVolume { .. } | Action::RestoreTemplate { .. } => Stage::Workload,
             Action::Annotate { stage, .. } => *stage,
             Action::Call(_) => Stage::Broker,
@@ -183,6 +187,7 @@ impl Action {
     fn line(&self) -> String {
         match self {
             Action::Create { manifest, .. } => format!("create {}", manifest.id),
+            Action::Adopt { manifest, .. } => format!("take over {} if it was restored", manifest.id),
             Action::Apply { manifest, .. } => format!("apply {}", manifest.id),
             Action::Scale { set, from, to } => format!("scale {set} from {from} to {to}"),
             Action::Delete { id, because, .. } => format!("delete {id} because {}", because.as_str()),

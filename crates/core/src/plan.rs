@@ -60,7 +60,7 @@ fn prepare_or_remove(actions: &mut Vec<Action>) {
         Action::Call(call) => {
             !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. })
         }
-        Action::Delete { .. } | Action::GrowVolume { .. } | Action::Remove(_) => false,
+        Action::Adopt { .. } | Action::Delete { .. } | Action::GrowVolume { .. } | Action::Remove(_) => false,
     });
     if prepares && !planted(Bug::PrepareAndRemove) {
         actions.retain(|action| !matches!(action, Action::Remove(_)));

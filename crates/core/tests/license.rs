@@ -105,7 +105,7 @@ fn outcome(plan: &Plan) -> Outcome {
         | Action::Remove(_)
         | Action::GrowVolume { .. }
         | Action::RestoreTemplate { .. } => true,
-        Action::Annotate { .. } | Action::Call(_) => false,
+        Action::Adopt { .. } | Action::Annotate { .. } | Action::Call(_) => false,
     };
     let told = plan.holds.iter().any(|hold| hold.reason == Reason::LicenseMissing);
     match (told, plan.actions.iter().any(touches)) {

@@ -63,6 +63,8 @@ fn an_identity_that_is_lost_is_not_replaced_while_nodes_live_by_it() {
     let plan = plan(&desired, &world_of_old_cores(&desired, true));
     assert_eq!(created_secrets(&plan), Vec::<String>::new());
     assert!(!removes(&plan), "a node that restarts would not come up");
+    let found = plan.actions.iter().filter(|action| matches!(action, Action::Adopt { .. })).count();
+    assert_eq!(found, 2, "those that users restore have no label");
     let told: Vec<_> = plan.holds.iter().filter(|hold| hold.reason == Reason::IdentityLost).collect();
     for (secret, command) in [
         ("iot-node-cookie", "printenv EMQX_NODE__COOKIE"),

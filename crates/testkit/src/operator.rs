@@ -102,8 +102,8 @@ impl Sim {
                 self.scale(set, *from, *to)
             }
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
-            // Storage is not part of these histories, and nobody edits sets.
-            Action::GrowVolume { .. } | Action::RestoreTemplate { .. } => Ok(()),
+            // Storage is not part of these histories, nobody edits sets, and no identity is lost.
+            Action::GrowVolume { .. } | Action::Adopt { .. } | Action::RestoreTemplate { .. } => Ok(()),
             Action::Delete { id, on, because } => self.delete(id, on, *because),
             Action::Call(call) => self.call(call, generation),
             Action::Remove(permit) => self.remove(permit),

@@ -12,12 +12,17 @@ use crate::desired::Desired;
 use crate::reason::Reason;
 use crate::world::{IdentitySecret, Ownership, World};
 
+/// Seconds after which a Secret that was restored is found: it has no label that is watched.
+const RESTORED: u32 = 5;
+
 pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     let mut part = Part::default();
     for secret in [IdentitySecret::Cookie, IdentitySecret::ApiKey] {
         if world.is_lost(secret) {
             let (name, text) = lost(desired, world, secret);
-            part.hold(Reason::IdentityLost, format!("Secret/{name}"), text, Wake::Watch);
+            part.hold(Reason::IdentityLost, format!("Secret/{name}"), text, Wake::Poll(RESTORED));
+            let manifest = manifest(desired, world, secret);
+            part.actions.push(Action::Adopt { manifest, stage: Stage::Identity });
         } else {
             create_or_keep(&mut part, world, manifest(desired, world, secret));
         }

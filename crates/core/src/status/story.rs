@@ -79,7 +79,7 @@ fn whole(action: &Action, world: &World) -> Option<Told> {
             told(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
         }
         Action::Call(call) => called(call, world),
-        Action::Create { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,
+        Action::Create { .. } | Action::Adopt { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,
     }
 }
 

@@ -96,15 +96,37 @@ async fn create_as<K: Child>(
             learn(index, created);
             Ok(())
         }
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => adopt(&api, manifest, stage).await,
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+            let existing = api.get(&manifest.id.name).await.map_err(failure)?;
+            settle(&api, &existing, manifest, stage).await
+        }
         Err(error) => Err(failure(error)),
     }
 }
 
-/// An object under a label that we do not watch. It is not applied now: it gets the labels, and the watch tells what it is.
-async fn adopt<K: Child>(api: &Api<K>, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
-    let existing = api.get(&manifest.id.name).await.map_err(failure)?;
-    let body = serde_json::to_value(&existing).map_err(|error| FailureKind::Failed(error.to_string()))?;
+/// Takes over an object that users have restored, if there is one.
+pub(super) async fn adopt(ctx: &Context, key: &Key, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
+    for_kind!(manifest.id.kind, ctx, adopt_as(key, manifest, stage))
+}
+
+async fn adopt_as<K: Child>(
+    ctx: &Context,
+    _: &Index<K>,
+    key: &Key,
+    manifest: &Manifest,
+    stage: Stage,
+) -> Result<(), FailureKind> {
+    let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
+    match api.get_opt(&manifest.id.name).await.map_err(failure)? {
+        Some(existing) => settle(&api, &existing, manifest, stage).await,
+        None => Ok(()),
+    }
+}
+
+/// What becomes of an object under a label that we do not watch. It is not applied now: it gets the labels, and the watch
+/// tells what it is.
+async fn settle<K: Child>(api: &Api<K>, existing: &K, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
+    let body = serde_json::to_value(existing).map_err(|error| FailureKind::Failed(error.to_string()))?;
     match adoption(manifest, stage, &body) {
         Adoption::Taken(text) => Err(FailureKind::Refused { reason: Reason::NameTaken, text }),
         Adoption::Wait(text) => Err(FailureKind::Stale(text)),

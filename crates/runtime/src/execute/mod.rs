@@ -98,6 +98,7 @@ async fn carry_out(
     let key = &cluster.key;
     match action {
         Action::Create { manifest, stage } => kubernetes::create(ctx, cluster, manifest, *stage).await,
+        Action::Adopt { manifest, stage } => kubernetes::adopt(ctx, key, manifest, *stage).await,
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, cluster, manifest, on).await,
         // Only a set that is made anew gets smaller in this way.
         Action::Scale { set, from, to } if to < from && kubernetes::may_hold_data(ctx, key, &desired.names, set) => {
