@@ -75,8 +75,9 @@ pub enum Call {
     StopEvacuation { node: NodeName, anew: bool },
     /// Say which sites shall hold the shards of a database.
     PlaceShards { database: String, sites: Vec<String> },
-    /// Forget a site that holds nothing and does not come back.
-    ForgetSite { site: String },
+    /// Forget a site that holds nothing and does not come back. It is not `needed` where nothing is stored at all: a site too
+    /// many harms nobody then.
+    ForgetSite { site: String, needed: bool },
     /// Take a core out of the cluster that does not come back.
     ForceLeave { node: NodeName },
 }
@@ -228,7 +229,7 @@ impl Call {
             Call::StopEvacuation { node, anew: false } => format!("stop evacuation of {node}"),
             Call::StopEvacuation { node, anew: true } => format!("stop evacuation of {node} to start it anew"),
             Call::PlaceShards { database, sites } => format!("place shards of {database} on {}", sites.join(", ")),
-            Call::ForgetSite { site } => format!("forget site {site}"),
+            Call::ForgetSite { site, .. } => format!("forget site {site}"),
             Call::ForceLeave { node } => format!("force {node} to leave"),
         }
     }

@@ -266,7 +266,7 @@ impl Sim {
                     shard.target = (0..copies).map(|copy| sites[(number + copy) % sites.len()].clone()).collect();
                 }
             }
-            Call::ForgetSite { site } => {
+            Call::ForgetSite { site, .. } => {
                 let holds = self.emqx.shards.iter().any(|s| s.replicas.contains(site) || s.target.contains(site));
                 // Of a member that is down EMQX hopes that it comes back.
                 let member = self.emqx.sites.get(site).is_some_and(|node| self.emqx.members.contains_key(node));

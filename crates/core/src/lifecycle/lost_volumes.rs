@@ -89,7 +89,8 @@ fn cure(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, pod: &str, site: 
     let text = match (held, only) {
         (0, _) => {
             // A site of a member is only down for EMQX, and is not forgotten.
-            part.actions.push(leave.unwrap_or_else(|| Action::Call(Call::ForgetSite { site: site.to_owned() })));
+            part.actions
+                .push(leave.unwrap_or_else(|| Action::Call(Call::ForgetSite { site: site.to_owned(), needed: true })));
             format!(
                 "has an empty volume in place of the one of site {site}, which is being forgotten so that it can start"
             )

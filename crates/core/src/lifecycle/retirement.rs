@@ -105,6 +105,7 @@ fn site(part: &mut Part, broker: &Broker, node: &NodeName) -> Option<String> {
     if shards > 0 {
         return Some(format!("its site {site} still holds {shards} shards"));
     }
-    part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned() }));
-    Some(format!("its site {site} is being forgotten"))
+    let needed = !storage.databases.is_empty();
+    part.actions.push(Action::Call(Call::ForgetSite { site: site.to_owned(), needed }));
+    needed.then(|| format!("its site {site} is being forgotten"))
 }

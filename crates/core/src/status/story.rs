@@ -109,7 +109,7 @@ fn called(call: &Call, world: &World) -> Option<Told> {
         Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),
         Call::StopEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
         Call::PlaceShards { .. } => (Reason::DSReplicationProgressing, None, "PlaceShards"),
-        Call::ForgetSite { site } => {
+        Call::ForgetSite { site, .. } => {
             let storage = broker.and_then(|broker| broker.storage.fresh());
             let node = storage.and_then(|storage| storage.sites.get(site)).map(|site| &site.node);
             (of_core(node), node.and_then(pod_of), "ForgetSite")

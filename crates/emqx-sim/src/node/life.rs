@@ -165,7 +165,8 @@ impl Node {
         Ok(())
     }
 
-    /// A node that joined before is known under its site; a new volume brings another one (no start then).
+    /// A node that joined before is known under its site; a new volume brings another one. The claim of that one fails: no
+    /// start then with durable sessions, and without them a node that has no site.
     async fn claim_site(&self) -> Result<(), Exit> {
         if self.profile.edition == Edition::OpenSource {
             return Ok(());
@@ -178,7 +179,8 @@ impl Node {
             Some(known) if self.config().durable_sessions() => {
                 Err(Exit::ConflictingSite { node: self.name.clone(), known })
             }
-            Some(_) | None => {
+            Some(_) => Ok(()),
+            None => {
                 self.change(Change::Site(site, self.name.clone())).await;
                 Ok(())
             }

@@ -47,12 +47,18 @@ pub(super) async fn call(
         Call::PlaceShards { database, sites } => {
             asker.ask(&PutReplicas { storage: database.clone(), sites: sites.clone() }, NODE_DEADLINE).await
         }
-        Call::ForgetSite { site } => {
+        Call::ForgetSite { site, needed } => {
             let request = ForgetSite { site: site.clone() };
             let answer = asker.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
             match (answer, cores.first()) {
                 (Err(failed), Some(core)) if failed.missing() == Some(Missing::Path) => {
-                    return command::forget_site(ctx, key, &core.pod, site).await;
+                    return match command::forget_site(ctx, key, &core.pod, site).await {
+                        Err(failed) if !needed => {
+                            tracing::info!(cluster = %key, "{}; nothing is stored, so the site is left", failed.text());
+                            Ok(())
+                        }
+                        result => result,
+                    };
                 }
                 (answer, _) => answer.map(drop),
             }

@@ -1,4 +1,4 @@
-//! Cores whose volumes were lost, and where the shards of their sites go.
+//! Sites of cores whose volumes were lost, or that were scaled away.
 
 #[path = "support/resource.rs"]
 mod support;
@@ -109,4 +109,38 @@ fn one_that_restarts_keeps_its_shards() {
     let mut world = world(&desired);
     world.cores.nodes[2] = core(&desired, "iot-core", "iot-core-2", false);
     assert_eq!(placed(&world, &desired), Vec::<Vec<String>>::new());
+}
+
+/// `iot-core-1` was scaled away: it is no member any more, its site holds nothing, its volume is left.
+fn after_scale_in(desired: &Desired, durable: bool) -> World {
+    let mut world = world(desired);
+    let mut home = set("iot-core", 1);
+    home.watermark = Some(2);
+    world.cores.sets = vec![home];
+    world.cores.nodes = vec![core(desired, "iot-core", "iot-core-0", true)];
+    world.claims[0].name = "iot-core-data-iot-core-1".to_owned();
+    world.claims[0].ordinal = 1;
+    let shard = Shard { replicas: BTreeMap::from([("S0".to_owned(), ReplicaState::Up)]), ..Shard::default() };
+    if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), nodes, .. }) = &mut world.broker {
+        nodes.retain(|node, _| *node == desired.names.core_node("iot-core-0"));
+        storage.databases = durable.then(|| ("messages".to_owned(), vec![shard])).into_iter().collect();
+    }
+    world
+}
+
+/// EMQX lists sites also where nothing is stored. Before 6.0 it forgets them by a command only, which the operator may not
+/// run as it is installed: nobody has to run it by hand for a site that has never held anything.
+#[test]
+fn a_site_holds_a_volume_back_only_where_something_is_stored() {
+    let desired = one_core();
+    let left = |durable| {
+        let actions = plan(&desired, &after_scale_in(&desired, durable)).actions;
+        let forgotten = actions.iter().find_map(|action| match action {
+            Action::Call(Call::ForgetSite { site, needed }) => Some((site.clone(), *needed)),
+            _ => None,
+        });
+        (forgotten, actions.iter().any(|action| matches!(action, Action::Delete { .. })))
+    };
+    assert_eq!(left(true), (Some(("S1".to_owned(), true)), false));
+    assert_eq!(left(false), (Some(("S1".to_owned(), false)), true));
 }
