@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(12);
 fn holder() -> String {
     let lease = ["get", "lease", "19fd6fcc.emqx.io", "--output", "jsonpath={.spec.holderIdentity}"];
     let holder = kubectl(&[&["--namespace", SYSTEM], &lease[..]].concat());
-    holder.split('_').next().unwrap_or_default().to_owned()
+    holder.split('/').next().unwrap_or_default().to_owned()
 }
 
 fn running() -> Vec<String> {

@@ -53,7 +53,7 @@ What another EMQX operator has left behind, and what would break with it. Each c
 {{- end }}
 {{- end -}}
 
-{{- /* An operator of another kind that works now. Ours call themselves as their pods; a Go operator appends "_" and an id. */ -}}
+{{- /* An operator of another kind that works now. Ours call themselves POD/ID, Go operators POD_ID. */ -}}
 {{- define "emqx-operator.preflight.lease" -}}
 {{- range $lease := (lookup "coordination.k8s.io/v1" "Lease" "" "").items }}
 {{- if eq $lease.metadata.name "19fd6fcc.emqx.io" }}

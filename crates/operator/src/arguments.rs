@@ -121,11 +121,12 @@ impl Arguments {
 }
 
 /// The pod's name where there is one: it is what `kubectl get lease` shows. What follows it is of this process alone: a container
-/// that restarts, or two processes with one name, do not take each other's lease for their own.
+/// that restarts, or two processes with one name, do not take each other's lease for their own. Go operators put `_` between the
+/// two, by which the chart knows them (`_preflight.tpl`); this one puts `/`.
 fn identity() -> String {
     let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| LEASE.to_owned());
     let unique: String = rand::rng().sample_iter(Alphanumeric).take(10).map(char::from).collect();
-    format!("{name}_{unique}")
+    format!("{name}/{unique}")
 }
 
 /// `:8080` listens on all addresses, `0` on none.
@@ -155,6 +156,7 @@ mod tests {
     #[test]
     fn the_identity_is_of_one_process_alone() {
         assert_ne!(super::identity(), super::identity());
+        assert!(super::identity().contains('/'), "not that of a Go operator");
     }
 
     #[test]
