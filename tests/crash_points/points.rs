@@ -60,8 +60,7 @@ pub(crate) fn all(scenario: &Scenario) {
         let (client, fleet) = environment().await;
         let place = Place { client, fleet };
         let (expected, restarts, writes) = undisturbed(scenario, &place).await;
-        let points = (1..=writes).flat_map(|number| [(Moment::Before, number), (Moment::After, number)]);
-        let reached: usize = stream::iter(points)
+        let reached: usize = stream::iter(points(scenario.after_each, writes))
             .map(|(moment, number)| disturbed(scenario, &place, moment, number, &expected, restarts))
             .buffer_unordered(AT_ONCE)
             .map(usize::from)
@@ -69,6 +68,15 @@ pub(crate) fn all(scenario: &Scenario) {
             .await;
         println!("crash-points: {}: {reached} points around {writes} writes, every end the same", scenario.name);
     });
+}
+
+/// Between two writes nothing lasts but memory, which dies either way: whoever is killed after one leaves what is there
+/// before the next. Only the last write has no next.
+fn points(after_each: bool, writes: usize) -> impl Iterator<Item = (Moment, usize)> {
+    (1..=writes).flat_map(move |number| {
+        let after = (after_each || number == writes).then_some((Moment::After, number));
+        [(Moment::Before, number)].into_iter().chain(after)
+    })
 }
 
 async fn environment() -> (Client, &'static Fleet) {

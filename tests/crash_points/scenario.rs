@@ -21,6 +21,8 @@ pub(crate) struct Scenario {
     pub(crate) before: Option<Value>,
     /// What it is to become; `null` if it is deleted.
     pub(crate) after: Value,
+    /// Whether the operator is killed after each write, too, and not only before the next one.
+    pub(crate) after_each: bool,
 }
 
 pub(crate) fn spec(version: &str, cores: i32, replicants: i32) -> Value {

@@ -53,7 +53,7 @@ enum Command {
     Advisories,
     /// Runs the tests with real pods, all or those whose name contains a word.
     E2e { filter: Option<String> },
-    /// Kills the operator before and after every single write of a scenario, or of all, and compares the ends.
+    /// Kills the operator before every single write of a scenario, or of all, and compares the ends.
     CrashPoints { scenario: Option<String> },
     /// Runs random histories of a simulated cluster against the operator's decisions.
     Simulate(simulate::Simulate),

@@ -53,7 +53,7 @@ enum Step {
     Integration,
     /// Several operators at once: hand-over, and metrics over HTTPS.
     Replicas,
-    /// The operator killed before and after every single write. Takes some minutes.
+    /// The operator killed before every single write. Takes some minutes.
     CrashPoints,
     /// Tests with real pods.
     E2e,
