@@ -1,5 +1,6 @@
 //! How nodes talk: one request, one response, as Erlang nodes call each other. Transports implement [`Peers`].
 
+mod srv;
 pub mod tcp;
 
 use crate::clients::Counts;

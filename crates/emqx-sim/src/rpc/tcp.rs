@@ -1,6 +1,7 @@
 //! Calls between pods: TCP on the distribution port, one request per connection. The caller proves that it knows the
 //! cookie before it is heard; the cookie itself is never sent.
 
+use super::srv::Lookup;
 use super::{CallError, Peers, Request, Response};
 use crate::node::Node;
 use futures::future::{BoxFuture, FutureExt};
@@ -88,12 +89,13 @@ pub struct Remote {
     pub cookie: String,
     pub discovery: Discovery,
     resolver: TokioResolver,
+    lookup: Lookup,
 }
 
 impl Remote {
     pub fn new(name: String, cookie: String, discovery: Discovery) -> io::Result<Self> {
         let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build()).map_err(io::Error::other)?;
-        Ok(Self { name, cookie, discovery, resolver })
+        Ok(Self { name, cookie, discovery, resolver, lookup: Lookup::of_system()? })
     }
 
     async fn address(&self, node: &str) -> Option<SocketAddr> {
@@ -127,17 +129,9 @@ impl Remote {
     }
 
     async fn hosts(&self) -> Vec<String> {
-        let trimmed = |text: String| text.trim_end_matches('.').to_owned();
         match &self.discovery {
             Discovery::None | Discovery::Static(_) => Vec::new(),
-            Discovery::Srv(name) => {
-                let Ok(found) = self.resolver.srv_lookup(format!("{name}.")).await else { return Vec::new() };
-                let targets = found.answers().iter().filter_map(|record| match &record.data {
-                    hickory_resolver::proto::rr::RData::SRV(srv) => Some(trimmed(srv.target.to_string())),
-                    _ => None,
-                });
-                targets.collect()
-            }
+            Discovery::Srv(name) => self.lookup.hosts(name).await,
             Discovery::Address(name) => {
                 let found = self.resolver.lookup_ip(name.as_str()).await;
                 found.map(|found| found.iter().map(|ip| ip.to_string()).collect()).unwrap_or_default()
