@@ -29,7 +29,12 @@ fn image_change_blue_green() {
         spec["updateStrategy"]["type"] = json!("BlueGreen");
         spec
     };
-    points::all(&Scenario { name: "blue-green", before: Some(blue_green("6.0.0")), after: blue_green("6.0.1"), after_each: false });
+    points::all(&Scenario {
+        name: "blue-green",
+        before: Some(blue_green("6.0.0")),
+        after: blue_green("6.0.1"),
+        after_each: false,
+    });
 }
 
 #[test]

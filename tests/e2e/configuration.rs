@@ -1,10 +1,12 @@
-//! A changed runtime root reaches the running nodes, without a restart.
+//! Runtime roots: changed without a restart, refused, dropped.
 
+use crate::cluster::Cluster;
 use crate::{READY, environment};
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::operator::Operator;
 use emqx_operator_tests::{emqx, wait};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -40,10 +42,57 @@ async fn a_runtime_root_changes_without_a_restart() {
     .await;
     assert_eq!(before, uids().await, "a pod was replaced");
 
-    apply(&client, Some(&namespace), &emqx::resource("iot", spec(json!({"max_inflight": "many"})))).await.unwrap();
-    let limit = Duration::from_secs(30);
-    let degraded =
-        emqx::condition(&client, &namespace, "iot", "Degraded", limit, |c| c.reason == "ConfigRejected").await;
-    assert!(degraded.message.contains("mqtt"), "{}", degraded.message);
     emqx::delete(&client, &namespace, "iot").await;
+}
+
+/// What EMQX refuses is not in the files either: the only core would crash on it when it is lost.
+#[tokio::test]
+async fn a_core_that_is_lost_does_not_start_with_what_emqx_refused() {
+    let cluster = Cluster::ready("refused", spec(json!({"max_inflight": 40}))).await;
+    cluster.change(json!({"config": {"roots": {"mqtt": {"max_inflight": 40, "foo_bar": 1}}}})).await;
+    let rejected = |degraded: &Condition| degraded.reason == "ConfigRejected";
+    let degraded = cluster.condition("Degraded", rejected).await;
+    assert!(degraded.message.contains("foo_bar"), "{}", degraded.message);
+    let old = cluster.pods().await.remove(0).uid().unwrap();
+    cluster.kill(&["iot-core-0"]).await;
+    wait::until("a new pod to serve", READY, || async {
+        let pods = cluster.pods().await;
+        let new = pods.iter().find(|pod| pod.uid().is_some_and(|uid| uid != old)).ok_or("no new pod")?;
+        if emqx::is_ready(new) { Ok(()) } else { Err(format!("{:?}", new.status)) }
+    })
+    .await;
+    let degraded = cluster.condition("Degraded", rejected).await;
+    assert!(degraded.message.contains("foo_bar"), "{}", degraded.message);
+    cluster.change(json!({"config": {"roots": {"mqtt": {"max_inflight": 50, "foo_bar": null}}}})).await;
+    cluster.settled().await;
+    cluster.delete().await;
+}
+
+/// EMQX keeps what it was told last, so it has to be told that the spec does not ask for it any more.
+#[tokio::test]
+async fn a_root_that_the_spec_drops_returns_to_its_defaults() {
+    let mut first = spec(json!({"max_inflight": 40}));
+    first["config"]["roots"]["listeners"] = json!({"tcp": {"default": {"bind": 1893}}});
+    let cluster = Cluster::ready("dropped", first).await;
+    connects(&cluster, 1893).await;
+    cluster.change(json!({"config": {"roots": {"listeners": null}}})).await;
+    cluster.settled().await;
+    connects(&cluster, 1883).await;
+    cluster.delete().await;
+}
+
+/// The Service leads to that port, and somebody listens there.
+async fn connects(cluster: &Cluster, expected: i32) {
+    wait::until("clients to connect", READY, || async {
+        let service = cluster.api::<Service>().get("iot-listeners").await.map_err(|error| error.to_string())?;
+        let spec = service.spec.ok_or("no spec")?;
+        let ports = spec.ports.unwrap_or_default();
+        let port = ports.iter().find(|port| port.name.as_deref() == Some("tcp-default")).ok_or("no such port")?.port;
+        if port != expected {
+            return Err(format!("the Service has port {port}"));
+        }
+        let address = (spec.cluster_ip.unwrap_or_default(), u16::try_from(port).map_err(|error| error.to_string())?);
+        tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
 }

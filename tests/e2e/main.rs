@@ -6,6 +6,7 @@
 mod cluster;
 mod configuration;
 mod day_two;
+mod discovery;
 mod documented;
 mod durable;
 mod examples;

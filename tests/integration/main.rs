@@ -14,6 +14,7 @@ mod silence;
 mod stored_before_the_schema;
 mod strangers;
 mod tenant_policy;
+mod upgrading;
 mod wrong_input;
 
 use emqx_operator_tests::fleet::Fleet;

@@ -23,6 +23,8 @@ pub mod annotation {
     pub const APPLIED: &str = "apps.emqx.io/applied";
     /// On the ConfigMap: the revision of the runtime roots that the running brokers have.
     pub const RUNTIME_CONFIG_REVISION: &str = "apps.emqx.io/runtime-config-revision";
+    /// On the ConfigMap: the names of the runtime roots that the running brokers were told, those that are lists with `[]`.
+    pub const RUNTIME_CONFIG_ROOTS: &str = "apps.emqx.io/runtime-config-roots";
     /// On pod templates: the revision of the startup roots that a pod was started with.
     pub const STARTUP_CONFIG_REVISION: &str = "apps.emqx.io/startup-config-revision";
     /// On core pod templates: the operator's own digest of the template (Kubernetes' revision misses changes).
@@ -31,6 +33,8 @@ pub mod annotation {
     pub const DASHBOARD_PORTS: &str = "apps.emqx.io/dashboard-ports";
     /// Set by the user on an EMQX resource, to any new value: all nodes restart, one after the other.
     pub const RESTART_REQUESTED_AT: &str = "apps.emqx.io/restart-requested-at";
+    /// Set by the user on an EMQX resource: consent to an upgrade that is held, such as `5.10.4->6.2.2`.
+    pub const UPGRADE_CONSENT: &str = "apps.emqx.io/upgrade-consent";
     /// On the core set the pod that the operator empties, on a replicant pod that it does: an evacuation that is ours.
     pub const EVACUATING: &str = "apps.emqx.io/evacuating";
     /// Kubernetes' own, on replicant pods: ReplicaSets take pods of low cost first.

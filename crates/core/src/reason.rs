@@ -73,6 +73,9 @@ reasons! {
     /// A PodDisruptionBudget that is not the operator's selects the same pods, so the operator's own was deleted: Kubernetes
     /// evicts no pod that two budgets select. When the other one is deleted the operator makes its own again.
     BudgetOfUser Fine,
+    /// The image of the spec is a step between releases of EMQX that the operator knows nothing about. It is carried out; read EMQX's
+    /// release notes, and try it on a copy first.
+    UpgradeUnknown Trouble,
     /// Pods exist and are not ready yet, or not yet members of the EMQX cluster.
     Starting Progress,
     /// Core nodes are not yet as the spec says.
@@ -113,6 +116,11 @@ reasons! {
     /// The operator moves the shards of the old site to others and has it forgotten. Where it held the only copy of a
     /// shard, somebody has to decide: restore the volume, or give the shard up.
     VolumeLost Trouble,
+    /// A core is ready and a cluster of its own: it does not list the other cores, nor they it. Messages do not pass between the
+    /// two, and nothing is configured through it. Usually DNS or the network between the pods fails, or `env` overrides how cores
+    /// find each other. A node that was cut off heals by itself when the network does; a core that never joined looks for the
+    /// others when it starts.
+    SplitCluster Trouble,
     /// Another node is just leaving or coming back; they go one at a time.
     WaitingForOtherNode Progress,
     /// Too many of the other nodes do not serve, so this one has to stay until they do.
@@ -150,6 +158,11 @@ reasons! {
     /// `evaluation` for a trial with 25 sessions. A license that was given through the EMQX dashboard, or is on the volumes, has
     /// to stand in the spec, too. It may also come in the variable `EMQX_LICENSE__KEY`.
     LicenseMissing Trouble,
+
+    /// The image of the spec is a step that EMQX does not support, that goes back to an earlier release, or that loses the state of
+    /// durable sessions. No node is changed. The message says what would be lost and what to do instead; set `spec.image` back, or
+    /// consent to exactly this step with the annotation `apps.emqx.io/upgrade-consent`, whose value is in the message.
+    UpgradeNotSupported Trouble,
 
     /// The EMQX API of no core answered in time or without error. Nothing is removed while it is so. Look at the logs of
     /// the core pods and at network policies between the operator and port 18083. Where the message names a request that EMQX fails to

@@ -43,8 +43,16 @@ impl Reason {
                 &[DESCRIBE, "kubectl get pods --selector apps.emqx.io/instance=NAME", EVENTS]
             }
             Reason::VolumeLost => &[STORAGE, "kubectl get pvc --selector apps.emqx.io/instance=NAME", DESCRIBE],
+            Reason::SplitCluster => &[
+                DESCRIBE,
+                "kubectl exec NAME-core-0 --container emqx -- emqx ctl cluster status",
+                "kubectl get endpointslices --selector kubernetes.io/service-name=NAME-headless",
+            ],
             Reason::SiteNotForgotten => {
                 &[STORAGE, "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds forget SITE"]
+            }
+            Reason::UpgradeNotSupported | Reason::UpgradeUnknown => {
+                &[DESCRIBE, NODES, "kubectl edit emqx NAME    # spec.image"]
             }
             Reason::LicenseMissing => &[DESCRIBE, "kubectl edit emqx NAME    # spec.config.roots.license.key"],
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],

@@ -11,7 +11,7 @@ use emqx_operator_core::Plan;
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Broker, BrokerNode, Kind, KubernetesView, Reading};
+use emqx_operator_core::world::{Broker, BrokerNode, Disagreement, Kind, KubernetesView, Reading};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use planning::{nobody, plan_for};
@@ -151,7 +151,12 @@ fn a_set_that_the_cluster_does_not_know_is_kept() {
             (new.names.core_node(pod), seen)
         };
         let nodes: std::collections::BTreeMap<NodeName, BrokerNode> = known.iter().map(member).collect();
-        Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Off })
+        Reading::Fresh(Broker {
+            nodes,
+            disagreement: Disagreement::default(),
+            evacuations: Reading::Off,
+            storage: Reading::Off,
+        })
     };
     let stranger = plan_for(&new, &view, broker(&["iot-core-new-0", "iot-core-new-1"]));
     let harmless = |action: &Action| !matches!(action, Action::Remove(_) | Action::Annotate { .. });

@@ -12,7 +12,9 @@ use emqx_operator_core::build::differences;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::{ConditionType, Truth};
-use emqx_operator_core::world::{Broker, BrokerNode, Endpoint, Kind, KubernetesView, Reading, api_candidates};
+use emqx_operator_core::world::{
+    Broker, BrokerNode, Disagreement, Endpoint, Kind, KubernetesView, Reading, api_candidates,
+};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use planning::{nobody, plan_for, world_for, written};
@@ -33,7 +35,8 @@ fn answering() -> Reading<Broker> {
     let core = BrokerNode { running: true, ..BrokerNode::default() };
     let name = NodeName("emqx@iot-core-0.iot-headless.default.svc.cluster.local".to_owned());
     let nodes = BTreeMap::from([(name, core)]);
-    Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Off })
+    let disagreement = Disagreement::default();
+    Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage: Reading::Off })
 }
 
 /// What a plan writes of a kind, as Kubernetes keeps it.

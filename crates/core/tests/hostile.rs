@@ -17,8 +17,8 @@ use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, References, references};
 use emqx_operator_core::status::{merge, refused, story};
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Evacuation, EvacuationPhase, FreshSecrets, KubernetesView, Memory, ObjectEvent, Reading,
-    ReplicaState, Shard, Site, Storage, Told, Why, World, api_candidates, needs,
+    Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, KubernetesView, Memory, ObjectEvent,
+    Reading, ReplicaState, Shard, Site, Storage, Told, View, Why, World, api_candidates, needs,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::{SignedDuration, Timestamp};
@@ -244,7 +244,16 @@ fn broker(desired: &Desired, living: &Living, choices: &mut Choices) -> Reading<
         2 => Reading::Unavailable(Why::NotAsked),
         _ => Reading::Fresh(storage(&nodes, choices)),
     };
-    Reading::Fresh(Broker { nodes, evacuations, storage })
+    let some = |choices: &mut Choices| {
+        let names = nodes.keys().filter(|_| choices.below(3) == 1).cloned().collect::<Vec<_>>();
+        let part =
+            |choices: &mut Choices| nodes.clone().into_iter().filter(|_| choices.below(2) == 1).collect::<View>();
+        names.into_iter().map(|name| (name, part(choices))).collect::<BTreeMap<_, _>>()
+    };
+    let apart = some(choices);
+    let unseen = some(choices).into_iter().map(|(name, view)| (name, view.into_keys().collect())).collect();
+    let disagreement = Disagreement { apart, unseen };
+    Reading::Fresh(Broker { nodes, disagreement, evacuations, storage })
 }
 
 fn node_of(desired: &Desired, pod: &Value) -> NodeName {
@@ -340,7 +349,8 @@ fn living_with(change: impl Fn(&mut Living)) -> Plan {
     change(&mut living);
     let core = |pod: &Value| (node_of(&ground.desired, pod), BrokerNode { running: true, ..BrokerNode::default() });
     let nodes = living.pods.iter().map(core).collect();
-    let broker = Broker { nodes, evacuations: Reading::Off, storage: Reading::Off };
+    let broker =
+        Broker { nodes, disagreement: Disagreement::default(), evacuations: Reading::Off, storage: Reading::Off };
     plan(&ground.desired, &world(&ground.desired, &living.view(), Reading::Fresh(broker), NOW))
 }
 

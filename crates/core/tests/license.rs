@@ -11,7 +11,7 @@ use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::ConditionType;
-use emqx_operator_core::world::{Broker, BrokerNode, Kind, KubernetesView, Reading};
+use emqx_operator_core::world::{Broker, BrokerNode, Disagreement, Kind, KubernetesView, Reading};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use planning::{nobody, plan_for, written};
@@ -82,7 +82,12 @@ fn answering(versions: &[&str]) -> Reading<Broker> {
         let node = BrokerNode { running: true, version: Some((*version).to_owned()), ..BrokerNode::default() };
         (NodeName(format!("emqx@iot-core-{number}.iot-headless.default.svc.cluster.local")), node)
     });
-    Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: Reading::Off, storage: Reading::Off })
+    Reading::Fresh(Broker {
+        nodes: nodes.collect(),
+        disagreement: Disagreement::default(),
+        evacuations: Reading::Off,
+        storage: Reading::Off,
+    })
 }
 
 #[derive(Debug, PartialEq)]

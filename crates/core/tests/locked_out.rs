@@ -11,8 +11,8 @@ use emqx_operator_core::desired::{Desired, NodeName, References, Role};
 use emqx_operator_core::reason::{Reason, Weight};
 use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{
-    Broker, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, ObjectId, Ownership, Reading,
-    Refusal, Sensitive, Why, World,
+    Broker, Disagreement, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, ObjectId, Ownership,
+    Reading, Refusal, Sensitive, Why, World,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::SignedDuration;
@@ -42,7 +42,12 @@ fn locked<T>() -> Reading<T> {
 }
 
 fn hears(evacuations: Reading<BTreeMap<NodeName, Evacuation>>) -> Reading<Broker> {
-    Reading::Fresh(Broker { nodes: BTreeMap::new(), evacuations, storage: Reading::Off })
+    Reading::Fresh(Broker {
+        nodes: BTreeMap::new(),
+        disagreement: Disagreement::default(),
+        evacuations,
+        storage: Reading::Off,
+    })
 }
 
 /// Its second, how many of the two cores are ready, and what EMQX says.

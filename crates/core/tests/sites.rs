@@ -6,12 +6,14 @@ mod support;
 #[path = "support/nodes.rs"]
 mod nodes;
 
+use emqx_operator_api::annotation::VOLUME_SITES;
 use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
+use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, FreshSecrets, KubernetesView, Node, Reading, ReplicaState, Shard, Site, Storage,
-    VolumeSite, World,
+    Broker, BrokerNode, Claim, Disagreement, FreshSecrets, KubernetesView, Node, Reading, ReplicaState, Shard, Site,
+    Storage, VolumeSite, Wait, World,
 };
 use jiff::SignedDuration;
 use nodes::{node, set, start};
@@ -83,7 +85,12 @@ fn world(desired: &Desired) -> World {
     };
     let nodes = world.cores.nodes.iter().filter_map(|node| Some((node.name.clone()?, node.broker.clone()?)));
     let nodes = nodes.collect();
-    world.broker = Reading::Fresh(Broker { nodes, evacuations: Reading::Off, storage: Reading::Fresh(storage) });
+    world.broker = Reading::Fresh(Broker {
+        nodes,
+        disagreement: Disagreement::default(),
+        evacuations: Reading::Off,
+        storage: Reading::Fresh(storage),
+    });
     world
 }
 
@@ -143,4 +150,48 @@ fn a_site_holds_a_volume_back_only_where_something_is_stored() {
     };
     assert_eq!(left(true), (Some(("S1".to_owned(), true)), false));
     assert_eq!(left(false), (Some(("S1".to_owned(), false)), true));
+}
+
+/// The site that is written down for `iot-core-0`, and whether its volume is known to be lost: EMQX lists the site as up or
+/// not, and the core is ready or not since so many seconds.
+fn recognised(up: bool, ready: bool, seconds: i64, last_words: &str) -> (Option<String>, bool) {
+    let desired = one_core();
+    let mut world = world(&desired);
+    world.cores.nodes[0] = core(&desired, "iot-core", "iot-core-0", ready);
+    world.cores.nodes[0].broker = Some(BrokerNode { running: up, ..BrokerNode::default() });
+    world.cores.nodes[0].running_since = Some(world.now - SignedDuration::from_secs(seconds));
+    if !last_words.is_empty() {
+        let wait = Wait { reason: Reason::CrashLooping, text: last_words.to_owned(), since: None };
+        world.cores.nodes[0].wait = Some(wait);
+        // As an operator before this one has written it down.
+        let known = world.cores.sets[0].volume_sites.get_mut("iot-core-0").expect("a site is written down");
+        known.claim = "new".to_owned();
+    }
+    if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), .. }) = &mut world.broker {
+        storage.sites.get_mut("S0").expect("a site").up = up;
+    }
+    let plan = plan(&desired, &world);
+    let written = plan.actions.iter().find_map(|action| match action {
+        Action::Annotate { annotations, .. } => annotations.get(VOLUME_SITES).cloned().flatten(),
+        _ => None,
+    });
+    let home = written.and_then(|text| VolumeSite::read(&text).remove("iot-core-0").map(|home| home.claim));
+    (home, plan.holds.iter().any(|hold| hold.reason == Reason::VolumeLost))
+}
+
+/// A core that was killed is listed for a while, beside its new pod with the new volume. Taken for the new one's, its site
+/// would never be missed.
+#[test]
+fn a_site_belongs_to_a_new_volume_when_its_core_has_served() {
+    let claim = |home: Option<String>| home.unwrap_or_else(|| "old".to_owned());
+    let told = |up, ready, seconds, words| {
+        let (home, lost) = recognised(up, ready, seconds, words);
+        (claim(home), lost)
+    };
+    assert_eq!(told(true, false, 1, ""), ("old".to_owned(), false), "its predecessor is listed");
+    assert_eq!(told(true, true, 2, ""), ("old".to_owned(), false), "it serves between two crashes");
+    assert_eq!(told(true, true, 20, ""), ("new".to_owned(), false), "somebody restored the volume");
+    assert_eq!(told(false, false, 20, ""), ("old".to_owned(), true));
+    let words = "exit code 1: conflicting_node_site";
+    assert!(told(false, false, 1, words).1, "EMQX says so");
 }

@@ -125,8 +125,7 @@ async fn one_pass(
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.memory = cluster.memory.lock().clone();
     world.rewritten = cluster.rewritten.of(|id| world.objects.contains_key(id));
-    let config = refusals::config(&desired.config.runtime_revision, &desired.image.reference);
-    world.config_refused = cluster.refusals.of(&config);
+    world.config_refused = cluster.refusals.of(&refusals::config(&desired, &world));
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
         return Ok(Passed::until_changed(Outcome::Followed));

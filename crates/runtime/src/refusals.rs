@@ -2,6 +2,8 @@
 //! likes each time, which can restart listeners. Of other requests users hear when they are refused repeatedly: the first
 //! time the world may have moved on.
 
+use emqx_operator_core::desired::Desired;
+use emqx_operator_core::world::World;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,9 +25,11 @@ struct Refusal {
     times: u32,
 }
 
-/// The request to put this configuration in force on nodes with this image.
-pub fn config(revision: &str, image: &str) -> String {
-    format!("config {revision} of {image}")
+/// The request to put this configuration in force on nodes with this image. Other cores may have files that these lack.
+pub fn config(desired: &Desired, world: &World) -> String {
+    let pods: Vec<_> = world.cores.nodes.iter().map(|node| node.uid.as_str()).collect();
+    let (revision, image) = (&desired.config.runtime_revision, &desired.image.reference);
+    format!("config {revision} of {image} on {}", pods.join(" "))
 }
 
 impl Refusals {
@@ -60,18 +64,17 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusals, config};
+    use super::Refusals;
 
     #[test]
     fn what_is_refused_is_remembered_by_request_until_it_is_done() {
         let refusals = Refusals::default();
-        let (old, new) = (config("a", "emqx/emqx:5.10.4"), config("a", "emqx/emqx:6.0.0"));
-        assert_eq!(refusals.note(&old, "unknown field"), 1);
-        assert_eq!(refusals.note(&old, "unknown field"), 2);
-        assert_eq!(refusals.of(&old).as_deref(), Some("unknown field"));
-        assert_eq!(refusals.of(&new), None, "another image may know it");
-        refusals.settle(&old);
-        assert_eq!(refusals.of(&old), None);
-        assert_eq!(refusals.note(&old, "unknown field"), 1, "in a row");
+        assert_eq!(refusals.note("old", "unknown field"), 1);
+        assert_eq!(refusals.note("old", "unknown field"), 2);
+        assert_eq!(refusals.of("old").as_deref(), Some("unknown field"));
+        assert_eq!(refusals.of("new"), None, "another image may know it");
+        refusals.settle("old");
+        assert_eq!(refusals.of("old"), None);
+        assert_eq!(refusals.note("old", "unknown field"), 1, "in a row");
     }
 }

@@ -6,8 +6,8 @@ use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind, Live, Node, NodeSet, Pool,
-    Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
+    Broker, BrokerNode, Claim, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind, Live, Node,
+    NodeSet, Pool, Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,7 +161,12 @@ fn broker(sim: &Sim) -> Reading<Broker> {
         };
         (name.clone(), seen)
     });
-    Reading::Fresh(Broker { nodes: nodes.collect(), evacuations: evacuations(sim), storage: storage(sim) })
+    Reading::Fresh(Broker {
+        nodes: nodes.collect(),
+        disagreement: Disagreement::default(),
+        evacuations: evacuations(sim),
+        storage: storage(sim),
+    })
 }
 
 /// A node that stopped is known to be stopped. One that is cut off is missing at first, and then said to have stopped.

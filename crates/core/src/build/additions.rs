@@ -4,30 +4,67 @@
 //!
 //! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are the user's.
 
+use super::config_map::INETRC;
+use super::pod_template::{CORE_HOST, file, variable};
+use crate::desired::{CONFIG_VOLUME, Desired, Names};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, PodSecurityContext, PodTemplateSpec, SeccompProfile, SecurityContext,
 };
 
 /// All of them.
-const ADDITIONS: &[fn(Option<&PodSecurityContext>, &mut Container)] = &[last_words, least_privilege];
+const ADDITIONS: &[fn(&Pod<'_>, &mut Container)] = &[last_words, least_privilege, one_port, long_answers];
 
-pub(super) fn add(template: &mut PodTemplateSpec) {
+/// What surrounds the container.
+struct Pod<'a> {
+    names: &'a Names,
+    security: Option<&'a PodSecurityContext>,
+}
+
+pub(super) fn add(desired: &Desired, template: &mut PodTemplateSpec) {
     let Some(spec) = &mut template.spec else { return };
-    let identity = spec.security_context.as_ref();
+    let pod = Pod { names: &desired.names, security: spec.security_context.as_ref() };
     for container in spec.containers.iter_mut().filter(|container| container.name == "emqx") {
-        ADDITIONS.iter().for_each(|addition| addition(identity, container));
+        ADDITIONS.iter().for_each(|addition| addition(&pod, container));
     }
 }
 
 /// Where EMQX ends without a word of its own, the kubelet keeps the end of its log, for the message of the crash.
-fn last_words(_: Option<&PodSecurityContext>, container: &mut Container) {
+fn last_words(_: &Pod<'_>, container: &mut Container) {
     container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
+}
+
+/// Cores ask for the records of one port of the headless Service: half as many as under its bare name.
+fn one_port(pod: &Pod<'_>, container: &mut Container) {
+    let domain = pod.names.discovery_domain();
+    for variable in container.env.iter_mut().flatten() {
+        match (variable.name.as_str(), variable.value.as_deref()) {
+            ("EMQX_CLUSTER__DNS__NAME", Some(name)) if name == domain => {
+                variable.value = Some(pod.names.discovery_name());
+            }
+            // It referred to the variable above.
+            ("EMQX_HOST", Some(CORE_HOST)) => variable.value = Some(format!("$(POD_NAME).{domain}")),
+            _ => {}
+        }
+    }
+}
+
+/// Erlang's resolver takes long answers from the DNS server.
+fn long_answers(_: &Pod<'_>, container: &mut Container) {
+    const PATH: &str = "/opt/emqx/etc/inetrc";
+    const VARIABLE: &str = "ERL_INETRC";
+    let mounts = container.volume_mounts.get_or_insert_default();
+    let env = container.env.get_or_insert_default();
+    if mounts.iter().all(|mount| mount.mount_path != PATH) && env.iter().all(|given| given.name != VARIABLE) {
+        mounts.push(file(CONFIG_VOLUME, PATH, INETRC));
+        env.push(variable(VARIABLE, PATH));
+    }
 }
 
 /// The rights that EMQX does without. A user who asks for more than an ordinary user of the container has knows what for,
 /// and gets no half of it: Kubernetes refuses some of these combinations, and root without capabilities cannot write to
 /// files of others.
-fn least_privilege(pod: Option<&PodSecurityContext>, container: &mut Container) {
+fn least_privilege(pod: &Pod<'_>, container: &mut Container) {
+    let pod = pod.security;
     let mut context = container.security_context.clone().unwrap_or_default();
     if asks_for_more(pod, &context) {
         return;
@@ -56,13 +93,26 @@ fn asks_for_more(pod: Option<&PodSecurityContext>, context: &SecurityContext) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{ADDITIONS, add};
+    use super::{ADDITIONS, CORE_HOST, Pod, add};
     use crate::build::revision::revision;
+    use crate::desired::{Desired, References};
     use k8s_openapi::api::core::v1::PodTemplateSpec;
     use serde_json::{Value, json};
 
+    const DOMAIN: &str = "iot-headless.default.svc.cluster.local";
+
+    fn desired() -> Desired {
+        let resource = json!({
+            "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot", "namespace": "default"},
+            "spec": {"image": "emqx/emqx:6.0.0"},
+        });
+        let resource = serde_json::from_value(resource).expect("a resource");
+        Desired::resolve(&resource, &References::default()).expect("the spec is right")
+    }
+
     fn template(pod: Value, container: Value) -> PodTemplateSpec {
-        let emqx = json!({"name": "emqx", "securityContext": container});
+        let name = json!({"name": "EMQX_CLUSTER__DNS__NAME", "value": DOMAIN});
+        let emqx = json!({"name": "emqx", "env": [name], "securityContext": container});
         let spec = json!({"securityContext": pod, "containers": [emqx, {"name": "exporter"}]});
         serde_json::from_value(json!({"spec": spec})).expect("a template")
     }
@@ -70,7 +120,7 @@ mod tests {
     /// The security context of the EMQX container, and what else an addition has made of the pod.
     fn added(pod: Value, container: Value) -> (Value, Value) {
         let mut template = template(pod, container);
-        add(&mut template);
+        add(&desired(), &mut template);
         let mut value = serde_json::to_value(template).expect("plain data");
         let context =
             value["spec"]["containers"][0].as_object_mut().and_then(|fields| fields.remove("securityContext"));
@@ -133,8 +183,40 @@ mod tests {
             let mut template = template(json!(null), json!(null));
             let before = revision(&template);
             let spec = template.spec.as_mut().expect("a spec");
-            addition(None, &mut spec.containers[0]);
+            addition(&Pod { names: &desired().names, security: None }, &mut spec.containers[0]);
             assert_ne!(revision(&template), before);
         }
+    }
+
+    /// What EMQX and its resolver read, from what stands in the template: the name to ask for, the core's own, the file.
+    #[test]
+    fn cores_find_each_other_by_one_port_and_long_answers() {
+        let read = |env: Value, mounts: Value| {
+            let mut template = template(json!(null), json!(null));
+            let spec = template.spec.as_mut().expect("a spec");
+            spec.containers[0].env = serde_json::from_value(env).expect("variables");
+            spec.containers[0].volume_mounts = serde_json::from_value(mounts).expect("mounts");
+            add(&desired(), &mut template);
+            let container = template.spec.expect("a spec").containers.remove(0);
+            let env = container.env.unwrap_or_default();
+            let value = |name: &str| env.iter().find(|one| one.name == name).and_then(|one| one.value.clone());
+            let mounted = container.volume_mounts.unwrap_or_default().iter().any(|one| one.name == "bootstrap-config");
+            (value("EMQX_CLUSTER__DNS__NAME"), value("EMQX_HOST"), value("ERL_INETRC"), mounted)
+        };
+        let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+        let name = variable("EMQX_CLUSTER__DNS__NAME", DOMAIN);
+        let host = variable("EMQX_HOST", CORE_HOST);
+        let some = |text: &str| Some(text.to_owned());
+        let (port, own) = (format!("_erlang-dist._tcp.{DOMAIN}"), format!("$(POD_NAME).{DOMAIN}"));
+        let file = "/opt/emqx/etc/inetrc";
+        assert_eq!(read(json!([name, host]), json!([])), (some(&port), some(&own), some(file), true));
+        // What the user says stays, and the core has its name all the same.
+        let other = variable("EMQX_CLUSTER__DNS__NAME", "emqx.example.com");
+        let expected = (some("emqx.example.com"), some(&own), some(file), true);
+        assert_eq!(read(json!([host, other]), json!([])), expected);
+        let theirs = variable("ERL_INETRC", "/inetrc");
+        assert_eq!(read(json!([name, host, theirs]), json!([])), (some(&port), some(&own), some("/inetrc"), false));
+        let mount = json!([{"name": "mine", "mountPath": file}]);
+        assert_eq!(read(json!([name, host]), mount), (some(&port), some(&own), None, false));
     }
 }

@@ -9,6 +9,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The file with the runtime roots.
+pub const BASE: &str = "base.hocon";
+/// The key of the settings of Erlang's resolver.
+pub(super) const INETRC: &str = "inetrc";
+/// Without EDNS an answer of more than 512 bytes is cut, and OTP releases with erlang/otp 11114 take it for none: three cores
+/// with long names would not find each other. 4096 bytes are what CoreDNS sends at most, and enough for thirty cores.
+const LONG_ANSWERS: &str = "{edns,0}.\n{udp_payload_size,4096}.\n";
 
 /// The ConfigMap. When the configuration contains values of Secrets it holds a hint instead of the files.
 pub fn config_map(desired: &Desired) -> Manifest {
@@ -21,7 +30,7 @@ fn build(desired: &Desired) -> Manifest {
     let data = if config.secret {
         json!({"README": format!("The configuration contains secrets; it is in Secret {}.", desired.names.config_secret())})
     } else {
-        json!({"base.hocon": config.runtime, "emqx.conf": config.startup})
+        json!({BASE: config.runtime, "emqx.conf": config.startup, INETRC: LONG_ANSWERS})
     };
     let labels = labels::with_resource_labels(desired);
     Manifest::new(
@@ -40,11 +49,22 @@ pub fn config_secret(desired: &Desired) -> Option<Manifest> {
     config.secret.then(|| {
         let labels = labels::with_resource_labels(desired);
         let data = json!({
-            "base.hocon": STANDARD.encode(&config.runtime),
+            BASE: STANDARD.encode(&config.runtime),
             "emqx.conf": STANDARD.encode(&config.startup),
+            INETRC: STANDARD.encode(LONG_ANSWERS),
         });
         let body = json!({"type": "Opaque", "data": data});
         let name = desired.names.config_secret();
         Manifest::new(desired, Kind::Secret, name, &labels, &BTreeMap::new(), body)
     })
+}
+
+/// The same with another text in one of the files.
+pub fn with_file(mut manifest: Manifest, file: &str, text: &str) -> Manifest {
+    let is_secret = manifest.id.kind == Kind::Secret;
+    let data = &mut Arc::make_mut(&mut manifest.body)["data"];
+    if data.get(file).is_some() {
+        data[file] = if is_secret { STANDARD.encode(text).into() } else { text.into() };
+    }
+    manifest
 }

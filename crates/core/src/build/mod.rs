@@ -21,7 +21,7 @@ mod services;
 
 pub use budget::budget;
 pub(crate) use built::Built;
-pub use config_map::{config_map, config_secret};
+pub use config_map::{BASE, config_map, config_secret, with_file};
 pub use core_set::{CoreSet, claim_templates, core_set, core_template, volumes_asked_for};
 pub use labels::{pod_labels, selector};
 pub use last_good::last_good;

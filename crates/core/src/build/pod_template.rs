@@ -60,7 +60,7 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
         spec: Some(pod_spec(desired, pool, availability_check)),
     };
     let revision = revision(&template);
-    additions::add(&mut template);
+    additions::add(desired, &mut template);
     Template { template, revision }
 }
 
@@ -128,6 +128,9 @@ fn environment(desired: &Desired, pool: &PoolSpec) -> Vec<EnvVar> {
     all
 }
 
+/// The name of a core, as it was when the cores asked for the records of all ports. It enters the revision as it was.
+pub(super) const CORE_HOST: &str = "$(POD_NAME).$(EMQX_CLUSTER__DNS__NAME)";
+
 fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     let names = &desired.names;
     let mut env = Vec::new();
@@ -138,7 +141,7 @@ fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     env.push(variable("EMQX_CLUSTER__DNS__RECORD_TYPE", "srv"));
     env.push(variable("EMQX_CLUSTER__DNS__NAME", names.discovery_domain()));
     env.push(match role {
-        Role::Core => variable("EMQX_HOST", "$(POD_NAME).$(EMQX_CLUSTER__DNS__NAME)"),
+        Role::Core => variable("EMQX_HOST", CORE_HOST),
         Role::Replicant => from_field("EMQX_HOST", "status.podIP"),
     });
     env.push(variable("EMQX_NODE__DATA_DIR", "data"));
@@ -151,7 +154,7 @@ fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     env
 }
 
-fn variable(name: &str, value: impl Into<String>) -> EnvVar {
+pub(super) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
 }
 
@@ -215,11 +218,6 @@ fn volumes(desired: &Desired, pool: &PoolSpec) -> Vec<Volume> {
 
 fn mounts(desired: &Desired, pool: &PoolSpec) -> Vec<VolumeMount> {
     let mount = |name: String, path: &str| VolumeMount { name, mount_path: path.to_owned(), ..VolumeMount::default() };
-    let file = |name: &str, path: &str, key: &str| VolumeMount {
-        sub_path: Some(key.to_owned()),
-        read_only: Some(true),
-        ..mount(name.to_owned(), path)
-    };
     let mut mounts = vec![
         mount(desired.names.log_volume(pool.role.as_str()), "/opt/emqx/log"),
         mount(data_volume(desired, pool.role), "/opt/emqx/data"),
@@ -231,6 +229,17 @@ fn mounts(desired: &Desired, pool: &PoolSpec) -> Vec<VolumeMount> {
     mounts.push(file(CONFIG_VOLUME, "/opt/emqx/etc/emqx.conf", "emqx.conf"));
     mounts.extend(pool.template.extra_volume_mounts.clone());
     mounts
+}
+
+/// One file of a volume, among those of the image.
+pub(super) fn file(volume: &str, path: &str, key: &str) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        sub_path: Some(key.to_owned()),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
 }
 
 /// `None` for an empty list: what we do not say we do not own.

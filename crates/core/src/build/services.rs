@@ -4,7 +4,7 @@ use super::Wanted;
 use super::dashboard_ports;
 use super::labels;
 use super::manifest::Manifest;
-use crate::desired::{Desired, Role};
+use crate::desired::{DISTRIBUTION_PORT, Desired, Role};
 use crate::reason::Reason;
 use crate::world::{HTTP_PORT, HTTPS_PORT, Kind, ObjectId};
 use emqx_operator_api::hub::ServiceTemplate;
@@ -26,7 +26,7 @@ fn build_headless(desired: &Desired) -> Manifest {
         cluster_ip: Some("None".to_owned()),
         publish_not_ready_addresses: Some(true),
         selector: Some(labels::selector(&desired.names, Role::Core)),
-        ports: Some(vec![port("erlang-dist", 4370), port("gen-rpc", 5369)]),
+        ports: Some(vec![port(DISTRIBUTION_PORT, 4370), port("gen-rpc", 5369)]),
         ..ServiceSpec::default()
     };
     let labels = labels::common(&desired.names);

@@ -9,6 +9,7 @@ use super::image::Image;
 use super::listeners::{self, ListenerPort};
 use super::references::References;
 use super::roots;
+use super::runtime_roots::RuntimeRoots;
 use crate::text::{field, name};
 use emqx_operator_api::hub::EMQX;
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub struct Config {
     pub revision: String,
     /// Digest of the runtime roots.
     pub runtime_revision: String,
+    /// The names of the runtime roots.
+    pub runtime_roots: RuntimeRoots,
     /// Digest of the startup roots; `None` without any, so that clusters that never use them never roll over them.
     pub startup_revision: Option<String>,
     /// Whether the text contains values of Secrets, and so may not stand in a ConfigMap.
@@ -90,6 +93,7 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
         startup: format!("{PRELUDE}{}", render(&startup)),
         revision: digest(&render(&visible)),
         runtime_revision: digest(&render(&visible_runtime)),
+        runtime_roots: RuntimeRoots::of(&runtime),
         startup_revision: (!visible_startup.is_empty()).then(|| digest(&render(&visible_startup))),
         secret: visible != filled,
         dashboard: dashboard.expect(everything),

@@ -15,6 +15,7 @@ mod names;
 mod pools;
 mod references;
 mod roots;
+mod runtime_roots;
 mod services;
 mod templates;
 
@@ -25,10 +26,12 @@ pub use errors::{Mistake, MistakeKind, Mistakes};
 pub use image::{Edition, Image, Version, version_of_image, version_of_text};
 pub use last_good::{LastGood, RolledBack};
 pub use listeners::{ListenerPort, Transport};
+pub(crate) use names::DISTRIBUTION_PORT;
 pub use names::{Names, NodeName, OPERATOR_API_KEY};
 pub(crate) use pools::{API_KEYS_VOLUME, CONFIG_VOLUME};
 pub use pools::{PoolSpec, Role};
 pub use references::{Reference, ReferenceKind, References, SecretData, references};
+pub use runtime_roots::RuntimeRoots;
 pub use services::ServiceSpecs;
 pub use templates::Templates;
 
@@ -65,6 +68,8 @@ pub struct Desired {
     pub history_limit: usize,
     /// A wish to restart all nodes, in the user's words.
     pub restart_requested_at: Option<String>,
+    /// The upgrade that the user consents to, such as `5.10.4->6.2.2`.
+    pub upgrade_consent: Option<String>,
     /// What pods and configuration are made of.
     pub templates: Templates,
     /// These templates stand in for the ones of the spec, which were given up.
@@ -128,12 +133,8 @@ impl Desired {
             services: services::resolve(spec),
             update_strategy: cr.spec.update_strategy.clone(),
             history_limit: usize::try_from(cr.spec.revision_history_limit).unwrap_or(0),
-            restart_requested_at: cr
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(annotation::RESTART_REQUESTED_AT))
-                .cloned(),
+            restart_requested_at: annotation_of(cr, annotation::RESTART_REQUESTED_AT),
+            upgrade_consent: annotation_of(cr, annotation::UPGRADE_CONSENT),
             templates: Templates::of(cr),
             rolled_back: None,
             missing: references.missing_of_pods(cr),
@@ -162,9 +163,9 @@ impl Desired {
 
 /// Whether the user asked the operator to keep its hands off: any value of the annotation but `false`.
 pub fn is_paused(cr: &EMQX) -> bool {
-    cr.metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(annotation::PAUSED))
-        .is_some_and(|value| value != "false")
+    annotation_of(cr, annotation::PAUSED).is_some_and(|value| value != "false")
+}
+
+fn annotation_of(cr: &EMQX, key: &str) -> Option<String> {
+    cr.metadata.annotations.as_ref()?.get(key).cloned()
 }

@@ -9,6 +9,9 @@ use std::fmt;
 /// The key of the operator's own API key, the same as the Go operator's.
 pub const OPERATOR_API_KEY: &str = "emqx-operator-controller";
 
+/// The port of the headless Service by which the cores find each other.
+pub(crate) const DISTRIBUTION_PORT: &str = "erlang-dist";
+
 /// StatefulSets label their pods with `<set>-<hash of 10>`, which may have 63 characters; the set is `<name>-core`.
 const LONGEST_NAME: usize = 63 - "-core-".len() - 10;
 
@@ -135,9 +138,15 @@ impl Names {
         self.of("replicant-data")
     }
 
-    /// The DNS name under which the cores find each other.
+    /// The DNS domain in which every core has its name.
     pub fn discovery_domain(&self) -> String {
         format!("{}.{}.svc.{}", self.headless_service(), self.namespace, self.cluster_domain)
+    }
+
+    /// The DNS name under which the cores find each other: one port of the headless Service, since the bare name has one
+    /// record for each core and port.
+    pub fn discovery_name(&self) -> String {
+        format!("_{DISTRIBUTION_PORT}._tcp.{}", self.discovery_domain())
     }
 
     /// The EMQX node in a core pod.

@@ -1,77 +1,175 @@
 //! Configuration: files for nodes that start, API calls for nodes that run.
 //!
-//! *Decides* when runtime roots are sent to EMQX. An annotation of the ConfigMap remembers the revision that the running
-//! nodes have; it is written after EMQX has accepted it, so a stop in between sends the same text once more, which is
-//! harmless. *Holds* while no API answers, and while nodes of another image run, which may refuse what is new: the files
-//! have the new text by then, so that nodes that restart get it. What EMQX has refused is not sent again for a while, and
-//! until then no node is restarted that serves: it would start with it.
+//! *Decides* when runtime roots are sent to EMQX, and what nodes that start read. Annotations of the ConfigMap remember the
+//! revision and the names of the roots that the running nodes have; they are written after EMQX has accepted them, so a stop in
+//! between sends the same text once more, which is harmless. Roots that the spec has dropped are sent as empty ones, by which
+//! EMQX returns to its defaults.
+//!
+//! *Holds* while no API answers, and while nodes of another image run, which may refuse what is new: the files have the new text
+//! by then, so that nodes that restart get it. What EMQX has refused is not sent again for a while. Until then the files keep
+//! what the running nodes have, and no node is restarted that serves: a node that is lost would start with what was refused.
 
 use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Call, Stage};
-use crate::build::{Manifest, config_map, config_secret, set_annotation};
-use crate::desired::{Desired, Role};
+use crate::build::{BASE, Manifest, config_map, config_secret, set_annotation, with_file};
+use crate::desired::{Desired, Role, RuntimeRoots};
 use crate::reason::Reason;
 use crate::world::{Kind, Live, World};
-use emqx_operator_api::annotation::RUNTIME_CONFIG_REVISION;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use emqx_operator_api::annotation::{RUNTIME_CONFIG_REVISION, RUNTIME_CONFIG_ROOTS};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
+    let running = running(desired, world);
+    let sends = !running.is(&desired.config.runtime_revision) && running.exists() && is_sent(fleet);
+    let wanted = InForce { revision: desired.config.runtime_revision.clone(), roots: kept_roots(desired, &running) };
+    // New text is in the files when EMQX has accepted it; but where there is no file yet, pods wait for one.
+    let stage = if sends { Stage::Marks } else { Stage::Config };
+    let kept = is_kept(fleet, &running).then(|| accepted(desired, world)).flatten();
+    let file = |manifest: Manifest| match &kept {
+        Some(text) => with_file(manifest, BASE, text),
+        None => manifest,
+    };
     if let Some(secret) = config_secret(desired) {
-        part.ensure(world, secret, Stage::Config);
+        let stage = if world.objects.contains_key(&secret.id) { stage } else { Stage::Config };
+        part.ensure(world, file(secret), stage);
     }
-    let files = config_map(desired);
-    let revision = &desired.config.runtime_revision;
-    match running_revision(desired, world) {
-        Running::Nothing => part.ensure(world, marked(files, revision), Stage::Config),
-        Running::Revision(running) if running == *revision => {
-            part.ensure(world, marked(files, revision), Stage::Config);
+    let files = file(config_map(desired));
+    match &running {
+        Running::Nothing => part.ensure(world, wanted.mark(files), Stage::Config),
+        Running::InForce(running) if running.revision == wanted.revision => {
+            part.ensure(world, wanted.mark(files), Stage::Config);
         }
-        Running::Revision(_) | Running::Unknown if is_sent(fleet) => {
-            if !desired.config.runtime.is_empty() {
-                let text = desired.config.runtime.clone();
-                part.actions.push(Action::Call(Call::PutConfig { text, revision: revision.clone() }));
+        Running::InForce(_) | Running::Unknown if sends => {
+            let text = text(desired, &running);
+            if !text.is_empty() {
+                let revision = wanted.revision.clone();
+                part.actions.push(Action::Call(Call::PutConfig { text, revision }));
             }
-            part.ensure(world, marked(files, revision), Stage::Marks);
+            part.ensure(world, wanted.mark(files), Stage::Marks);
         }
-        Running::Revision(running) => {
-            part.ensure(world, marked(files, &running), Stage::Config);
-            wait(&mut part, world);
+        Running::InForce(running) => {
+            part.ensure(world, running.mark(files), Stage::Config);
+            wait(&mut part, fleet);
         }
         Running::Unknown => {
             part.ensure(world, files, Stage::Config);
-            wait(&mut part, world);
+            wait(&mut part, fleet);
         }
     }
     part
 }
 
-/// The revision of the runtime roots that the running nodes have.
+/// What the running nodes have of the runtime roots.
+#[derive(Clone)]
+pub(crate) struct InForce {
+    pub(crate) revision: String,
+    pub(crate) roots: RuntimeRoots,
+}
+
 pub(crate) enum Running {
     /// No node has ever run: the first ones read the files.
     Nothing,
-    Revision(String),
+    InForce(InForce),
     /// Nodes may have a configuration of their own, from volumes that were there before.
     Unknown,
 }
 
-pub(crate) fn running_revision(desired: &Desired, world: &World) -> Running {
+impl Running {
+    fn is(&self, revision: &str) -> bool {
+        matches!(self, Running::InForce(running) if running.revision == revision)
+    }
+
+    fn exists(&self) -> bool {
+        !matches!(self, Running::Nothing)
+    }
+
+    fn roots(&self) -> Option<&RuntimeRoots> {
+        match self {
+            Running::InForce(running) => Some(&running.roots),
+            Running::Nothing | Running::Unknown => None,
+        }
+    }
+}
+
+pub(crate) fn running(desired: &Desired, world: &World) -> Running {
     let live = world.live(Kind::ConfigMap, &desired.names.config_map());
-    match live.and_then(mark) {
-        Some(revision) => Running::Revision(revision),
+    match live.and_then(InForce::read) {
+        Some(running) => Running::InForce(running),
         None if live.is_none() && world.cores.sets.is_empty() && !world.volumes_without_set => Running::Nothing,
         None => Running::Unknown,
     }
 }
 
-fn mark(live: &Live) -> Option<String> {
-    live.body["metadata"]["annotations"][RUNTIME_CONFIG_REVISION].as_str().map(str::to_owned)
+impl InForce {
+    fn read(live: &Live) -> Option<InForce> {
+        let annotation = |key: &str| live.body["metadata"]["annotations"][key].as_str();
+        let revision = annotation(RUNTIME_CONFIG_REVISION)?.to_owned();
+        // Earlier versions of the operator did not write the names down; what they have sent is in the file.
+        let roots = annotation(RUNTIME_CONFIG_ROOTS).map(RuntimeRoots::read);
+        let roots =
+            roots.unwrap_or_else(|| RuntimeRoots::of_text(live.body["data"][BASE].as_str().unwrap_or_default()));
+        Some(InForce { revision, roots })
+    }
+
+    fn mark(&self, mut files: Manifest) -> Manifest {
+        set_annotation(&mut files, RUNTIME_CONFIG_REVISION, &self.revision);
+        set_annotation(&mut files, RUNTIME_CONFIG_ROOTS, &self.roots.write());
+        files
+    }
 }
 
-fn marked(mut files: Manifest, revision: &str) -> Manifest {
-    set_annotation(&mut files, RUNTIME_CONFIG_REVISION, revision);
-    files
+/// The roots that EMQX has when it has accepted those of the spec: dropped ones that are not reset stay.
+fn kept_roots(desired: &Desired, running: &Running) -> RuntimeRoots {
+    let wanted = &desired.config.runtime_roots;
+    running.roots().map_or_else(|| wanted.clone(), |before| wanted.with(&before.left_beside(wanted)))
+}
+
+/// Roots that the spec has dropped and that EMQX keeps.
+pub(crate) fn left(desired: &Desired, world: &World) -> RuntimeRoots {
+    let running = running(desired, world);
+    running.roots().map(|before| before.left_beside(&desired.config.runtime_roots)).unwrap_or_default()
+}
+
+/// What is sent: the roots of the spec, and those that it has dropped as empty ones.
+fn text(desired: &Desired, running: &Running) -> String {
+    let wanted = &desired.config.runtime_roots;
+    let dropped = running.roots().map(|before| before.resets_beside(wanted)).unwrap_or_default();
+    format!("{dropped}{}", desired.config.runtime)
+}
+
+/// Whether the files keep what EMQX has accepted: it has refused what is new, or nodes serve and it has not been asked yet.
+fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
+    let world = fleet.world;
+    let differs = running.exists() && !running.is(&fleet.desired.config.runtime_revision);
+    let unasked = world.broker.fresh().is_none() && world.cores.ready() > 0 && !changes_image(fleet);
+    differs && (refused(fleet).is_some() || unasked)
+}
+
+/// What EMQX refuses, unless it only waits for a file that nodes get when they restart.
+fn refused<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
+    let refusal = fleet.world.config_refused.as_deref()?;
+    let restarts = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant)).next().is_some();
+    (!(restarts && lacks_a_file(refusal))).then_some(refusal)
+}
+
+/// EMQX's words for a certificate, a key or another file that is not there.
+fn lacks_a_file(refusal: &str) -> bool {
+    refusal.contains("enoent") || refusal.contains("no_such_file")
+}
+
+/// The text that EMQX accepted last, if it may stand where the new one would.
+fn accepted(desired: &Desired, world: &World) -> Option<String> {
+    let of = |kind, name: &str| world.live(kind, name)?.body["data"][BASE].as_str().map(str::to_owned);
+    let plain = of(Kind::ConfigMap, &desired.names.config_map());
+    if plain.is_some() || !desired.config.secret {
+        return plain;
+    }
+    let encoded = of(Kind::Secret, &desired.names.config_secret())?;
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
 /// Nodes of another release are in the cluster, which may not know what the new configuration has. New nodes read it from the
@@ -98,23 +196,39 @@ pub(super) enum Progress {
 }
 
 pub(super) fn progress(fleet: &Fleet<'_>) -> Progress {
-    let config = &fleet.desired.config;
-    match running_revision(fleet.desired, fleet.world) {
-        Running::Nothing => Progress::Settled,
-        Running::Revision(running) if running == config.runtime_revision => Progress::Settled,
-        Running::Revision(_) | Running::Unknown if fleet.world.config_refused.is_some() => Progress::Refused,
-        Running::Revision(_) | Running::Unknown if is_sent(fleet) && !config.runtime.is_empty() => Progress::OnTheirWay,
-        Running::Revision(_) | Running::Unknown => Progress::Settled,
+    let running = running(fleet.desired, fleet.world);
+    if !running.exists() || running.is(&fleet.desired.config.runtime_revision) {
+        Progress::Settled
+    } else if refused(fleet).is_some() {
+        Progress::Refused
+    } else if is_sent(fleet) && !text(fleet.desired, &running).is_empty() {
+        Progress::OnTheirWay
+    } else {
+        Progress::Settled
     }
 }
 
-fn wait(part: &mut Part, world: &World) {
-    if let Some(refusal) = &world.config_refused {
-        let detail = format!("{refusal} (no node that serves is restarted with it; correct spec.config.roots)");
+fn wait(part: &mut Part, fleet: &Fleet<'_>) {
+    let world = fleet.world;
+    if let Some(refusal) = refused(fleet) {
+        let detail = format!(
+            "{refusal} (all nodes keep the configuration that they have, and so do those that start; correct spec.config.roots)"
+        );
         part.hold(Reason::ConfigRejected, "spec.config", detail, Wake::Poll(30));
         return;
     }
-    let when = if world.broker.fresh().is_some() { "when all have the new image" } else { "when their API answers" };
-    let detail = format!("the new configuration is in the files; the running nodes get it {when}");
+    if let Some(refusal) = &world.config_refused {
+        let detail =
+            format!("the nodes restart, and get the new configuration with the file that they lack: {refusal}");
+        part.hold(Reason::PendingAvailability, "spec.config", detail, Wake::Poll(5));
+        return;
+    }
+    let detail = if world.broker.fresh().is_some() {
+        "the new configuration is in the files; the running nodes get it when all have the new image"
+    } else if is_kept(fleet, &running(fleet.desired, world)) {
+        "the nodes get the new configuration when their API answers"
+    } else {
+        "the new configuration is in the files; the running nodes get it when their API answers"
+    };
     part.hold(Reason::PendingAvailability, "spec.config", detail, Wake::Poll(5));
 }

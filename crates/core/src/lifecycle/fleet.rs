@@ -1,6 +1,7 @@
 //! What the rules about nodes share: which template is wanted, and who is to stay.
 
 use super::license::{self, License};
+use super::upgrade::{self, Upgrade};
 use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
@@ -21,6 +22,8 @@ pub(super) struct Fleet<'a> {
     pub(super) replicant_set: Option<ReplicantSet>,
     /// How many nodes can live with the license of the spec.
     pub(super) license: License,
+    /// Whether the nodes may become of the release of the spec.
+    pub(super) upgrade: Upgrade,
 }
 
 impl<'a> Fleet<'a> {
@@ -37,6 +40,7 @@ impl<'a> Fleet<'a> {
             core_template: cores,
             replicant_set: desired.replicants.as_ref().map(|pool| replicant_set(desired, pool, check)),
             license: license::judge(desired, world, beside),
+            upgrade: upgrade::judge(desired, world),
         }
     }
 
@@ -51,7 +55,7 @@ impl<'a> Fleet<'a> {
 
     /// No node is to be made, changed or taken away.
     pub(super) fn keeps_nodes(&self) -> bool {
-        self.license == License::KeepsNodes
+        self.license == License::KeepsNodes || self.upgrade.is_held()
     }
 
     fn revision(&self, role: Role) -> Option<&str> {

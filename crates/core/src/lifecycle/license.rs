@@ -12,8 +12,9 @@
 //! runs. Its license was given through EMQX itself.
 
 use super::fleet::Fleet;
+use super::upgrade::version;
 use super::{Part, Wake};
-use crate::desired::{Desired, Version, version_of_image, version_of_text};
+use crate::desired::{Desired, Version, version_of_image};
 use crate::reason::Reason;
 use crate::world::{Kind, Node, NodeSet, World};
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
@@ -108,12 +109,6 @@ fn is_cluster(world: &World) -> bool {
     let new = || world.nodes().filter(lives);
     let members = world.nodes().filter(|node| node.is_member()).count();
     new().count() > 1 || (members > 1 && new().any(|node| node.is_member() && node.ready))
-}
-
-/// EMQX tells its version; the name of its image, where EMQX cannot be asked.
-fn version(node: &Node) -> Option<Version> {
-    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
-    told.or_else(|| version_of_image(&node.image))
 }
 
 /// Nodes of an earlier version run, or would be made.

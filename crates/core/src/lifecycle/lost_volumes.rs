@@ -3,7 +3,10 @@
 //! the shards other homes; this file says what is lost, and has the site forgotten.
 //!
 //! A site that is down is no proof. So which claim held which site is written down on the core set while all is well: a
-//! volume is lost when its claim is another object now, and the site still is not up some time after.
+//! volume is lost when its claim is another object now, and the site still is not up some time after. EMQX goes on to list a
+//! core that was killed, and its site, as running for some seconds, so a site is written down for another claim only when the
+//! core of that claim has served for longer. A core that ends with EMQX's word for it has lost its volume whatever is written
+//! down.
 
 use super::fleet::Fleet;
 use super::{Part, Wake, marks};
@@ -17,6 +20,9 @@ use std::collections::BTreeMap;
 
 /// A volume that somebody restored has its old site, and shows it within this time.
 const BOOT: SignedDuration = SignedDuration::from_secs(90);
+
+/// EMQX lists a core that was killed, and a core with an empty volume runs between two crashes, for less.
+const LISTED_AFTER_ITS_END: SignedDuration = SignedDuration::from_secs(15);
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
@@ -39,6 +45,9 @@ pub(super) fn lost<'a>(fleet: &Fleet<'a>, storage: &'a Storage) -> Vec<&'a str> 
     sets.flat_map(|set| lost_of(fleet, storage, set)).map(|(pod, _)| pod).collect()
 }
 
+/// EMQX ends with this word where a core comes with another site than the one that is known under its name.
+const CONFLICT: &str = "conflicting_node_site";
+
 /// The pods and the sites of their old volumes.
 fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec<(&'a str, &'a str)> {
     let world = fleet.world;
@@ -51,31 +60,53 @@ fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec
         replaced && remembered
     };
     let homes = set.volume_sites.iter().filter(|(pod, home)| is_lost(pod, home));
-    homes.map(|(pod, home)| (pod.as_str(), home.site.as_str())).collect()
+    let mut lost: BTreeMap<&str, &str> = homes.map(|(pod, home)| (pod.as_str(), home.site.as_str())).collect();
+    for core in world.cores.of_set(&set.name) {
+        let conflicts = core.wait.as_ref().is_some_and(|wait| wait.text.contains(CONFLICT));
+        let known = core.name.as_ref().and_then(|name| storage.site_of(name));
+        if let Some(site) = known.filter(|site| conflicts && !storage.sites[*site].up) {
+            lost.insert(&core.pod, site);
+        }
+    }
+    lost.into_iter().collect()
 }
 
 fn claim_of<'a>(world: &'a World, set: &'a NodeSet, pod: &str) -> Option<&'a Claim> {
-    let number: i32 = pod.rsplit_once('-')?.1.parse().ok()?;
+    let number = number_of(pod)?;
     world.claims_of(&set.name).find(|claim| claim.ordinal == number && !claim.terminating)
 }
 
+fn number_of(pod: &str) -> Option<i32> {
+    pod.rsplit_once('-')?.1.parse().ok()
+}
+
 /// Writes down which claim holds which site, of all that serve. What is known of the others stays, as long as they have a
-/// claim at all.
+/// claim, or will have one again.
 fn remember(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, set: &NodeSet) {
-    let known = set.volume_sites.iter().filter(|(pod, _)| claim_of(fleet.world, set, pod).is_some());
+    let stays = |pod: &str| number_of(pod).is_some_and(|number| number < set.wanted);
+    let known = set.volume_sites.iter().filter(|(pod, _)| stays(pod) || claim_of(fleet.world, set, pod).is_some());
     let mut sites: BTreeMap<_, _> = known.map(|(pod, home)| (pod.clone(), home.clone())).collect();
     let serves = |node: &&Node| node.is_member() && !node.terminating;
     for node in fleet.world.cores.of_set(&set.name).filter(serves) {
         let site = node.name.as_ref().and_then(|name| storage.site_of(name)).filter(|site| storage.sites[*site].up);
         if let (Some(site), Some(claim)) = (site, claim_of(fleet.world, set, &node.pod)) {
             let home = VolumeSite { claim: claim.uid.clone(), site: site.to_owned() };
-            sites.insert(node.pod.clone(), home);
+            let replaced = sites.get(&node.pod).is_some_and(|known| known.claim != home.claim);
+            if !replaced || has_served(fleet, node) {
+                sites.insert(node.pod.clone(), home);
+            }
         }
     }
     if sites != set.volume_sites {
         let text = (!sites.is_empty()).then(|| VolumeSite::write(&sites));
         part.actions.push(marks::annotate_set(set, VOLUME_SITES, text, Stage::Marks));
     }
+}
+
+/// For longer than EMQX lists a core that has ended.
+fn has_served(fleet: &Fleet<'_>, node: &Node) -> bool {
+    let since = node.running_since.filter(|_| node.ready);
+    since.is_some_and(|since| fleet.world.now.duration_since(since) >= LISTED_AFTER_ITS_END)
 }
 
 fn cure(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, pod: &str, site: &str) {

@@ -2,6 +2,7 @@
 //! one did is seen by the others in the next snapshot. Order of execution belongs to the actions, not to this list.
 
 mod admission;
+mod apart;
 mod candidate;
 mod checks;
 mod config;
@@ -27,10 +28,13 @@ mod retirement;
 mod rolling;
 mod rollout;
 mod serving;
+mod upgrade;
+mod upgrade_paths;
 mod volumes;
 
 pub use admission::Permit;
 pub use candidate::How;
+pub(crate) use config::left as left_config;
 pub use hold::{Hold, Since, Wake};
 pub use serving::listeners_role;
 
@@ -63,6 +67,7 @@ const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     durable_storage::plan,
     retirement::plan,
     lost_volumes::plan,
+    apart::plan,
     discarding::plan,
     volumes::plan,
     edited::plan,
@@ -84,6 +89,7 @@ pub(crate) fn parts(desired: &Desired, world: &World) -> (Vec<Part>, Revisions, 
     let rules = if fleet.keeps_nodes() { RULES_OF_REST } else { NODE_RULES };
     let mut parts: Vec<_> = rules.iter().map(|rule| rule(&fleet)).collect();
     parts.push(license::plan(&fleet));
+    parts.push(upgrade::plan(&fleet));
     parts.extend(RULES.iter().map(|rule| rule(desired, world)));
     let rollout = rollout::follow(&fleet);
     let holds: Vec<_> = parts.iter().flat_map(|part| part.holds.clone()).collect();
@@ -186,8 +192,8 @@ fn version(live: &Live) -> Version {
 
 /// The revision of the runtime roots that the running nodes have, where it is known.
 pub(crate) fn running_config_revision(desired: &Desired, world: &World) -> Option<String> {
-    match config::running_revision(desired, world) {
-        config::Running::Revision(revision) => Some(revision),
+    match config::running(desired, world) {
+        config::Running::InForce(running) => Some(running.revision),
         config::Running::Nothing | config::Running::Unknown => None,
     }
 }

@@ -1,18 +1,27 @@
 //! What EMQX tells about itself, in our words, and whom to ask.
 
 use super::node::Node;
-use super::{KubernetesView, Reading, Storage, assemble};
+use super::{Disagreement, KubernetesView, Reading, Storage, View, assemble};
 use crate::desired::{Desired, NodeName, Role};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The EMQX cluster as the core that answered sees it. Each part has its own reading: one that fails blinds no other.
+/// The EMQX cluster as its cores see it. Each part has its own reading: one that fails blinds no other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Broker {
-    pub nodes: BTreeMap<NodeName, BrokerNode>,
+    pub nodes: View,
+    /// Where the cores that answered do not agree.
+    pub disagreement: Disagreement,
     /// Nodes that are being emptied, or are empty and closed. Those that give clients away in a rebalance are among them.
     pub evacuations: Reading<BTreeMap<NodeName, Evacuation>>,
     pub storage: Reading<Storage>,
+}
+
+impl Broker {
+    /// Whether this core answers as a cluster of its own.
+    pub fn is_apart(&self, core: &NodeName) -> bool {
+        self.disagreement.apart.contains_key(core)
+    }
 }
 
 /// A node that is being emptied, by whomever.

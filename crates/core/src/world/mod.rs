@@ -19,6 +19,7 @@ mod redact;
 mod storage;
 mod troubles;
 mod view;
+mod views;
 
 pub use assemble::operator_secret;
 pub use broker::{Broker, BrokerNode, Endpoint, Evacuation, EvacuationPhase, Told, api_candidates};
@@ -34,6 +35,7 @@ pub use pool::{NodeSet, Pool};
 pub use reading::{Reading, Refusal, Why};
 pub use storage::{ReplicaState, Shard, Site, Storage, VolumeSite};
 pub use view::{KubernetesView, ObjectEvent};
+pub use views::{Disagreement, View, agree};
 
 use crate::build::Differences;
 use crate::desired::Role;

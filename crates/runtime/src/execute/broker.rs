@@ -34,7 +34,10 @@ pub(super) async fn call(
     let Some(secret) = &world.identity.operator_secret else {
         return Err(FailureKind::Stale("the operator's API key does not exist yet".to_owned()));
     };
-    let cores = api_candidates(desired, &ctx.objects.view(key));
+    // A core that is a cluster of its own is told nothing that is meant for the cluster.
+    let apart = |pod: &str| world.broker.fresh().is_some_and(|broker| broker.is_apart(&desired.names.core_node(pod)));
+    let mut cores = api_candidates(desired, &ctx.objects.view(key));
+    cores.retain(|core| !apart(&core.pod));
     let candidates = cores.iter().map(observe::endpoint).collect();
     let emqx = ctx.emqx.trusting(desired.api_ca.as_deref()).map_err(|error| FailureKind::Failed(error.to_string()))?;
     let asker = Asker { emqx, candidates, credentials: observe::credentials(secret) };
@@ -66,7 +69,7 @@ pub(super) async fn call(
         Call::ForceLeave { node } => asker.ask(&ForceLeave { node: node.0.clone() }, NODE_DEADLINE).await,
     };
     let request = match call {
-        Call::PutConfig { revision, .. } => refusals::config(revision, &desired.image.reference),
+        Call::PutConfig { .. } => refusals::config(desired, world),
         other => other.to_string(),
     };
     let failing = format!("{request} failing");

@@ -8,8 +8,8 @@ use emqx_client::api::{self, EvacuationState, GetGlobalStatus, GetNodes, Node, N
 use emqx_client::{Answered, Client, Credentials, Endpoint, Feature, NoAnswer, Presence};
 use emqx_operator_core::desired::{Desired, NodeName, OPERATOR_API_KEY};
 use emqx_operator_core::world::{
-    self, Broker, BrokerNode, Evacuation, EvacuationPhase, KubernetesView, Needs, Reading, Refusal, Sensitive, Told,
-    Why, api_candidates, needs, operator_secret,
+    self, Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, KubernetesView, Needs, Reading, Refusal,
+    Sensitive, Told, View, Why, agree, api_candidates, needs, operator_secret,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -30,27 +30,45 @@ pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView) -> 
             return Reading::Unavailable(Why::NoAnswer(bounds::why(&text)));
         }
     };
-    let endpoints = candidates.iter().map(endpoint).collect();
-    let asker = Asker::new(emqx, endpoints, credentials(&secret), ctx.settings.emqx_deadline);
-    look(asker, needs(desired, view)).await
+    let cores = candidates.iter().map(|core| (desired.names.core_node(&core.pod), endpoint(core))).collect();
+    look(Asker::new(emqx, cores, credentials(&secret), ctx.settings.emqx_deadline), needs(desired, view)).await
 }
 
 pub(super) async fn look(asker: Asker, needs: Needs) -> Reading<Broker> {
-    let Answered { answer, by, .. } = match asker.ask(&GetNodes).await {
-        Ok(answered) => answered,
-        Err(error) => return Reading::Unavailable(no_answer(&error)),
-    };
-    let nodes = match nodes(answer) {
-        Ok(nodes) => nodes,
+    let mut views = match views(&asker).await {
+        Ok(views) => views,
         Err(why) => return Reading::Unavailable(why),
     };
-    // What else is asked goes to the one that has just answered, first.
-    let asker = asker.with_first(&by);
+    let Some((spokesman, disagreement)) = agree(&views) else { return Reading::Unavailable(Why::NobodyToAsk) };
+    let (spokesman, nodes) = views.swap_remove(spokesman);
+    // What else is asked goes to the core whose view counts, first, and never to one that is apart.
+    let asker = asker.of_cluster(&spokesman, &disagreement);
     let (evacuations, storage) = tokio::join!(
         only_if(needs.evacuations, evacuations(&asker, &nodes)),
         only_if(needs.storage, storage(&asker, is_open_source(&nodes))),
     );
-    Reading::Fresh(Broker { nodes, evacuations, storage })
+    Reading::Fresh(Broker { nodes, disagreement, evacuations, storage })
+}
+
+/// The views of all cores that answer, in the order of the cores. The others are asked when one has answered: where none does,
+/// that is told once.
+async fn views(asker: &Asker) -> Result<Vec<(NodeName, View)>, Why> {
+    let Answered { answer, by, .. } = asker.ask(&GetNodes).await.map_err(|error| no_answer(&error))?;
+    let mut first = Some(nodes(answer)?);
+    // They have bytes of their own, so that long lists leave enough for the other questions.
+    let emqx = &asker.emqx.clone().reading_at_most(bounds::BYTES);
+    let views = asker.cores.iter().map(|(name, endpoint)| {
+        let known = (*endpoint == by).then(|| first.take()).flatten();
+        async move {
+            // A core that does not answer says nothing about the cluster, and one whose list is not believed neither.
+            let view = match known {
+                Some(view) => view,
+                None => nodes(asker.ask_one(emqx, endpoint).await?).ok()?,
+            };
+            Some((name.clone(), view))
+        }
+    });
+    Ok(futures::future::join_all(views).await.into_iter().flatten().collect())
 }
 
 async fn only_if<T>(wanted: bool, question: impl Future<Output = Reading<T>>) -> Reading<T> {
@@ -60,7 +78,8 @@ async fn only_if<T>(wanted: bool, question: impl Future<Output = Reading<T>>) ->
 /// Asks the nodes of one cluster, for one look at it.
 pub(super) struct Asker {
     emqx: Client,
-    endpoints: Vec<Endpoint>,
+    /// Best first.
+    cores: Vec<(NodeName, Endpoint)>,
     credentials: Credentials,
     /// For one question.
     deadline: Duration,
@@ -70,29 +89,42 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) fn new(emqx: Client, endpoints: Vec<Endpoint>, credentials: Credentials, deadline: Duration) -> Self {
+    pub(super) fn new(
+        emqx: Client,
+        cores: Vec<(NodeName, Endpoint)>,
+        credentials: Credentials,
+        deadline: Duration,
+    ) -> Self {
         let (emqx, turns) = (emqx.reading_at_most(bounds::BYTES), Semaphore::new(bounds::AT_A_TIME));
-        Self { emqx, endpoints, credentials, deadline, end: Instant::now() + bounds::chain(deadline), turns }
+        Self { emqx, cores, credentials, deadline, end: Instant::now() + bounds::chain(deadline), turns }
     }
 
     pub(super) async fn ask<R: Request<As = Credentials>>(&self, request: &R) -> Result<Answered<R::Answer>, NoAnswer> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-        self.emqx.ask_any(&self.endpoints, &self.credentials, request, self.left()).await
+        let endpoints: Vec<_> = self.cores.iter().map(|(_, endpoint)| endpoint.clone()).collect();
+        self.emqx.ask_any(&endpoints, &self.credentials, request, self.left()).await
+    }
+
+    /// What one core lists.
+    async fn ask_one(&self, emqx: &Client, core: &Endpoint) -> Option<Vec<Node>> {
+        let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+        emqx.ask(core, &self.credentials, &GetNodes, self.left()).await.ok()
     }
 
     fn left(&self) -> Duration {
         self.deadline.min(self.end.saturating_duration_since(Instant::now()))
     }
 
-    fn with_first(mut self, first: &Endpoint) -> Self {
-        self.endpoints.sort_by_key(|endpoint| endpoint != first);
+    fn of_cluster(mut self, first: &NodeName, disagreement: &Disagreement) -> Self {
+        self.cores.retain(|(name, _)| !disagreement.apart.contains_key(name));
+        self.cores.sort_by_key(|(name, _)| name != first);
         self
     }
 
     /// What a 404 means: the feature is not there, or the node has just opened its port.
     pub(super) async fn off_or<T>(&self, feature: Feature, error: &NoAnswer) -> Reading<T> {
         let unavailable = Reading::Unavailable(no_answer(error));
-        let Some(endpoint) = self.endpoints.first().filter(|_| error.missing().is_some()) else { return unavailable };
+        let Some((_, endpoint)) = self.cores.first().filter(|_| error.missing().is_some()) else { return unavailable };
         match self.emqx.probe(endpoint, &self.credentials, feature, self.left()).await {
             Presence::Absent => Reading::Off,
             Presence::Present | Presence::Unknown => unavailable,
@@ -117,7 +149,7 @@ pub(super) fn no_answer(error: &NoAnswer) -> Why {
 
 /// By name. Of a node that is listed twice the worse is believed, so that a second entry neither makes a node a member nor
 /// lets it go.
-fn nodes(listed: Vec<Node>) -> Result<BTreeMap<NodeName, BrokerNode>, Why> {
+fn nodes(listed: Vec<Node>) -> Result<View, Why> {
     bounds::few("nodes", listed.len(), bounds::NODES)?;
     let mut nodes = BTreeMap::new();
     for (name, seen) in listed.into_iter().map(node) {
@@ -132,12 +164,12 @@ fn nodes(listed: Vec<Node>) -> Result<BTreeMap<NodeName, BrokerNode>, Why> {
 }
 
 /// The open source edition up to 5.8 has neither evacuation nor an API of durable storage.
-fn is_open_source(nodes: &BTreeMap<NodeName, BrokerNode>) -> bool {
+fn is_open_source(nodes: &View) -> bool {
     let mut editions = nodes.values().filter_map(|node| node.edition.as_deref()).peekable();
     editions.peek().is_some() && editions.all(|edition| edition == "Opensource")
 }
 
-async fn evacuations(asker: &Asker, nodes: &BTreeMap<NodeName, BrokerNode>) -> Reading<BTreeMap<NodeName, Evacuation>> {
+async fn evacuations(asker: &Asker, nodes: &View) -> Reading<BTreeMap<NodeName, Evacuation>> {
     if is_open_source(nodes) {
         return Reading::Off;
     }

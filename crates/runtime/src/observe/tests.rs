@@ -7,8 +7,10 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use emqx_client::{Client, Credentials, Endpoint, Trust};
-use emqx_operator_core::world::{Broker, Needs, Reading, Refusal, Why};
+use emqx_operator_core::desired::NodeName;
+use emqx_operator_core::world::{Broker, Disagreement, Needs, Reading, Refusal, Why};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -97,7 +99,8 @@ async fn start(router: Router, tls: Option<TlsAcceptor>) -> (Endpoint, DropGuard
 
 fn asker(emqx: Client, endpoints: Vec<Endpoint>, deadline: Duration) -> Asker {
     let credentials = Credentials { key: "operator".to_owned(), secret: "s3cret".to_owned() };
-    Asker::new(emqx, endpoints, credentials, deadline)
+    let cores = endpoints.into_iter().zip('a'..).map(|(core, name)| (NodeName(format!("emqx@{name}")), core));
+    Asker::new(emqx, cores.collect(), credentials, deadline)
 }
 
 async fn looked(says: Says, deadline: Duration) -> (Reading<Broker>, Arc<Asked>) {
@@ -246,6 +249,24 @@ async fn only_what_every_core_says_locks_the_operator_out() {
         let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL).await;
         assert_eq!(locked_out(&reading), expected, "{name}");
     }
+}
+
+/// The core that answers first is not the cluster.
+#[tokio::test]
+async fn every_core_is_asked_who_the_cluster_is() {
+    let says = |nodes: &[&str]| Says { nodes: nodes.iter().map(|name| running(name)).collect(), ..sane() };
+    let (alone, _alone) = start(router(says(&["emqx@a"]), Arc::default()), None).await;
+    let (second, _second) = start(router(says(&["emqx@b", "emqx@c", "emqx@d"]), Arc::default()), None).await;
+    let (behind, _behind) = start(router(says(&["emqx@b", "emqx@c"]), Arc::default()), None).await;
+    let (failing, _failing) = start(refusing(500), None).await;
+    let endpoints = vec![alone, second, behind, failing];
+    let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL).await;
+    let broker = reading.fresh().expect("an answer");
+    let names = |names: &[&str]| names.iter().map(|name| NodeName((*name).to_owned())).collect::<BTreeSet<_>>();
+    assert_eq!(broker.nodes.keys().cloned().collect::<BTreeSet<_>>(), names(&["emqx@b", "emqx@c", "emqx@d"]));
+    let Disagreement { apart, unseen } = &broker.disagreement;
+    assert_eq!(apart.keys().cloned().collect::<BTreeSet<_>>(), names(&["emqx@a"]));
+    assert_eq!(*unseen, BTreeMap::from([(NodeName("emqx@c".to_owned()), names(&["emqx@d"]))]));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::lifecycle::candidate::How;
 use crate::lifecycle::{listeners_role, marks};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, Why};
+use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, View, Why};
 use emqx_operator_api::hub::EvacuationType;
 
 pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
@@ -20,6 +20,9 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
     }
     if case.fleet.desired.update_strategy.evacuation_strategy.strategy == EvacuationType::Disabled {
         return Verdict::Pass;
+    }
+    if let Some(view) = node.name.as_ref().and_then(|name| broker.disagreement.apart.get(name)) {
+        return apart(case, node, view);
     }
     let member = match &node.broker {
         Some(member) if member.running => member,
@@ -51,6 +54,23 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
         Reading::Unavailable(_) if planted(Bug::UnknownIsOff) => Verdict::Pass,
         Reading::Unavailable(why) => Verdict::Hold(case.hold(Reason::RequestFailed, unknown(why))),
         Reading::Fresh(_) => evacuated(case, node, member),
+    }
+}
+
+/// It answers, and is a cluster of its own: no other node can take what is on it.
+fn apart(case: &Case<'_, '_>, node: &Node, view: &View) -> Verdict {
+    let own = node.name.as_ref().and_then(|name| view.get(name));
+    match own.and_then(|own| own.sessions) {
+        Some(0) => Verdict::Pass,
+        count => {
+            let count = count.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
+            let pod = &node.pod;
+            let text = format!(
+                "is a cluster of its own and holds {count} sessions, which no other node can take. To give them up and have \
+                 the pod made anew: `kubectl delete pod {pod}`"
+            );
+            Verdict::Hold(case.hold(Reason::SplitCluster, text))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ConditionType, Fact};
 use crate::desired::Desired;
-use crate::lifecycle::running_config_revision;
+use crate::lifecycle::{left_config, running_config_revision};
 use crate::reason::Reason;
 use crate::world::World;
 
@@ -27,6 +27,13 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
     if running.as_ref() != Some(&config.runtime_revision) {
         let text = "The new runtime configuration has not reached the running nodes yet";
         return Fact::new(kind, false, Reason::PendingAvailability, text);
+    }
+    let left = left_config(desired, world);
+    if !left.is_empty() {
+        let text = format!(
+            "Desired configuration is active; EMQX keeps what it had of {left}, which the operator does not reset"
+        );
+        return Fact::new(kind, true, Reason::Applied, text);
     }
     Fact::new(kind, true, Reason::Applied, "Desired configuration is active")
 }

@@ -1,0 +1,150 @@
+//! A step from one release of EMQX to another that loses something, or that EMQX does not support, is held before the first pod
+//! is changed. It is told what would be lost, and by which annotation a user consents to exactly this step.
+//!
+//! *Never* holds what has begun: while nodes of both releases are in the cluster, both ways out are open. Nor what the operator
+//! does by itself when it goes back to what last worked.
+
+use super::fleet::Fleet;
+use super::upgrade_paths::{Step, step};
+use super::{Part, Wake};
+use crate::desired::{Desired, Version, version_of_image, version_of_text};
+use crate::reason::Reason;
+use crate::world::{Kind, Node, NodeSet, Reading, Storage, World};
+use emqx_operator_api::annotation::UPGRADE_CONSENT;
+
+/// Whether the nodes may become what the spec says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    /// There is none, or it may be done.
+    Goes,
+    /// It may be done; nobody knows what becomes of the cluster.
+    Untold {
+        step: String,
+    },
+    /// Whether durable state would be lost is not known yet.
+    Asking {
+        step: String,
+    },
+    Held {
+        step: String,
+        why: String,
+    },
+}
+
+impl Upgrade {
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Upgrade::Held { .. } | Upgrade::Asking { .. })
+    }
+}
+
+pub(super) fn judge(desired: &Desired, world: &World) -> Upgrade {
+    let Some(to) = desired.image.version.filter(|_| desired.rolled_back.is_none()) else { return Upgrade::Goes };
+    let versions = versions(world);
+    let begun = versions.iter().any(|version| line(*version) == line(to));
+    let Some(from) = versions.into_iter().min().filter(|_| !begun) else { return Upgrade::Goes };
+    let name = format!("{}->{}", text(from), text(to));
+    if desired.upgrade_consent.as_deref() == Some(&name) {
+        return Upgrade::Goes;
+    }
+    let why = match step(from, to) {
+        Step::Supported => return Upgrade::Goes,
+        Step::Unknown => return Upgrade::Untold { step: name },
+        Step::Unsupported(instead) => format!("EMQX does not support this step: {instead}"),
+        Step::Backwards => {
+            "EMQX does not support the way back to an earlier release, which may not read what the later one has written"
+                .to_owned()
+        }
+        Step::LosesDurableState => match durable(world) {
+            Durable::Unused => return Upgrade::Goes,
+            Durable::Unknown if world.cores.ready() > 0 => return Upgrade::Asking { step: name },
+            Durable::Unknown => {
+                "EMQX 6 does not read the durable storage of EMQX 5, and no core answers whether there is any".to_owned()
+            }
+            Durable::Used(databases) => format!(
+                "EMQX 6 does not read the durable storage of EMQX 5: the state of durable sessions and the messages that wait for \
+                 them would be lost. In use: {databases}; the cluster has {} sessions in all",
+                sessions(world)
+            ),
+        },
+    };
+    Upgrade::Held { step: name, why }
+}
+
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let mut part = Part::default();
+    let resource = &fleet.desired.owner.name;
+    match &fleet.upgrade {
+        Upgrade::Goes => {}
+        Upgrade::Untold { step } => {
+            let text = format!("{step}: this step is not in EMQX's table of upgrades that the operator knows");
+            part.hold(Reason::UpgradeUnknown, "spec.image", text, Wake::Watch);
+        }
+        Upgrade::Asking { step } => {
+            let text =
+                format!("{step}: EMQX has to be asked first whether durable storage is in use, which would be lost");
+            part.hold(Reason::NoRequester, "spec.image", text, Wake::Poll(5));
+        }
+        Upgrade::Held { step, why } => {
+            part.troubles(&fleet.world.cores.sets, &fleet.world.cores.nodes);
+            part.troubles(&fleet.world.replicants.sets, &fleet.world.replicants.nodes);
+            let text = format!(
+                "{step} is held, and no node is changed: {why}. Set spec.image back, or consent to this step: kubectl annotate \
+                 emqx {resource} {UPGRADE_CONSENT}='{step}'"
+            );
+            part.hold(Reason::UpgradeNotSupported, "spec.image", text, Wake::Poll(30));
+        }
+    }
+    part
+}
+
+enum Durable {
+    Unused,
+    Unknown,
+    /// The databases that are open.
+    Used(String),
+}
+
+fn durable(world: &World) -> Durable {
+    let storage = world.broker.fresh().map(|broker| &broker.storage);
+    match storage {
+        Some(Reading::Off) => Durable::Unused,
+        Some(Reading::Fresh(Storage { databases, .. })) if databases.is_empty() => Durable::Unused,
+        Some(Reading::Fresh(Storage { databases, .. })) => {
+            Durable::Used(databases.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
+        Some(Reading::Unavailable(_)) | None => Durable::Unknown,
+    }
+}
+
+fn sessions(world: &World) -> i64 {
+    let nodes = world.broker.fresh().into_iter().flat_map(|broker| broker.nodes.values());
+    nodes.filter_map(|node| node.sessions).fold(0, i64::saturating_add)
+}
+
+/// Of the nodes that have ever served; of the sets, where no node is there.
+fn versions(world: &World) -> Vec<Version> {
+    let nodes: Vec<_> =
+        world.nodes().filter(|node| !node.never_ready && !node.terminating).filter_map(version).collect();
+    if !nodes.is_empty() {
+        return nodes;
+    }
+    let made_of = |kind: Kind, set: &NodeSet| {
+        let live = world.live(kind, &set.name).filter(|_| set.wanted > 0)?;
+        version_of_image(live.emqx_container()?["image"].as_str()?)
+    };
+    world.cores.sets.iter().filter_map(|set| made_of(Kind::StatefulSet, set)).collect()
+}
+
+/// EMQX tells its version; the name of its image, where EMQX cannot be asked.
+pub(super) fn version(node: &Node) -> Option<Version> {
+    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
+    told.or_else(|| version_of_image(&node.image))
+}
+
+fn line(version: Version) -> (u16, u16) {
+    (version.0, version.1)
+}
+
+fn text(version: Version) -> String {
+    format!("{}.{}.{}", version.0, version.1, version.2)
+}
