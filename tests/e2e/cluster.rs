@@ -32,17 +32,13 @@ impl Cluster {
 
     /// The same under another name than others have.
     pub(crate) async fn named(name: &'static str, prefix: &str, spec: Value) -> Cluster {
-        let cluster = Cluster::made(name, prefix, spec).await;
+        let cluster = Cluster::starting(name, prefix, spec).await;
         emqx::ready(&cluster.client, &cluster.namespace, name, crate::READY).await;
         cluster
     }
 
-    /// A new one, at once.
-    pub(crate) async fn starting(prefix: &str, spec: Value) -> Cluster {
-        Cluster::made("iot", prefix, spec).await
-    }
-
-    async fn made(name: &'static str, prefix: &str, spec: Value) -> Cluster {
+    /// The same at once, ready or not.
+    pub(crate) async fn starting(name: &'static str, prefix: &str, spec: Value) -> Cluster {
         let (client, namespace) = crate::environment(prefix).await;
         let operator = Operator::start(&[&namespace]);
         apply(&client, Some(&namespace), &emqx::resource(name, spec)).await.unwrap();

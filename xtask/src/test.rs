@@ -91,7 +91,7 @@ struct Totals {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut totals = Totals::default();
-    let mut failed = Vec::new();
+    let (mut failed, mut times) = (Vec::new(), Vec::new());
     for (step, name) in STEPS {
         if !arguments.only.is_empty() && !arguments.only.contains(&step) {
             continue;
@@ -103,6 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         totals.passed += counted.passed;
         totals.failed += counted.failed;
         let took = progress::seconds(started.elapsed());
+        times.push(format!("{took:>12}  {name}"));
         match result {
             Ok(()) => println!("== {name}: ok {took}\n"),
             Err(error) => {
@@ -113,6 +114,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
         }
     }
+    println!("{}", times.join("\n"));
     println!("{} passed, {} failed", totals.passed, totals.failed);
     if !failed.is_empty() {
         bail!("these steps failed: {}", failed.join("; "));

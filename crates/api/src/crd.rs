@@ -1,8 +1,11 @@
 //! The CustomResourceDefinitions as they are shipped.
 
 use crate::v3beta1;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps,
+};
 use kube::CustomResourceExt;
+use serde_json::json;
 
 /// Every CRD that the operator ships, with the file name it has in `config/crd/bases`.
 pub fn all_crds() -> Vec<(&'static str, CustomResourceDefinition)> {
@@ -15,9 +18,19 @@ pub fn emqx_crd() -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             join_lines(schema);
+            count_replicants(schema);
         }
     }
     crd
+}
+
+/// `kubectl scale` and autoscalers are refused with an error of the server where the number that they ask for is not there.
+fn count_replicants(schema: &mut JSONSchemaProps) {
+    let spec = schema.properties.as_mut().and_then(|fields| fields.get_mut("spec"));
+    let fields = spec.and_then(|spec| spec.properties.as_mut());
+    if let Some(replicants) = fields.and_then(|fields| fields.get_mut("replicantTemplate")) {
+        replicants.default = Some(JSON(json!({"spec": {"replicas": 0}})));
+    }
 }
 
 /// Doc comments are wrapped for the reader of the source; `kubectl explain` wraps by itself.

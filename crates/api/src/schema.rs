@@ -33,6 +33,11 @@ pub(crate) fn roots(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Any JSON.
+pub(crate) fn anything(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+}
+
 fn strip_descriptions(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -237,11 +237,12 @@ fn what_is_the_operators_is_not_the_users() {
     let mut both = core("initContainers", json!([{"name": "a", "image": "x"}]));
     both["coreTemplate"]["spec"]["extraContainers"] = json!([{"name": "a", "image": "x"}]);
     refused(both, "spec.coreTemplate.spec.extraContainers[0].name: the name 'a' is taken");
-    // Of two variables with one name the user's wins.
-    let set = &objects(core("env", json!([{"name": "EMQX_NODE__ROLE", "value": "x"}])))[0];
+    // Of two variables with one name the user's wins, where it may.
+    let set = &objects(core("env", json!([{"name": "ERL_INETRC", "value": "/mine"}])))[0];
     let env = set["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("there is one").clone();
-    let roles: Vec<_> = env.iter().filter(|variable| variable["name"] == "EMQX_NODE__ROLE").collect();
-    assert_eq!(roles, [&json!({"name": "EMQX_NODE__ROLE", "value": "x"})]);
+    let files: Vec<_> = env.iter().filter(|variable| variable["name"] == "ERL_INETRC").collect();
+    assert_eq!(files, [&json!({"name": "ERL_INETRC", "value": "/mine"})]);
+    refused(core("env", json!([{"name": "EMQX_NODE__ROLE", "value": "x"}])), "env[0]: EMQX_NODE__ROLE is reserved");
     // The port of the dashboard under another name, as the Go operator's guide for Prometheus has it.
     assert!(resolve(core("ports", json!([{"name": "http-dashboard", "containerPort": 18083}]))).is_ok());
 }
@@ -326,4 +327,160 @@ fn nothing_that_is_too_long_is_repeated_or_takes_long() {
         // A second for a megabyte, on a busy machine without optimization; it was ten and more.
         assert!(start.elapsed() < Duration::from_secs(5), "{what}: {:?}", start.elapsed());
     }
+}
+
+/// Two ways to say the same. What roots may not set, variables may not either, wherever they come from.
+#[test]
+fn variables_do_not_get_around_what_roots_may_not() {
+    let own = "spec.coreTemplate.spec";
+    let variables = json!([
+        {"name": "EMQX_DASHBOARD__DEFAULT_PASSWORD", "value": "public"},
+        {"name": "EMQX_CLUSTER__DNS__NAME", "value": "old-headless.default.svc.cluster.local"},
+        {"name": "EMQX_NODE__COOKIE", "value": "emqxsecretcookie"},
+    ]);
+    refused(core("env", variables.clone()), &format!("{own}.env[1]: EMQX_CLUSTER__DNS__NAME is reserved"));
+    refused(core("env", variables), &format!("{own}.env[2]: EMQX_NODE__COOKIE is reserved"));
+    let dashboard = json!([{"name": "EMQX_DASHBOARD__LISTENERS__HTTP__BIND", "value": "18080"}]);
+    refused(core("env", dashboard), "set spec.config.roots.dashboard.listeners.http.bind instead");
+    // What comes from elsewhere is known by its name only.
+    let resource = |spec: Value| {
+        support::resource(json!({
+            "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"}, "spec": spec,
+        }))
+    };
+    let keys = |kind: &'static str, key: &str| References {
+        keys: [((kind, "emqx-env".to_owned()), [key.to_owned()].into())].into(),
+        ..References::default()
+    };
+    let rows = [
+        (json!({"configMapRef": {"name": "emqx-env"}}), "ConfigMap", "EMQX_LISTENERS__TCP__DEFAULT__BIND"),
+        (json!({"secretRef": {"name": "emqx-env"}, "prefix": "EMQX_"}), "Secret", "NODE__COOKIE"),
+    ];
+    for (source, kind, key) in rows {
+        let cr = resource(core("envFrom", json!([source])));
+        let said = Desired::resolve(&cr, &keys(kind, key)).map(drop).map_err(|mistakes| mistakes.to_string());
+        let said = said.expect_err(key);
+        assert!(said.contains(&format!("{own}.envFrom[0]: EMQX_")) && said.contains(key), "{said}");
+        assert!(Desired::resolve(&cr, &keys(kind, "OTHER")).is_ok(), "{key}");
+    }
+}
+
+/// EMQX takes a name with dots for one name, and ends with an unknown field.
+#[test]
+fn keys_with_dots_are_refused_with_the_nested_form() {
+    let roots = |roots: Value| with("config.roots", roots);
+    refused(roots(json!({"mqtt.max_packet_size": 10_485_760})), r#"{"mqtt": {"max_packet_size": 10485760}}"#);
+    let inside = json!({"dashboard": {"listeners.http.bind": 18084}});
+    refused(roots(inside.clone()), "spec.config.roots.dashboard.listeners.http.bind: has dots");
+    refused(roots(inside), r#"{"listeners": {"http": {"bind": 18084}}}"#);
+    refused(roots(json!({"listeners": {"tcp.internal": {"bind": 1}}})), r#"{"tcp": {"internal": …}}"#);
+    refused(roots(json!({"authorization": {"sources": [{"a.b": 1}]}})), "sources[0]");
+    // Names of headers are names of others.
+    assert!(resolve(roots(json!({"authorization": {"sources": [{"headers": {"x.y": "1"}}]}}))).is_ok());
+}
+
+#[test]
+fn fields_of_earlier_versions_are_refused_with_the_new_name() {
+    let data = with("config", json!({"mode": "Merge", "data": "authorization { no_match = deny }"}));
+    refused(data.clone(), "spec.config.data: is of an earlier API version; write each root under spec.config.roots");
+    refused(data, "spec.config.mode: is of an earlier API version");
+    let claims = core("volumeClaimTemplates", json!({"storageClassName": "fast"}));
+    refused(
+        claims,
+        "spec.coreTemplate.spec.volumeClaimTemplates: is of an earlier API version; its content goes under persistentVolumeClaimSpec",
+    );
+}
+
+/// Files of the Go operator's guides say what the operator says.
+#[test]
+fn what_is_the_same_is_no_conflict() {
+    let labels = json!({
+        "apps.emqx.io/instance": "iot", "apps.emqx.io/managed-by": "emqx-operator", "apps.emqx.io/db-role": "core", "team": "a",
+    });
+    assert!(resolve(with("coreTemplate.metadata.labels", labels)).is_ok());
+    for (key, value) in [("instance", "other"), ("db-role", "replicant"), ("managed-by", "me")] {
+        let labels = json!({format!("apps.emqx.io/{key}"): value});
+        refused(with("coreTemplate.metadata.labels", labels), &format!("apps.emqx.io/{key} is reserved"));
+    }
+    let selector = |role: &str| json!({"apps.emqx.io/db-role": role});
+    assert!(resolve(with("dashboardServiceTemplate.spec.selector", selector("core"))).is_ok());
+    assert!(resolve(with("listenersServiceTemplate.spec.selector", selector("replicant"))).is_ok());
+    refused(
+        with("dashboardServiceTemplate.spec.selector", selector("replicant")),
+        "spec.dashboardServiceTemplate.spec.selector",
+    );
+    refused(with("listenersServiceTemplate.spec.selector", json!({"app": "mine"})), "the selector is the operator's");
+}
+
+#[test]
+fn a_volume_that_is_said_in_part_is_completed() {
+    let claim = |claim: Value| {
+        let desired = resolve(core("persistentVolumeClaimSpec", claim)).expect("the spec is right");
+        let requests = desired.volume.claim.resources.and_then(|resources| resources.requests).unwrap_or_default();
+        (desired.volume.claim.access_modes.unwrap_or_default(), requests["storage"].0.clone())
+    };
+    let once = vec!["ReadWriteOnce".to_owned()];
+    assert_eq!(claim(json!({"storageClassName": "fast"})), (once.clone(), "500Mi".to_owned()));
+    assert_eq!(claim(json!({"resources": {"requests": {"storage": "10Gi"}}})), (once, "10Gi".to_owned()));
+    let many = vec!["ReadWriteMany".to_owned()];
+    assert_eq!(claim(json!({"accessModes": ["ReadWriteMany"]})), (many, "500Mi".to_owned()));
+}
+
+#[test]
+fn a_listener_needs_a_port_of_its_own_and_a_name_that_fits() {
+    let listeners = |listeners: Value| with("config.roots.listeners", listeners);
+    refused(
+        listeners(json!({"tcp": {"internal": {"bind": 18083}}})),
+        "tcp-internal listens on 18083, which is the port of the dashboard",
+    );
+    refused(listeners(json!({"ws": {"default": {"bind": "[::]:18083"}}})), "which is the port of the dashboard");
+    let long = "plain_to_the_old_devices_in_the_northern_production_halls_of_the_factory";
+    refused(
+        listeners(json!({"tcp": {long: {"bind": 11885}}})),
+        &format!("spec.config.roots.listeners.tcp.{long}: the port of the Service"),
+    );
+    refused(
+        listeners(json!({"tcp": {"site_a": {"bind": 11883}, "site-a": {"bind": 11884}}})),
+        "two listeners have the name tcp-site-a",
+    );
+    assert!(resolve(listeners(json!({"tcp": {"site_": {"bind": 11883}}}))).is_ok());
+}
+
+#[test]
+fn a_root_is_no_text_of_a_secret() {
+    let reference = json!({"$secretRef": {"name": "emqx-config-secret", "key": "authentication"}});
+    refused(
+        with("config.roots.authentication", reference),
+        "spec.config.roots.authentication: holds an object or a list",
+    );
+}
+
+#[test]
+fn fields_of_pods_reach_the_pods() {
+    let fields = json!({
+        "priorityClassName": "system-cluster-critical", "terminationGracePeriodSeconds": 300, "runtimeClassName": "gvisor",
+        "schedulerName": "mine", "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["db"]}],
+        "automountServiceAccountToken": true, "shareProcessNamespace": true,
+    });
+    let spec = with("coreTemplate.spec", fields.clone());
+    let set = objects(spec).into_iter().find(|object| object["kind"] == "StatefulSet").expect("a set");
+    let pod = &set["spec"]["template"]["spec"];
+    for (field, value) in fields.as_object().expect("an object") {
+        assert_eq!(&pod[field], value, "{field}");
+    }
+    let set = objects(json!({"image": "emqx/emqx:5.10.4"})).remove(0);
+    assert_eq!(set["spec"]["template"]["spec"]["automountServiceAccountToken"], false);
+    let account = with("serviceAccountName", json!("mine"));
+    assert_eq!(objects(account)[0]["spec"]["template"]["spec"]["automountServiceAccountToken"], Value::Null);
+}
+
+/// Pods of an IPv6-only cluster have no other address.
+#[test]
+fn the_dashboard_listens_where_the_nodes_speak() {
+    let startup = |roots: Value| resolve(with("config.roots", roots)).expect("the spec is right").config.startup;
+    assert!(
+        startup(json!({"cluster": {"proto_dist": "inet6_tcp"}}))
+            .starts_with("dashboard.listeners.http.bind = \"[::]:18083\"")
+    );
+    assert!(startup(json!({})).starts_with("dashboard.listeners.http.bind = \"0.0.0.0:18083\""));
 }

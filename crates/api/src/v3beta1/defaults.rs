@@ -1,8 +1,9 @@
 //! The default values of the schema. They are part of the API: a change here changes users' clusters.
 
-use super::template::{CoreTemplate, CoreTemplateSpec, NodeTemplateSpec};
+use super::template::{CoreTemplate, CoreTemplateSpec, NodeTemplateSpec, ReplicantTemplate, ReplicantTemplateSpec};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, PodSecurityContext, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::{Deserialize as _, Deserializer};
 
 /// The DNS domain of a cluster when the spec names none.
 pub const DEFAULT_CLUSTER_DOMAIN: &str = "cluster.local";
@@ -57,7 +58,22 @@ pub(super) fn pod_security_context() -> PodSecurityContext {
     }
 }
 
-pub(super) fn persistent_volume_claim_spec() -> PersistentVolumeClaimSpec {
+/// What the API server writes where a resource says nothing of replicants is nothing.
+pub(super) fn replicants_that_are_wanted<'de, D>(deserializer: D) -> Result<Option<ReplicantTemplate>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let given = Option::<ReplicantTemplate>::deserialize(deserializer)?;
+    Ok(given.filter(|template| *template != no_replicants()))
+}
+
+pub(crate) fn no_replicants() -> ReplicantTemplate {
+    let node = NodeTemplateSpec { replicas: 0, ..node_template_spec() };
+    ReplicantTemplate { metadata: None, spec: ReplicantTemplateSpec { node } }
+}
+
+/// The volume of each core where the spec says nothing.
+pub fn persistent_volume_claim_spec() -> PersistentVolumeClaimSpec {
     PersistentVolumeClaimSpec {
         access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
         resources: Some(VolumeResourceRequirements {
@@ -77,6 +93,7 @@ pub(super) fn core_template_spec() -> CoreTemplateSpec {
         node: node_template_spec(),
         persistent_volume_claim_spec: persistent_volume_claim_spec(),
         persistent_volume_claim_retention_policy: None,
+        volume_claim_templates: None,
     }
 }
 

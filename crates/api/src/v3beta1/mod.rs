@@ -5,7 +5,7 @@ mod spec;
 mod status;
 mod template;
 
-pub use defaults::{DEFAULT_CLUSTER_DOMAIN, DEFAULT_REVISION_HISTORY_LIMIT};
+pub use defaults::{DEFAULT_CLUSTER_DOMAIN, DEFAULT_REVISION_HISTORY_LIMIT, persistent_volume_claim_spec};
 pub use spec::{
     ApiTls, BootstrapApiKey, CaSecretRef, Config, EMQX, EMQXSpec, EvacuationStrategy, EvacuationType, KeyRef,
     ReplicantRollout, SecretRef, ServiceMetadata, ServiceTemplate, UpdateStrategy, UpdateStrategyType,

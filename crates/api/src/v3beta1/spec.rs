@@ -111,8 +111,13 @@ pub struct EMQXSpec {
     pub core_template: CoreTemplate,
 
     /// The replicant nodes: a ReplicaSet without volumes. They carry the clients when there are any. Default: none, the
-    /// cores carry the clients. Needs at least 2 cores.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// cores carry the clients; the API server writes that as `spec.replicas: 0`, by which `kubectl scale` and autoscalers find
+    /// the number. Needs at least 2 cores.
+    #[serde(
+        default,
+        deserialize_with = "defaults::replicants_that_are_wanted",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub replicant_template: Option<ReplicantTemplate>,
 
     /// The Service `<name>-dashboard` in front of the dashboard and the HTTP API of the cores.
@@ -136,11 +141,20 @@ pub struct Config {
     /// The operator's own are `node.cookie`, `node.name`, `node.role`, `node.data_dir`, `cluster.discovery_strategy`,
     /// `cluster.dns` and `api_key.bootstrap_file`. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for
     /// the text under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Any
-    /// change of that Secret puts the root in force again, also one of its labels. Dropping a root ends the operator's
-    /// care for it; what EMQX stored stays.
+    /// change of that Secret puts the root in force again, also one of its labels. A root that is dropped returns to
+    /// EMQX's defaults, except `api_key`, `license`, `plugins` and `config_backup_interval`, which stay as they are. Keys have no
+    /// dots: `{"mqtt": {"max_packet_size": …}}`, not `mqtt.max_packet_size`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::roots")]
     pub roots: BTreeMap<String, serde_json::Value>,
+
+    /// Of the API versions before v3beta1, and refused: without it here a file of theirs would lose it silently. Use `roots`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+
+    /// Of the API versions before v3beta1, and refused: a root that is named in `roots` is replaced as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 /// An API key that EMQX knows from its first start on.

@@ -3,9 +3,9 @@
 use super::defaults;
 use crate::schema;
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EnvFromSource, EnvVar, Lifecycle, PersistentVolumeClaimSpec, PodDNSConfig,
-    PodSecurityContext, Probe, ResourceRequirements, SecurityContext, Toleration, TopologySpreadConstraint, Volume,
-    VolumeMount,
+    Affinity, Container, ContainerPort, EnvFromSource, EnvVar, HostAlias, Lifecycle, PersistentVolumeClaimSpec,
+    PodDNSConfig, PodSecurityContext, Probe, ResourceRequirements, SecurityContext, Toleration,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
@@ -69,6 +69,12 @@ pub struct CoreTemplateSpec {
     /// What becomes of the volumes when the EMQX resource is deleted. Default: they are retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim_retention_policy: Option<VolumeRetentionPolicy>,
+
+    /// Of the API versions before v3beta1, and refused: without it here a file of theirs would lose it silently. Use
+    /// `persistentVolumeClaimSpec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::anything")]
+    pub volume_claim_templates: Option<serde_json::Value>,
 }
 
 /// The replicant pods.
@@ -256,6 +262,38 @@ pub struct NodeTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Lifecycle>")]
     pub lifecycle: Option<Lifecycle>,
+
+    /// The name of the PriorityClass of the pods. Default: that of the Kubernetes cluster. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+
+    /// Seconds that a pod has to stop by itself. Default: 120; 600 for cores with durable storage, which take ten seconds and
+    /// more for each shard. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub termination_grace_period_seconds: Option<i64>,
+
+    /// The RuntimeClass that runs the pods. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class_name: Option<String>,
+
+    /// The scheduler that places the pods. Default: that of the Kubernetes cluster. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler_name: Option<String>,
+
+    /// Lines of `/etc/hosts` in the pods. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::kubernetes::<Vec<HostAlias>>")]
+    pub host_aliases: Vec<HostAlias>,
+
+    /// Whether the pods get a token of their ServiceAccount. Default: false, since EMQX needs none; true where
+    /// `spec.serviceAccountName` is set. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automount_service_account_token: Option<bool>,
+
+    /// Whether the containers of a pod see each other's processes. Default: false. A change restarts the EMQX nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_process_namespace: Option<bool>,
 
     /// The PodDisruptionBudget of these pods. Default: at most 1 may be away.
     #[serde(default, skip_serializing_if = "Option::is_none")]

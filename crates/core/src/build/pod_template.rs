@@ -60,7 +60,7 @@ pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_chec
         spec: Some(pod_spec(desired, pool, availability_check)),
     };
     let revision = revision(&template);
-    additions::add(desired, &mut template);
+    additions::add(desired, pool, &mut template);
     Template { template, revision }
 }
 
@@ -70,19 +70,25 @@ fn pod_spec(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Pod
     containers.extend(template.extra_containers.clone());
     PodSpec {
         affinity: template.affinity.clone(),
+        automount_service_account_token: template.automount_service_account_token,
         containers,
         dns_config: template.dns_config.clone(),
         // Variables such as EMQX_PORT, which Kubernetes makes of Services, look like EMQX settings.
         enable_service_links: Some(false),
+        host_aliases: some(template.host_aliases.clone()),
         image_pull_secrets: some(
             pool.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect(),
         ),
         init_containers: some(template.init_containers.clone()),
         node_name: template.node_name.clone(),
         node_selector: (!template.node_selector.is_empty()).then(|| template.node_selector.clone()),
+        priority_class_name: template.priority_class_name.clone(),
+        runtime_class_name: template.runtime_class_name.clone(),
+        scheduler_name: template.scheduler_name.clone(),
         security_context: Some(template.pod_security_context.clone()),
         service_account_name: pool.service_account.clone(),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        share_process_namespace: template.share_process_namespace,
+        termination_grace_period_seconds: Some(template.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS)),
         tolerations: some(template.tolerations.clone()),
         topology_spread_constraints: some(template.topology_spread_constraints.clone()),
         volumes: some(volumes(desired, pool)),

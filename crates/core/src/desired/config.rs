@@ -10,7 +10,8 @@ use super::listeners::{self, ListenerPort};
 use super::references::References;
 use super::roots;
 use super::runtime_roots::RuntimeRoots;
-use crate::text::{field, name};
+use super::settings;
+use crate::text::{field, name, quoted};
 use emqx_operator_api::hub::EMQX;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,8 +20,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// EMQX listens on nothing for its API unless told so; the shipped files do, and ours replace them. It stands where it
-/// outranks what somebody changes at run time, or probes and Services would miss it.
-const PRELUDE: &str = "dashboard.listeners.http.bind = \"0.0.0.0:18083\"\n";
+/// outranks what somebody changes at run time, or probes and Services would miss it. Where the nodes speak IPv6 their pods may
+/// have no other address.
+fn prelude(roots: &Roots) -> &'static str {
+    let proto = roots.get("cluster").and_then(|cluster| cluster["proto_dist"].as_str());
+    if proto.is_some_and(|proto| proto.starts_with("inet6")) {
+        "dashboard.listeners.http.bind = \"[::]:18083\"\n"
+    } else {
+        "dashboard.listeners.http.bind = \"0.0.0.0:18083\"\n"
+    }
+}
 
 /// The configuration, ready to be put into files and sent to brokers.
 #[derive(Clone, Serialize)]
@@ -79,9 +88,13 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     }
     let visible = mistakes.collect(with_secrets(given, &mut |reference| reference.stand_in(references)));
     let filled = mistakes.collect(with_secrets(given, &mut |reference| reference.value(references)));
-    let env = listeners::from_environment(&cr.spec.core_template.spec.node.env);
+    let env = listeners::from_environment(settings::of_listeners(cr));
+    mistakes.collect(settings::check_variables(cr, references));
     let dashboard = mistakes.collect(listeners::dashboard(given.get("dashboard")));
     let ports = mistakes.collect(listeners::listeners(given.get("listeners"), given.get("gateway"), &env));
+    if let (Some(dashboard), Some(ports)) = (&dashboard, &ports) {
+        mistakes.collect(listeners::check_dashboard(*dashboard, ports));
+    }
     mistakes.finish()?;
 
     let everything = "every part that failed has left a mistake, so none failed";
@@ -90,7 +103,7 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
     let (startup, runtime) = split(&filled);
     Ok(Config {
         runtime: render(&runtime),
-        startup: format!("{PRELUDE}{}", render(&startup)),
+        startup: format!("{}{}", prelude(given), render(&startup)),
         revision: digest(&render(&visible)),
         runtime_revision: digest(&render(&visible_runtime)),
         runtime_roots: RuntimeRoots::of(&runtime),
@@ -126,6 +139,10 @@ type Roots = BTreeMap<String, Value>;
 
 fn check_root(root: &str, value: &Value, image: Option<&Image>) -> Result<(), Mistakes> {
     let path = field("spec.config.roots", root);
+    if root.contains('.') {
+        let problem = format!("has dots in its name; write it nested: {}", nested(root, value));
+        return Err(Mistake::invalid(path, problem).into());
+    }
     if let Some(problem) = roots::misnamed(root, image) {
         return Err(Mistake::invalid(path, problem).into());
     }
@@ -133,12 +150,52 @@ fn check_root(root: &str, value: &Value, image: Option<&Image>) -> Result<(), Mi
         let found = kind(value);
         return Err(Mistake::invalid(path, format!("is {found}; a root holds an object or a list")).into());
     }
-    let reserved = roots::RESERVED.iter().filter_map(|(pointer, why)| {
-        let (reserved_root, key) = pointer[1..].split_once('/')?;
-        let set = root == reserved_root && value.get(key).is_some();
-        set.then(|| Mistake::invalid(format!("{path}.{key}"), format!("is reserved for the operator: {why}")))
-    });
-    Mistakes::from(reserved.collect::<Vec<_>>()).finish()
+    if value.get(SECRET_REF).is_some() {
+        let problem = "holds an object or a list, and a Secret holds texts; refer to Secrets for the values in it";
+        return Err(Mistake::invalid(path, problem).into());
+    }
+    let mut mistakes = Mistakes::default();
+    for key in value.as_object().into_iter().flat_map(Map::keys) {
+        if let Some(why) = settings::reserved(root, key) {
+            mistakes.push(Mistake::invalid(field(&path, key), format!("is reserved for the operator: {why}")));
+        }
+    }
+    check_keys(&path, value, &mut mistakes);
+    mistakes.finish()
+}
+
+/// HOCON takes a key with dots for a path, JSON and EMQX's schema for one name: EMQX would end with an unknown field.
+fn check_keys(path: &str, value: &Value, mistakes: &mut Mistakes) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                // Names of HTTP headers are names of others.
+                if key.contains('.') && !path.ends_with(".headers") {
+                    let problem = format!("has dots in its name; write it nested: {}", nested(key, value));
+                    mistakes.push(Mistake::invalid(field(path, key), problem));
+                } else {
+                    check_keys(&field(path, key), value, mistakes);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                check_keys(&format!("{path}[{index}]"), item, mistakes);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `{"a": {"b": …}}` of `a.b`.
+fn nested(key: &str, value: &Value) -> String {
+    let shown = match value {
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => "…".to_owned(),
+    };
+    // Nothing of EMQX is deeper.
+    let parts: Vec<_> = key.split('.').take(12).map(|part| format!("{{\"{}\": ", quoted(part))).collect();
+    format!("{}{shown}{}", parts.concat(), "}".repeat(parts.len()))
 }
 
 /// The word for what stands where something else should.

@@ -40,6 +40,7 @@ impl Transport {
 }
 
 const DASHBOARD_PORT: u16 = 18083;
+const LONGEST_PORT_NAME: usize = 63;
 
 /// Type, default port of the type, whether EMQX has a default listener of it.
 const MQTT_TYPES: [(&str, u16, bool); 5] =
@@ -108,8 +109,10 @@ fn mqtt(root: Option<&Value>, env: &Map<String, Value>) -> Result<Vec<ListenerPo
         }
         overlay(&mut named, env.get(kind));
         for (name, listener) in &named {
-            let port = mistakes.collect(listener_port(&field(&path, name), listener, Some(default_port))).flatten();
-            ports.extend(port.map(|port| listener_named(&format!("{kind}-{name}"), kind, port)));
+            let path = field(&path, name);
+            let port = mistakes.collect(listener_port(&path, listener, Some(default_port))).flatten();
+            let named = port.map(|port| listener_named(&path, &format!("{kind}-{name}"), kind, port));
+            ports.extend(named.and_then(|named| mistakes.collect(named)));
         }
     }
     mistakes.finish()?;
@@ -133,8 +136,10 @@ fn of_gateways(root: Option<&Value>) -> Result<Vec<ListenerPort>, Mistakes> {
                 continue;
             }
             for (name, listener) in mistakes.collect(object(&path, Some(&named))).unwrap_or_default() {
-                let port = mistakes.collect(listener_port(&field(&path, &name), &listener, None)).flatten();
-                ports.extend(port.map(|port| listener_named(&format!("{gateway}-{kind}-{name}"), &kind, port)));
+                let path = field(&path, &name);
+                let port = mistakes.collect(listener_port(&path, &listener, None)).flatten();
+                let named = port.map(|port| listener_named(&path, &format!("{gateway}-{kind}-{name}"), &kind, port));
+                ports.extend(named.and_then(|named| mistakes.collect(named)));
             }
         }
     }
@@ -142,9 +147,21 @@ fn of_gateways(root: Option<&Value>) -> Result<Vec<ListenerPort>, Mistakes> {
     Ok(ports)
 }
 
-fn listener_named(name: &str, kind: &str, port: u16) -> ListenerPort {
-    ListenerPort {
-        name: name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+/// Names of ports have at most 63 characters of these, and end with a letter or digit.
+fn listener_named(path: &str, name: &str, kind: &str, port: u16) -> Result<ListenerPort, Mistakes> {
+    let made = name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let made = made.trim_end_matches('-').to_owned();
+    if made.len() > LONGEST_PORT_NAME {
+        let problem = format!(
+            "the port of the Service would have the name '{}' of {} characters; Kubernetes takes {LONGEST_PORT_NAME}: shorten \
+             the name of the listener",
+            quoted(&made),
+            made.len()
+        );
+        return Err(Mistake::invalid(path, problem).into());
+    }
+    Ok(ListenerPort {
+        name: made,
         port,
         transport: if ["quic", "udp", "dtls"].contains(&kind) { Transport::Udp } else { Transport::Tcp },
         app_protocol: match kind {
@@ -152,7 +169,19 @@ fn listener_named(name: &str, kind: &str, port: u16) -> ListenerPort {
             "wss" => Some("kubernetes.io/wss"),
             _ => None,
         },
-    }
+    })
+}
+
+/// EMQX would not start, and say so in its log only.
+pub(super) fn check_dashboard(dashboard: DashboardPorts, ports: &[ListenerPort]) -> Result<(), Mistakes> {
+    let taken = |port: &&ListenerPort| {
+        port.transport == Transport::Tcp && [dashboard.http, dashboard.https].contains(&Some(port.port))
+    };
+    let mistakes = ports.iter().filter(taken).map(|port| {
+        let problem = format!("{} listens on {}, which is the port of the dashboard", quoted(&port.name), port.port);
+        Mistake::invalid("spec.config.roots.listeners", problem)
+    });
+    Mistakes::from(mistakes.collect::<Vec<_>>()).finish()
 }
 
 /// `None` for a listener that is off.
@@ -323,7 +352,8 @@ mod tests {
             (json!({"tcp": {"default": {"bind": 70000}}}), "'70000' has no port"),
             (json!({"tcp": {"default": {"bind": true}}}), "is a boolean"),
             (json!({"tcp": {"a": {"bind": 8083}}}), "tcp-a and ws-default both listen on 8083/TCP"),
-            (json!({"tcp": {"a.b": {"bind": 1}, "A-b": {"bind": 2}}}), "two listeners have the name tcp-a-b"),
+            (json!({"tcp": {"a_b": {"bind": 1}, "A-b": {"bind": 2}}}), "two listeners have the name tcp-a-b"),
+            (json!({"ws": {"x".repeat(61): {"bind": 1}}}), "of 64 characters; Kubernetes takes 63"),
         ];
         for (root, expected) in cases {
             let text = ports(root.clone(), json!({})).expect_err(&root.to_string());

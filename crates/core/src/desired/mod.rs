@@ -17,6 +17,7 @@ mod references;
 mod roots;
 mod runtime_roots;
 mod services;
+mod settings;
 mod templates;
 
 pub use api_keys::ApiKey;
@@ -102,7 +103,8 @@ impl Desired {
         let image = mistakes.collect(Image::resolve(&cr.spec.image));
         let volume = mistakes.collect(pools::resolve_volume(&cr.spec.core_template.spec));
         let api_keys = mistakes.collect(api_keys::resolve(&cr.spec.bootstrap_api_keys, references));
-        mistakes.collect(services::check(&cr.spec));
+        mistakes.collect(services::check(cr));
+        mistakes.collect(former_fields(cr));
         let config = mistakes.collect(config::resolve(cr, references));
         mistakes.collect(pools::check(cr, names.as_ref()));
         let merged = mistakes.collect(duplicates::merged(&cr.spec));
@@ -164,6 +166,27 @@ impl Desired {
 /// Whether the user asked the operator to keep its hands off: any value of the annotation but `false`.
 pub fn is_paused(cr: &EMQX) -> bool {
     annotation_of(cr, annotation::PAUSED).is_some_and(|value| value != "false")
+}
+
+/// Fields of earlier API versions. Clients that do not validate would lose them, and with them what they ask for.
+fn former_fields(cr: &EMQX) -> Result<(), Mistakes> {
+    let config = cr.spec.config.as_ref();
+    let data = "is of an earlier API version; write each root under spec.config.roots, such as {\"mqtt\": {\"max_packet_size\": \"2MB\"}}";
+    let fields = [
+        ("spec.config.data", config.is_some_and(|config| config.data.is_some()), data),
+        (
+            "spec.config.mode",
+            config.is_some_and(|config| config.mode.is_some()),
+            "is of an earlier API version; leave it out: a root in spec.config.roots is replaced as a whole",
+        ),
+        (
+            "spec.coreTemplate.spec.volumeClaimTemplates",
+            cr.spec.core_template.spec.volume_claim_templates.is_some(),
+            "is of an earlier API version; its content goes under persistentVolumeClaimSpec",
+        ),
+    ];
+    let mistakes = fields.into_iter().filter(|(_, given, _)| *given);
+    Mistakes::from(mistakes.map(|(path, _, problem)| Mistake::invalid(path, problem)).collect::<Vec<_>>()).finish()
 }
 
 fn annotation_of(cr: &EMQX, key: &str) -> Option<String> {

@@ -91,24 +91,22 @@ pub(super) fn check(cr: &EMQX, names: Option<&Names>) -> Result<(), Mistakes> {
 
 pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mistakes> {
     let path = "spec.coreTemplate.spec.persistentVolumeClaimSpec";
-    let claim = spec.persistent_volume_claim_spec.clone();
-    let mut mistakes = Vec::new();
-    let storage = claim.resources.as_ref().and_then(|resources| resources.requests.as_ref()?.get("storage"));
-    match storage {
-        None => mistakes.push(Mistake::invalid(
-            format!("{path}.resources.requests.storage"),
-            "is missing; say how large the volume is, such as 500Mi",
-        )),
-        Some(size) if Amount::parse(&size.0).is_none() => mistakes.push(Mistake::invalid(
-            format!("{path}.resources.requests.storage"),
-            format!("'{}' is not a quantity such as 500Mi", quoted(&size.0)),
-        )),
-        Some(_) => {}
-    }
+    let mut claim = spec.persistent_volume_claim_spec.clone();
+    // What is left out is as in the default, which counts only where the whole field is left out.
+    let default = emqx_operator_api::hub::persistent_volume_claim_spec();
     if claim.access_modes.as_ref().is_none_or(Vec::is_empty) {
-        mistakes.push(Mistake::invalid(format!("{path}.accessModes"), "is missing; ReadWriteOnce suits most storage"));
+        claim.access_modes = default.access_modes;
     }
-    Mistakes::from(mistakes).finish()?;
+    let requests = claim.resources.get_or_insert_default().requests.get_or_insert_default();
+    for (resource, amount) in default.resources.into_iter().flat_map(|resources| resources.requests).flatten() {
+        requests.entry(resource).or_insert(amount);
+    }
+    let storage = requests.get("storage").filter(|size| Amount::parse(&size.0).is_none());
+    let mistakes = storage.map(|size| {
+        let problem = format!("'{}' is not a quantity such as 500Mi", quoted(&size.0));
+        Mistake::invalid(format!("{path}.resources.requests.storage"), problem)
+    });
+    Mistakes::from(mistakes.into_iter().collect::<Vec<_>>()).finish()?;
     let when_deleted = spec.persistent_volume_claim_retention_policy.clone().unwrap_or_default().when_deleted;
     Ok(VolumeSpec { claim, when_deleted })
 }
@@ -137,7 +135,7 @@ fn check_pool(
     let path = format!("spec.{}Template", role.as_str());
     let mut mistakes = Vec::new();
     if let Some(metadata) = metadata {
-        check_labels(&path, metadata, &mut mistakes);
+        check_labels(&path, names, role, metadata, &mut mistakes);
     }
     let path = format!("{path}.spec");
     check_template(&path, template, &mut mistakes);
@@ -145,10 +143,19 @@ fn check_pool(
     Mistakes::from(mistakes).finish()
 }
 
-fn check_labels(path: &str, metadata: &PodMetadata, mistakes: &mut Vec<Mistake>) {
-    for key in metadata.labels.keys().filter(|key| OPERATOR_LABELS.contains(&key.as_str())) {
-        mistakes
-            .push(Mistake::invalid(format!("{path}.metadata.labels"), format!("{key} is reserved for the operator")));
+/// Labels of the operator are accepted where they say the same: the samples of the Go operator have them.
+fn check_labels(path: &str, names: Option<&Names>, role: Role, metadata: &PodMetadata, mistakes: &mut Vec<Mistake>) {
+    let own = |key: &str| match key {
+        label::INSTANCE => names.map(|names| names.instance.as_str()),
+        label::MANAGED_BY => Some(label::MANAGED_BY_VALUE),
+        label::DB_ROLE => Some(role.as_str()),
+        _ => None,
+    };
+    for (key, value) in &metadata.labels {
+        if OPERATOR_LABELS.contains(&key.as_str()) && own(key) != Some(value) {
+            let path = format!("{path}.metadata.labels");
+            mistakes.push(Mistake::invalid(path, format!("{key} is reserved for the operator")));
+        }
     }
 }
 

@@ -59,6 +59,8 @@ impl std::fmt::Debug for SecretData {
 #[derive(Clone, Debug, Default)]
 pub struct References {
     pub secrets: BTreeMap<String, SecretData>,
+    /// The keys of the Secrets and ConfigMaps that pods use, by kind and name.
+    pub keys: BTreeMap<(&'static str, String), BTreeSet<String>>,
     /// Objects that pods use and that do not exist. An object that was not looked up is not missing.
     pub missing: BTreeSet<(ReferenceKind, String)>,
 }

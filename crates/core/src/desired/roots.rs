@@ -65,17 +65,6 @@ const KNOWN_LISTS: [&str; 3] = ["topic_metrics", "zones", "quic"];
 /// Roots of 6.x that are so short that they look like misspelt others.
 const SINCE_6: [&str; 1] = ["mq"];
 
-/// Keys that the operator sets through the environment, so that a value in the spec would be lost silently.
-pub(super) const RESERVED: [(&str, &str); 7] = [
-    ("/node/cookie", "it is kept in a Secret"),
-    ("/node/name", "it follows from the pod"),
-    ("/node/role", "it follows from the template"),
-    ("/node/data_dir", "it is where the volume is mounted"),
-    ("/cluster/discovery_strategy", "nodes find each other through the headless Service"),
-    ("/cluster/dns", "nodes find each other through the headless Service"),
-    ("/api_key/bootstrap_file", "use spec.bootstrapAPIKeys"),
-];
-
 /// Whether a root is read only when EMQX starts.
 pub(super) fn needs_restart(root: &str) -> bool {
     STARTUP.contains(&root)

@@ -2,7 +2,8 @@
 
 use super::errors::{Mistake, Mistakes};
 use crate::text::quoted;
-use emqx_operator_api::hub::{EMQXSpec, ServiceTemplate};
+use emqx_operator_api::hub::{EMQX, EMQXSpec, ServiceTemplate};
+use emqx_operator_api::label;
 use k8s_openapi::api::core::v1::ServiceSpec;
 use serde::Serialize;
 
@@ -21,28 +22,37 @@ pub(super) fn resolve(spec: &EMQXSpec) -> ServiceSpecs {
     }
 }
 
-pub(super) fn check(spec: &EMQXSpec) -> Result<(), Mistakes> {
+pub(super) fn check(cr: &EMQX) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
+    let instance = cr.metadata.name.as_deref().unwrap_or_default();
+    // The dashboard is on cores; where clients are led to depends on the nodes that there are.
     let templates = [
-        ("spec.dashboardServiceTemplate", &spec.dashboard_service_template),
-        ("spec.listenersServiceTemplate", &spec.listeners_service_template),
+        ("spec.dashboardServiceTemplate", &cr.spec.dashboard_service_template, Some("core")),
+        ("spec.listenersServiceTemplate", &cr.spec.listeners_service_template, None),
     ];
-    for (path, template) in templates {
+    for (path, template, role) in templates {
         if let Some(spec) = template.as_ref().and_then(|template| template.spec.as_ref()) {
-            check_service(&format!("{path}.spec"), spec, &mut mistakes);
+            check_service(&format!("{path}.spec"), spec, instance, role, &mut mistakes);
         }
     }
     mistakes.finish()
 }
 
-fn check_service(path: &str, spec: &ServiceSpec, mistakes: &mut Mistakes) {
+/// What the operator sets is accepted where it is the same: the files of the Go operator's guides have it.
+fn check_service(path: &str, spec: &ServiceSpec, instance: &str, role: Option<&str>, mistakes: &mut Mistakes) {
     if let Some(kind) = spec.type_.as_deref()
         && !["ClusterIP", "NodePort", "LoadBalancer"].contains(&kind)
     {
         let problem = format!("'{}' is not one of ClusterIP, NodePort and LoadBalancer", quoted(kind));
         mistakes.push(Mistake::invalid(format!("{path}.type"), problem));
     }
-    if spec.selector.is_some() {
+    let own = |key: &str, value: &str| match key {
+        label::INSTANCE => value == instance,
+        label::MANAGED_BY => value == label::MANAGED_BY_VALUE,
+        label::DB_ROLE => role.is_none_or(|role| value == role) && matches!(value, "core" | "replicant"),
+        _ => false,
+    };
+    if spec.selector.iter().flatten().any(|(key, value)| !own(key, value)) {
         mistakes.push(Mistake::invalid(format!("{path}.selector"), "the selector is the operator's; leave it out"));
     }
     if spec.external_ips.iter().flatten().next().is_some() {

@@ -5,17 +5,17 @@ use crate::desired::{Desired, Role};
 use crate::world::{Kind, World};
 use emqx_operator_api::label;
 
-/// Whether probes ask the availability endpoint. The image tells; where it does not, a set whose pods are available
-/// keeps what it has, because choosing late must not restart a healthy cluster; else the broker itself tells.
+/// Whether probes ask the availability endpoint. The image tells. Where it does not, a set keeps what it has, because choosing
+/// late must not restart anybody; nothing is asked that a broker may not have, or it would never get ready, and only a broker
+/// that is ready tells what it is.
 pub(super) fn availability_check(desired: &Desired, world: &World) -> bool {
     if let Some(known) = desired.image.has_availability_check() {
         return known;
     }
     let existing = probed_path(world).map(|path| path != "/status");
     let told = edition(world).map(|edition| edition != "Opensource");
-    let healthy = world.cores.available() > 0;
-    let chosen = if healthy { existing.or(told) } else { told.or(existing) };
-    chosen.unwrap_or(true)
+    let waits_in_vain = told == Some(false) && world.cores.available() == 0;
+    existing.filter(|_| !waits_in_vain).or(told).unwrap_or(false)
 }
 
 fn probed_path(world: &World) -> Option<String> {

@@ -106,7 +106,11 @@ pub async fn references(ctx: &Context, cluster: &Cluster, cr: &EMQX) -> Result<R
             (Found::Something(data), ReferenceKind::SecretValue) => {
                 found.secrets.insert(reference.name, SecretData::clone(&data));
             }
-            (Found::Something(_), _) => {}
+            (Found::Something(data), kind @ (ReferenceKind::Secret | ReferenceKind::ConfigMap)) => {
+                let keys = data.entries.keys().cloned().collect();
+                found.keys.insert((kind.noun(), reference.name), keys);
+            }
+            (Found::Something(_), ReferenceKind::ServiceAccount | ReferenceKind::PersistentVolumeClaim) => {}
             (Found::Nothing, kind) => {
                 found.missing.insert((kind, reference.name));
             }
@@ -126,7 +130,11 @@ async fn look_up(ctx: &Context, reference: &ReferenceKey) -> Result<Found, kube:
             resource_version: secret.resource_version().unwrap_or_default(),
             entries: secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect(),
         }),
-        "ConfigMap" => exists(Api::<ConfigMap>::namespaced(client, namespace), name).await?,
+        "ConfigMap" => Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?.map(|map| SecretData {
+            resource_version: map.resource_version().unwrap_or_default(),
+            // Only the names count.
+            entries: map.data.unwrap_or_default().into_keys().map(|key| (key, Vec::new())).collect(),
+        }),
         "ServiceAccount" => return fleeting(exists(Api::<ServiceAccount>::namespaced(client, namespace), name).await?),
         _ => return fleeting(exists(Api::<PersistentVolumeClaim>::namespaced(client, namespace), name).await?),
     };
