@@ -1,9 +1,30 @@
 //! Runs programs, and says what went wrong with them.
 
 use anyhow::{Context as _, bail};
+use std::cell::Cell;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+thread_local! {
+    static BESIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on programs that this thread makes with [`program`] leave the processors to others that want them.
+pub(crate) fn work_beside_others() {
+    BESIDE.set(true);
+}
+
+/// A program, with the priority of the thread that asks.
+pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
+    if !BESIDE.get() {
+        return Command::new(name);
+    }
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(name);
+    nice
+}
 
 /// Runs a program to its end; its output is shown only when it fails.
 pub(crate) fn quietly(command: &mut Command) -> anyhow::Result<String> {

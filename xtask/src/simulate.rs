@@ -2,7 +2,6 @@
 
 use crate::{paths, progress, shell};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// Runs random histories of a simulated cluster against the operator's decisions.
 #[derive(clap::Args)]
@@ -40,7 +39,7 @@ impl Default for Simulate {
 
 pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
     let program = build(&[])?;
-    let mut run = Command::new(program);
+    let mut run = shell::program(program);
     run.args(["--histories", &arguments.histories.to_string(), "--seed", &arguments.seed.to_string()]);
     shell::loudly(run.args(["--events", &arguments.events.to_string()]))
 }
@@ -48,13 +47,13 @@ pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
 pub(crate) fn mutants(arguments: &Mutants) -> anyhow::Result<()> {
     let program = build(&["--features", "planted-bugs"])?;
     let page = paths::root().join("docs/reference/planted-bugs.md");
-    let mut run = Command::new(program);
+    let mut run = shell::program(program);
     shell::loudly(run.arg("--mutants").arg(page).args(["--histories", &arguments.histories.to_string()]))
 }
 
 fn build(features: &[&str]) -> anyhow::Result<PathBuf> {
     progress::step("building the simulation", || {
-        let mut build = Command::new("cargo");
+        let mut build = shell::program("cargo");
         build.args(["build", "--quiet", "--locked", "--profile", "simulation", "--package", "emqx-operator-testkit"]);
         shell::loudly(build.args(features).current_dir(paths::root()))
     })?;

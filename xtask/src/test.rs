@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs everything that CI checks.
 #[derive(clap::Args)]
@@ -89,35 +89,99 @@ struct Totals {
     failed: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut totals = Totals::default();
-    let (mut failed, mut times) = (Vec::new(), Vec::new());
-    for (step, name) in STEPS {
-        if !arguments.only.is_empty() && !arguments.only.contains(&step) {
-            continue;
-        }
-        println!("== {name}");
-        let started = Instant::now();
-        let mut counted = Totals::default();
-        let result = one(step, arguments.filter.as_deref(), &mut counted);
-        totals.passed += counted.passed;
-        totals.failed += counted.failed;
-        let took = progress::seconds(started.elapsed());
-        times.push(format!("{took:>12}  {name}"));
-        match result {
-            Ok(()) => println!("== {name}: ok {took}\n"),
-            Err(error) => {
-                println!("== {name}: FAILED {took}\n{error:#}\n");
-                // A step that failed without a failed test is one itself.
-                totals.failed += u64::from(counted.failed == 0);
-                failed.push(name);
-            }
-        }
+impl Step {
+    /// Needs processors and no cluster: it runs beside steps that wait more than they work.
+    fn is_busy(self) -> bool {
+        matches!(self, Step::Simulation | Step::Mutants)
     }
-    println!("{}", times.join("\n"));
-    println!("{} passed, {} failed", totals.passed, totals.failed);
-    if !failed.is_empty() {
-        bail!("these steps failed: {}", failed.join("; "));
+
+    /// Waits for what happens in a cluster of fake pods.
+    fn waits(self) -> bool {
+        matches!(self, Step::Integration | Step::Replicas | Step::CrashPoints)
+    }
+
+    /// Runs real pods, which need the processors for themselves.
+    fn has_pods(self) -> bool {
+        matches!(self, Step::E2e | Step::Packaging)
+    }
+}
+
+/// How a step went.
+struct Went {
+    name: &'static str,
+    counted: Totals,
+    took: Duration,
+    failed: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let chosen = |step: &Step| arguments.only.is_empty() || arguments.only.contains(step);
+    let steps: Vec<_> = STEPS.into_iter().filter(|(step, _)| chosen(step)).collect();
+    let (busy, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(step, _)| step.is_busy());
+    let filter = arguments.filter.as_deref();
+    let images = others.iter().any(|(step, _)| step.has_pods());
+    let mut went = Vec::new();
+    std::thread::scope(|scope| {
+        let mut beside = None;
+        for (step, name) in &others {
+            if step.waits() && beside.is_none() {
+                beside = Some(scope.spawn(|| work_beside(&busy, images)));
+            }
+            // Devices of real pods notice who else works.
+            if step.has_pods()
+                && let Some(beside) = beside.take()
+            {
+                went.extend(beside.join().expect("steps do not panic"));
+            }
+            went.push(timed(*step, name, filter));
+        }
+        if let Some(beside) = beside {
+            went.extend(beside.join().expect("steps do not panic"));
+        }
+        // Nothing was chosen that they could run beside.
+        if !others.iter().any(|(step, _)| step.waits()) {
+            went.extend(busy.iter().map(|(step, name)| timed(*step, name, filter)));
+        }
+    });
+    conclude(&went)
+}
+
+/// Steps that need nobody, and the images for those that come later.
+fn work_beside(busy: &[(Step, &'static str)], images: bool) -> Vec<Went> {
+    shell::work_beside_others();
+    let went = busy.iter().map(|(step, name)| timed(*step, name, None)).collect();
+    if images {
+        // The step that needs them says what is wrong with them.
+        drop(build_images());
+    }
+    went
+}
+
+fn timed(step: Step, name: &'static str, filter: Option<&str>) -> Went {
+    println!("== {name}");
+    let started = Instant::now();
+    let mut counted = Totals::default();
+    let result = one(step, filter, &mut counted);
+    let took = started.elapsed();
+    match &result {
+        Ok(()) => println!("== {name}: ok {}\n", progress::seconds(took)),
+        Err(error) => println!("== {name}: FAILED {}\n{error:#}\n", progress::seconds(took)),
+    }
+    Went { name, counted, took, failed: result.is_err() }
+}
+
+fn conclude(went: &[Went]) -> anyhow::Result<()> {
+    for one in went {
+        println!("{:>12}  {}{}", progress::seconds(one.took), one.name, if one.failed { " FAILED" } else { "" });
+    }
+    let passed: u64 = went.iter().map(|one| one.counted.passed).sum();
+    // A step that failed without a failed test is one itself.
+    let failed: u64 =
+        went.iter().map(|one| one.counted.failed + u64::from(one.failed && one.counted.failed == 0)).sum();
+    println!("{passed} passed, {failed} failed");
+    let names: Vec<_> = went.iter().filter(|one| one.failed).map(|one| one.name).collect();
+    if !names.is_empty() {
+        bail!("these steps failed: {}", names.join("; "));
     }
     Ok(())
 }
@@ -207,9 +271,14 @@ fn verbs() -> anyhow::Result<()> {
     manifests::verbs::compare(&manifests::verbs::UsedVerbs::load()?, &manifests::verbs::observe(&logs)?)
 }
 
-fn load_images(state: &State) -> anyhow::Result<()> {
+fn build_images() -> anyhow::Result<Vec<PathBuf>> {
     let mut archives = image::build_with_progress(Which::Operator, "building the operator's image")?;
     archives.extend(image::build_with_progress(Which::Sim, "building the stand-in for EMQX")?);
+    Ok(archives)
+}
+
+fn load_images(state: &State) -> anyhow::Result<()> {
+    let archives = build_images()?;
     progress::step("loading images", || archives.iter().try_for_each(|archive| cluster::load_image(state, archive)))
 }
 

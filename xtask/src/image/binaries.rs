@@ -3,7 +3,6 @@
 use crate::{paths, shell};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// With a target of its own the flags do not reach build scripts, and other builds are not thrown away.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -29,7 +28,7 @@ impl Profile {
 /// Builds a binary of the workspace that needs nothing but a kernel. Where it is built does not show in it, so that the
 /// same sources give the same bytes.
 pub(super) fn build_static(package: &str, profile: Profile) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new("cargo");
+    let mut cargo = shell::program("cargo");
     let flags = format!(
         "-C target-feature=+crt-static -C relocation-model=static --remap-path-prefix={}=/src --remap-path-prefix={}=/cargo",
         paths::root().canonicalize()?.display(),
