@@ -59,6 +59,8 @@ examples! {
     config_roots_becomes_ready "config-roots",
     core_replicant_becomes_ready "core-replicant",
     custom_listeners_becomes_ready "custom-listeners",
+    durable_sessions_becomes_ready "durable-sessions",
+    many_replicants_becomes_ready "many-replicants",
     private_registry_becomes_ready "private-registry",
     scheduling_becomes_ready "scheduling",
     secrets_in_config_becomes_ready "secrets-in-config",

@@ -3,6 +3,7 @@
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::{emqx, wait};
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -59,6 +60,25 @@ async fn nodes_are_added_and_nobody_restarts() {
         let kept = after.items.iter().any(|other| other.metadata.uid == pod.metadata.uid);
         assert!(kept, "{:?} was replaced", pod.metadata.name);
     }
+}
+
+/// The API server refuses to scale what has no number.
+#[tokio::test]
+async fn a_cluster_without_replicants_can_be_scaled() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "scale-none").await.unwrap();
+    let mut cores = spec(2, 0);
+    cores.as_object_mut().unwrap().remove("replicantTemplate");
+    apply(&client, Some(&namespace), &emqx::resource("iot", cores)).await.unwrap();
+    ready_nodes(&client, &namespace, "2/2").await;
+    let api = Api::<EMQX>::namespaced(client.clone(), &namespace);
+    let scale = api.get_scale("iot").await.unwrap();
+    assert_eq!((scale.spec.unwrap().replicas, scale.status.unwrap().replicas), (Some(0), 0));
+    let sets = Api::<ReplicaSet>::namespaced(client.clone(), &namespace);
+    assert_eq!(sets.list(&ListParams::default()).await.unwrap().items.len(), 0, "nobody asked for one");
+    let one = Patch::Merge(json!({"spec": {"replicas": 1}}));
+    api.patch_scale("iot", &PatchParams::default(), &one).await.unwrap();
+    ready_nodes(&client, &namespace, "3/3").await;
 }
 
 #[tokio::test]

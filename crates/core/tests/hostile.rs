@@ -225,6 +225,7 @@ fn broker(desired: &Desired, living: &Living, choices: &mut Choices) -> Reading<
         }
         let node = BrokerNode {
             running: choices.below(4) != 1,
+            status: (choices.below(4) == 1).then(|| text(choices)),
             role: choices.one(&[Some("core".to_owned()), None, Some("replicant".to_owned())]),
             version: Some(text(choices)),
             edition: choices.one(&[Some("Enterprise".to_owned()), Some("Opensource".to_owned()), None]),
@@ -280,7 +281,7 @@ fn storage(nodes: &BTreeMap<NodeName, BrokerNode>, choices: &mut Choices) -> Sto
             let replicas = (0..choices.below(4)).map(|_| (choices.one(&ids), state)).collect();
             let joining = (0..choices.below(2)).map(|_| choices.one(&ids)).collect();
             let leaving = (0..choices.below(2)).map(|_| choices.one(&ids)).collect();
-            Shard { replicas, joining, leaving }
+            Shard { id: text(choices), replicas, joining, leaving }
         });
         let shards = shards.collect();
         databases.insert(text(choices), shards);

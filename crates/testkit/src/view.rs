@@ -151,6 +151,7 @@ fn broker(sim: &Sim) -> Reading<Broker> {
     let nodes = listed(sim).map(|(name, member)| {
         let running = member.running && !is_cut_off(sim, name);
         let seen = BrokerNode {
+            status: None,
             running,
             role: Some(member.role.as_str().to_owned()),
             version: Some(member.version.clone()),
@@ -219,6 +220,7 @@ fn storage(sim: &Sim) -> Reading<Storage> {
     let up = sim.sites_up();
     let sites = sim.emqx.sites.iter().map(|(id, node)| (id.clone(), Site { node: node.clone(), up: up.contains(id) }));
     let shards = sim.emqx.shards.iter().map(|shard| Shard {
+        id: String::new(),
         replicas: shard
             .replicas
             .iter()

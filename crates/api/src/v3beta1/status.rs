@@ -50,6 +50,10 @@ pub struct EMQXStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicant_nodes: Vec<EmqxNode>,
 
+    /// Both lists in one, at most a thousand nodes, as newer versions of the Go operator have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_nodes: Vec<EmqxNode>,
+
     /// Counts of the core pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_nodes_status: Option<CoreNodesStatus>,
@@ -80,7 +84,7 @@ pub struct EmqxNode {
     /// The pod that runs the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,
-    /// `running` or `stopped`.
+    /// `running`, `stopped`, or another word of EMQX such as `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// The Erlang/OTP release.
@@ -110,7 +114,7 @@ pub struct CoreNodesStatus {
     /// Pods of the wanted template.
     #[serde(default)]
     pub updated_replicas: i32,
-    /// Pods that exist.
+    /// Pods of the template before the last change; all pods when there are none of it.
     #[serde(default)]
     pub current_replicas: i32,
 }

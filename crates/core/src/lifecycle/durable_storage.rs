@@ -10,6 +10,9 @@ use crate::reason::Reason;
 use crate::world::{Node, Shard, Storage};
 use std::collections::BTreeSet;
 
+/// More steps tell nothing new.
+const SHOWN: usize = 3;
+
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     let Some(storage) = fleet.world.broker.fresh().and_then(|broker| broker.storage.fresh()) else { return part };
@@ -18,7 +21,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     }
     let subject = fleet.core_set.manifest.id.name.clone();
     if storage.is_moving() {
-        part.hold(Reason::DSReplicationProgressing, subject.clone(), "durable storage is moving shards", Wake::Poll(5));
+        part.hold(Reason::DSReplicationProgressing, subject.clone(), moving(fleet, storage), Wake::Poll(5));
     }
     let Some(sites) = homes(fleet, storage) else { return part };
     for (database, shards) in &storage.databases {
@@ -34,6 +37,32 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         }
     }
     part
+}
+
+/// Which shards are on their way, and where to. One that stays so for minutes hangs: EMQX tries again when the core of the site
+/// starts.
+fn moving(fleet: &Fleet<'_>, storage: &Storage) -> String {
+    let pod = |site: &str| {
+        let node = storage.sites.get(site).map(|site| &site.node);
+        let core = fleet.world.cores.nodes.iter().find(|core| core.name.as_ref() == node && node.is_some());
+        core.map_or_else(|| format!("site {site}"), |core| format!("site {site} of {}", core.pod))
+    };
+    let steps = storage.databases.iter().flat_map(|(database, shards)| {
+        shards.iter().enumerate().flat_map(move |(number, shard)| {
+            let id = if shard.id.is_empty() { number.to_string() } else { shard.id.clone() };
+            let to = shard.joining.iter().map(|site| (site, "to"));
+            let from = shard.leaving.iter().map(|site| (site, "off"));
+            to.chain(from).map(move |(site, way)| (format!("{database}/{id} {way}"), site))
+        })
+    });
+    let steps: Vec<_> = steps.map(|(step, site)| format!("{step} {}", pod(site))).collect();
+    let more = steps.len().saturating_sub(SHOWN);
+    let shown = steps[..steps.len() - more].join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "durable storage is moving shards: {shown}{more}. Where one stays so for minutes, `emqx ctl ds info` in a core shows it, and \
+         restarting the core of that site makes EMQX try again"
+    )
 }
 
 /// The sites of the cores that stay, if all of them are there and up: a core that is just restarting keeps its shards. A core

@@ -1,13 +1,15 @@
 //! A node that stays is open. What we closed and is not to go any more, because it has restarted or the plan has changed,
-//! is opened again; what somebody else closed is left alone and named.
+//! is opened again; what somebody else closed is left alone and named. What was closed for a resource that was deleted, and comes
+//! back with the volume, is nobody's any more.
 
 use super::checks::rebalance;
 use super::fleet::Fleet;
 use super::{Hold, Part, Wake, marks, rolling};
 use crate::action::{Action, Call};
+use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{EvacuationPhase, Node};
+use crate::world::{EvacuationPhase, Node, NodeSet};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
@@ -22,7 +24,10 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     };
     for node in fleet.world.nodes().filter(stays) {
         match &node.evacuation {
-            Some(evacuation) if (node.marked && !evacuation.is_rebalance()) || planted(Bug::StopForeign) => {
+            Some(evacuation)
+                if ((node.marked || is_inherited(fleet, node)) && !evacuation.is_rebalance())
+                    || planted(Bug::StopForeign) =>
+            {
                 open(&mut part, node);
             }
             Some(evacuation) => {
@@ -50,6 +55,17 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         }
     }
     part
+}
+
+/// Its volume remembers that it was being emptied for a resource that was deleted, and is older than the set of this one: nobody
+/// has asked for that since.
+fn is_inherited(fleet: &Fleet<'_>, node: &Node) -> bool {
+    let set = fleet.world.cores.sets.iter().find(|set| node.role == Role::Core && set.name == node.set);
+    let older = |set: &NodeSet| {
+        let claim = fleet.world.claims_of(&set.name).find(|claim| Some(claim.ordinal) == node.ordinal());
+        claim.is_some_and(|claim| claim.created < set.created)
+    };
+    node.never_ready && set.is_some_and(older)
 }
 
 fn open(part: &mut Part, node: &Node) {

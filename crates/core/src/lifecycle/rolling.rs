@@ -97,6 +97,13 @@ fn failure(fleet: &Fleet<'_>) -> Failure {
     }
 }
 
+/// A new core that has crashed again and again and is ready now, while old ones wait for it to stay so.
+pub(super) fn settling<'a>(fleet: &Fleet<'a>) -> Option<&'a Node> {
+    fleet.outdated(Role::Core).next()?;
+    let settles = |core: &&Node| !fleet.is_outdated(core) && core.ready && core.unsteady;
+    fleet.present(Role::Core).find(settles)
+}
+
 fn replicants<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let mut all = Vec::new();
     for set in &fleet.world.replicants.sets {

@@ -23,7 +23,8 @@ pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions) ->
         core_nodes: nodes(&world.cores.nodes),
         replicant_nodes: nodes(&world.replicants.nodes),
         core_nodes_status: Some(core_counts(world, revisions)),
-        replicant_nodes_status: replicant_counts(desired, world, revisions),
+        replicant_nodes_status: Some(replicant_counts(world, revisions)),
+        cluster_nodes: world.nodes().filter_map(listed).take(MOST_LISTED).collect(),
         node_evacuations: evacuations(world),
         ds_replication: databases(world),
         config: Some(config(desired, world)),
@@ -37,20 +38,25 @@ fn versions(world: &World) -> Option<String> {
 }
 
 fn nodes(nodes: &[Node]) -> Vec<EmqxNode> {
-    let listed = nodes.iter().filter_map(|node| {
-        let broker = node.broker.as_ref()?;
-        Some(EmqxNode {
-            name: node.name.as_ref()?.to_string(),
-            pod_name: Some(node.pod.clone()),
-            status: Some(if broker.running { "running" } else { "stopped" }.to_owned()),
-            otp_release: broker.otp_release.clone(),
-            version: broker.version.clone(),
-            role: broker.role.clone(),
-            sessions: broker.sessions,
-            connections: broker.connections,
-        })
-    });
-    listed.collect()
+    nodes.iter().filter_map(listed).collect()
+}
+
+/// Kubernetes refuses a status of more than a megabyte, and each node is listed twice.
+const MOST_LISTED: usize = 1000;
+
+fn listed(node: &Node) -> Option<EmqxNode> {
+    let broker = node.broker.as_ref()?;
+    let status = broker.status.clone().unwrap_or_else(|| if broker.running { "running" } else { "stopped" }.to_owned());
+    Some(EmqxNode {
+        name: node.name.as_ref()?.to_string(),
+        pod_name: Some(node.pod.clone()),
+        status: Some(status),
+        otp_release: broker.otp_release.clone(),
+        version: broker.version.clone(),
+        role: broker.role.clone(),
+        sessions: broker.sessions,
+        connections: broker.connections,
+    })
 }
 
 /// Shown of a list that only EMQX bounds. Kubernetes refuses a status of more than a megabyte, whatever else is in it.
@@ -97,32 +103,32 @@ fn databases(world: &World) -> Option<DsReplication> {
     (!dbs.is_empty()).then_some(DsReplication { dbs })
 }
 
+/// Of the template before the change; when all are of the wanted one, of that.
 fn core_counts(world: &World, revisions: &Revisions) -> CoreNodesStatus {
+    let (all, updated) = (world.cores.existing(), world.cores.of_revision(&revisions.cores));
+    let before = all.saturating_sub(updated);
     CoreNodesStatus {
         ready_replicas: world.cores.ready(),
-        updated_replicas: world.cores.of_revision(&revisions.cores),
-        current_replicas: world.cores.existing(),
+        updated_replicas: updated,
+        current_replicas: if before == 0 { all } else { before },
     }
 }
 
-fn replicant_counts(desired: &Desired, world: &World, revisions: &Revisions) -> Option<ReplicantNodesStatus> {
+fn replicant_counts(world: &World, revisions: &Revisions) -> ReplicantNodesStatus {
     let pool = &world.replicants;
-    if desired.replicants.is_none() && pool.sets.is_empty() {
-        return None;
-    }
     let update = revisions.replicants.clone();
     // Where the others come from; when there are no others, where all come from.
     let old = pool.sets.iter().filter(|set| set.revision != update && set.wanted > 0).max_by_key(|set| set.wanted);
     let current = old.and_then(|set| set.revision.clone()).or_else(|| update.clone());
     let count = |revision: Option<&str>| revision.map_or(0, |revision| pool.of_revision(revision));
-    Some(ReplicantNodesStatus {
+    ReplicantNodesStatus {
         ready_replicas: pool.ready(),
         current_replicas: count(current.as_deref()),
         update_replicas: count(update.as_deref()),
         update_revision: update,
         current_revision: current,
         collision_count: None,
-    })
+    }
 }
 
 fn config(desired: &Desired, world: &World) -> ConfigStatus {

@@ -29,6 +29,8 @@ pub fn merge(report: &Report, prior: Option<&EMQXStatus>, now: Timestamp) -> (EM
     if let Some(prior) = prior.filter(|_| !report.nodes_known) {
         status.core_nodes = kept(&prior.core_nodes, report.status.core_replicas);
         status.replicant_nodes = kept(&prior.replicant_nodes, report.status.replicant_replicas);
+        let all = report.status.core_replicas.saturating_add(report.status.replicant_replicas);
+        status.cluster_nodes = kept(&prior.cluster_nodes, all);
         status.version = prior.version.clone();
         status.node_evacuations = prior.node_evacuations.clone();
         status.ds_replication = prior.ds_replication.clone();
@@ -107,7 +109,7 @@ fn due(prior: Option<&EMQXStatus>, status: &EMQXStatus) -> Due {
 /// Numbers that change all the time are no reason to write; they are in the metrics.
 fn without_volatile(status: &EMQXStatus) -> EMQXStatus {
     let mut status = status.clone();
-    for node in status.core_nodes.iter_mut().chain(&mut status.replicant_nodes) {
+    for node in status.core_nodes.iter_mut().chain(&mut status.replicant_nodes).chain(&mut status.cluster_nodes) {
         node.sessions = None;
         node.connections = None;
     }

@@ -76,6 +76,8 @@ pub enum EvacuationPhase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BrokerNode {
     pub running: bool,
+    /// A word of EMQX for it that is neither `running` nor `stopped`.
+    pub status: Option<String>,
     pub role: Option<String>,
     pub version: Option<String>,
     pub edition: Option<String>,

@@ -22,6 +22,8 @@ pub struct Site {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shard {
+    /// As EMQX names it: a number.
+    pub id: String,
     /// By site.
     pub replicas: BTreeMap<String, ReplicaState>,
     /// Sites that are to get a replica. Always empty before 5.9.

@@ -244,6 +244,10 @@ fn node(node: Node) -> (String, BrokerNode) {
     let text = |text: Option<String>| text.map(|text| bounds::text(&text));
     let seen = BrokerNode {
         running: node.node_status == NodeStatus::Running,
+        status: match &node.node_status {
+            NodeStatus::Unknown(word) => Some(bounds::text(word)),
+            NodeStatus::Running | NodeStatus::Stopped => None,
+        },
         role: text(node.role),
         version: text(node.version),
         edition: text(node.edition),

@@ -50,7 +50,7 @@ async fn site(asker: &Asker, id: String) -> Result<(String, Site), Why> {
 }
 
 fn shard(seen: api::Shard) -> Result<Shard, Why> {
-    let mut shard = Shard::default();
+    let mut shard = Shard { id: bounds::text(&seen.id), ..Shard::default() };
     for replica in seen.replicas {
         let state = match replica.status {
             ReplicaStatus::Up => ReplicaState::Up,

@@ -54,8 +54,13 @@ fn name(case: &Case<'_, '_>) -> Option<NodeName> {
     }
 }
 
-/// Replicants hold shards only if EMQX put them there at its first allocation.
+/// Replicants hold shards only if EMQX put them there at its first allocation. One that was started before durable storage was
+/// switched on has none to give away: EMQX takes it for a holder, and only its replacement can answer.
 fn replicant(case: &Case<'_, '_>, broker: &Broker) -> Verdict {
+    let wanted = &case.fleet.desired.config.startup_revision;
+    if case.candidate.node.is_some_and(|node| node.startup_revision != *wanted) {
+        return Verdict::Pass;
+    }
     let site = broker.storage.fresh().and_then(|storage| {
         let site = storage.site_of(case.candidate.node?.name.as_ref()?)?;
         holds_shards(storage, site)
