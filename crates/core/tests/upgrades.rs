@@ -139,3 +139,21 @@ fn a_step_that_nobody_knows_is_told() {
     let plan = plan(&desired, &world(&desired, ["6.2.2"; 2], databases(&[])));
     assert!(plan.holds.iter().any(|hold| hold.reason == Reason::UpgradeUnknown));
 }
+
+/// A mirror counts its own builds: `registry.example/broker:1.4.0` may be EMQX 5.10.4.
+#[test]
+fn tags_that_are_no_versions_of_emqx_are_not_judged() {
+    let mut desired = wanted("6.2.2", None);
+    let told = |desired: &Desired, image: &str| {
+        let mut world = world(desired, ["5.10.4"; 2], databases(&["messages"]));
+        for node in &mut world.cores.nodes {
+            node.image = image.to_owned();
+        }
+        plan(desired, &world).holds.iter().any(|hold| hold.reason == Reason::UpgradeNotSupported)
+    };
+    assert!(told(&desired, "emqx/emqx:5.10.4"));
+    assert!(!told(&desired, "registry.example/broker:1.4.0"), "its next one may be anything");
+    assert!(!told(&desired, &desired.image.reference.clone()), "all nodes have the image");
+    desired.image.version = None;
+    assert!(!told(&desired, "emqx/emqx:5.10.4"), "nobody knows what it is");
+}

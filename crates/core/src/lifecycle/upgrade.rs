@@ -2,7 +2,7 @@
 //! is changed. It is told what would be lost, and by which annotation a user consents to exactly this step.
 //!
 //! *Never* holds what has begun: while nodes of both releases are in the cluster, both ways out are open. Nor what the operator
-//! does by itself when it goes back to what last worked.
+//! does by itself when it goes back to what last worked, nor an image whose tag is of a numbering of its own, as mirrors have it.
 
 use super::fleet::Fleet;
 use super::upgrade_paths::{Step, step};
@@ -38,7 +38,9 @@ impl Upgrade {
 }
 
 pub(super) fn judge(desired: &Desired, world: &World) -> Upgrade {
-    let Some(to) = desired.image.version.filter(|_| desired.rolled_back.is_none()) else { return Upgrade::Goes };
+    let changes = world.nodes().any(|node| node.image != desired.image.reference) || world.nodes().next().is_none();
+    let judged = changes && desired.rolled_back.is_none() && !world.nodes().any(has_foreign_tag);
+    let Some(to) = desired.image.version.filter(|_| judged) else { return Upgrade::Goes };
     let versions = versions(world);
     let begun = versions.iter().any(|version| line(*version) == line(to));
     let Some(from) = versions.into_iter().min().filter(|_| !begun) else { return Upgrade::Goes };
@@ -133,6 +135,12 @@ fn versions(world: &World) -> Vec<Version> {
         version_of_image(live.emqx_container()?["image"].as_str()?)
     };
     world.cores.sets.iter().filter_map(|set| made_of(Kind::StatefulSet, set)).collect()
+}
+
+/// What EMQX says it is, and what the tag of its image says, are two things.
+fn has_foreign_tag(node: &Node) -> bool {
+    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
+    told.zip(version_of_image(&node.image)).is_some_and(|(told, tag)| line(told) != line(tag))
 }
 
 /// EMQX tells its version; the name of its image, where EMQX cannot be asked.
