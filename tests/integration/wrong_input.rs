@@ -223,9 +223,26 @@ fn explained_by_a_condition() -> Vec<(&'static str, Value, Outcome)> {
             invalid("spec.coreTemplate.spec.extraVolumeMounts[0].mountPath"),
         ),
         (
-            "no-storage",
-            core("persistentVolumeClaimSpec", json!({"accessModes": ["ReadWriteOnce"]})),
-            invalid("resources.requests.storage: is missing"),
+            "variable",
+            core("env", json!([{"name": "EMQX_CLUSTER__DNS__NAME", "value": "old-headless"}])),
+            invalid("spec.coreTemplate.spec.env[0]: EMQX_CLUSTER__DNS__NAME is reserved"),
+        ),
+        ("dotted", roots(json!({"mqtt.max_packet_size": 10_485_760})), invalid("write it nested")),
+        ("dotted-inside", roots(json!({"dashboard": {"listeners.http.bind": 18084}})), invalid("write it nested")),
+        (
+            "former-data",
+            with("config", json!({"mode": "Merge", "data": "authorization { no_match = deny }"})),
+            invalid("spec.config.data: is of an earlier API version"),
+        ),
+        (
+            "former-claims",
+            core("volumeClaimTemplates", json!({"storageClassName": "fast"})),
+            invalid("spec.coreTemplate.spec.volumeClaimTemplates: is of an earlier API version"),
+        ),
+        (
+            "dashboard-port",
+            roots(json!({"listeners": {"tcp": {"internal": {"bind": 18083}}}})),
+            invalid("which is the port of the dashboard"),
         ),
         (
             "quantity",
