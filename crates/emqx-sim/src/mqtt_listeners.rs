@@ -5,12 +5,15 @@ use crate::http;
 use crate::mqtt::Broker;
 use crate::node::Node;
 use crate::rpc::Phase;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+/// A change of the configuration reaches the listeners within this time.
+const RELOAD: Duration = Duration::from_millis(200);
 /// How often connected durable sessions look for what they were not told of.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -54,18 +57,35 @@ async fn listen(node: &Arc<Node>, broker: &Broker) {
             }
         });
     }
-    for listener in node.config().listeners().into_iter().filter(|listener| listener.enable) {
-        match acceptor(node, &listener) {
-            Ok(Some(acceptor)) => {
-                tasks.spawn(accept(broker.clone(), listener, acceptor));
+    let mut open: BTreeMap<String, (Listener, Option<AbortHandle>)> = BTreeMap::new();
+    loop {
+        let listeners = node.config().listeners().into_iter().filter(|listener| listener.enable);
+        let wanted: BTreeMap<_, _> = listeners.map(|listener| (listener.id(), listener)).collect();
+        // Those that a change of the configuration touches are closed, with their connections, and opened again.
+        open.retain(|id, (listener, task)| {
+            let stays = wanted.get(id) == Some(listener);
+            if let Some(task) = task.as_ref().filter(|_| !stays) {
+                task.abort();
             }
-            // WebSocket and QUIC are left out.
-            Ok(None) => {}
-            Err(error) => tracing::error!(listener = listener.id(), error, "the listener cannot start"),
+            stays
+        });
+        for (id, listener) in wanted {
+            open.entry(id).or_insert_with(|| {
+                let task = match acceptor(node, &listener) {
+                    Ok(Some(acceptor)) => Some(tasks.spawn(accept(broker.clone(), listener.clone(), acceptor))),
+                    // WebSocket and QUIC are left out.
+                    Ok(None) => None,
+                    Err(error) => {
+                        tracing::error!(listener = listener.id(), error, "the listener cannot start");
+                        None
+                    }
+                };
+                (listener, task)
+            });
         }
+        while tasks.try_join_next().is_some() {}
+        tokio::time::sleep(RELOAD).await;
     }
-    while tasks.join_next().await.is_some() {}
-    std::future::pending::<()>().await;
 }
 
 enum Acceptor {

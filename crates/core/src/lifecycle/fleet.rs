@@ -6,7 +6,7 @@ use super::{home, retirement};
 use crate::build::{CoreSet, ReplicantSet, Template, core_set, core_template, replicant_set};
 use crate::desired::{Desired, NodeName, Role};
 use crate::planted::{Bug, planted};
-use crate::world::{Kind, Node, NodeSet, Reading, World, total};
+use crate::world::{Kind, Node, NodeSet, Reading, View, World, total};
 use emqx_operator_api::hub::UpdateStrategyType;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -112,6 +112,11 @@ impl<'a> Fleet<'a> {
     /// One that the cluster does not see may be cut off from it. Where EMQX cannot be asked, nobody is known to be.
     pub(super) fn is_seen(&self, node: &Node) -> bool {
         node.is_member() || self.world.broker.fresh().is_none()
+    }
+
+    /// What a core lists that answers as a cluster of its own.
+    pub(super) fn view_of_apart(&self, node: &Node) -> Option<&'a View> {
+        self.world.broker.fresh()?.disagreement.apart.get(node.name.as_ref()?)
     }
 
     /// EMQX says that it is open, whatever is written down about it: it has restarted, or was never closed.

@@ -21,7 +21,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>, broker: &Broker) -> Verdi
     if case.fleet.desired.update_strategy.evacuation_strategy.strategy == EvacuationType::Disabled {
         return Verdict::Pass;
     }
-    if let Some(view) = node.name.as_ref().and_then(|name| broker.disagreement.apart.get(name)) {
+    if let Some(view) = case.fleet.view_of_apart(node) {
         return apart(case, node, view);
     }
     let member = match &node.broker {

@@ -1,4 +1,4 @@
-//! Enough of the others serve. A node that does not serve itself takes nothing away by going.
+//! Enough of the others serve. A node that does not serve itself, or is a cluster of its own, takes nothing away by going.
 //!
 //! *Why the fact is stable:* it is not, pods may break at any time; but then they break with or without us.
 
@@ -17,7 +17,7 @@ pub(in crate::lifecycle) fn check(case: &Case<'_, '_>) -> Verdict {
     let role = case.candidate.role;
     // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
     let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || fleet.boots_for_long(node));
-    let serving = |node: &&Node| !node.is_down() && !idle(node);
+    let serving = |node: &&Node| !node.is_down() && !idle(node) && fleet.view_of_apart(node).is_none();
     let Some(me) = case.candidate.node.filter(serving) else { return Verdict::Pass };
     let evacuations = fleet.world.broker.fresh().map(|broker| &broker.evacuations);
     if matches!(evacuations, Some(Reading::Unavailable(_))) && !planted(Bug::UnknownIsOff) {
