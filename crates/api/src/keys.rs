@@ -23,8 +23,6 @@ pub mod annotation {
     pub const APPLIED: &str = "apps.emqx.io/applied";
     /// On the ConfigMap: the revision of the runtime roots that the running brokers have.
     pub const RUNTIME_CONFIG_REVISION: &str = "apps.emqx.io/runtime-config-revision";
-    /// On the ConfigMap: the revision of the runtime roots in the files, once EMQX has run with them.
-    pub const RUNTIME_CONFIG_ACCEPTED: &str = "apps.emqx.io/runtime-config-accepted";
     /// On the ConfigMap: the names of the runtime roots that the running brokers were told, those that are lists with `[]`.
     pub const RUNTIME_CONFIG_ROOTS: &str = "apps.emqx.io/runtime-config-roots";
     /// On pod templates: the revision of the startup roots that a pod was started with.

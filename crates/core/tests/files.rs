@@ -40,19 +40,16 @@ enum Core {
 
 const OLD: &str = "\"mqtt\" = {\"max_inflight\":40}\n";
 
-/// The cluster has run with `mqtt.max_inflight: 40` and `listeners`, or has never run at all.
-fn world(desired: &Desired, accepted: bool, core: Core) -> World {
+/// The cluster has `mqtt.max_inflight: 40`, a license and `listeners`.
+fn world(desired: &Desired, core: Core) -> World {
     let before = self::desired(json!({"mqtt": {"max_inflight": 40}})).config.runtime_revision;
     let fresh = FreshSecrets { cookie: "c".to_owned(), operator_secret: "s".to_owned() };
     let now = start() + SignedDuration::from_mins(10);
     let nobody = Reading::Unavailable(Why::NobodyToAsk);
     let mut world = World::assemble(desired, &KubernetesView::default(), nobody, fresh, now);
-    let mut annotations = json!({
+    let annotations = json!({
         "apps.emqx.io/runtime-config-revision": before, "apps.emqx.io/runtime-config-roots": "license,listeners,mqtt",
     });
-    if accepted {
-        annotations["apps.emqx.io/runtime-config-accepted"] = json!(before);
-    }
     let body = json!({"metadata": {"annotations": annotations}, "data": {"base.hocon": OLD}});
     let live = Live {
         uid: "map".to_owned(),
@@ -86,9 +83,9 @@ fn world(desired: &Desired, accepted: bool, core: Core) -> World {
 }
 
 /// What is sent, and what the file says when all is carried out; `None` where it stays as it is.
-fn told(roots: Value, accepted: bool, core: Core) -> (Option<String>, Option<String>) {
+fn told(roots: Value, core: Core) -> (Option<String>, Option<String>) {
     let desired = desired(roots);
-    let plan = plan(&desired, &world(&desired, accepted, core));
+    let plan = plan(&desired, &world(&desired, core));
     let sent = plan.actions.iter().find_map(|action| match action {
         Action::Call(Call::PutConfig { text, .. }) => Some(text.clone()),
         _ => None,
@@ -100,23 +97,22 @@ fn told(roots: Value, accepted: bool, core: Core) -> (Option<String>, Option<Str
 }
 
 #[test]
-fn the_file_has_what_emqx_has_run_with() {
+fn the_file_keeps_what_emqx_has_until_it_takes_what_is_new() {
     let new = json!({"mqtt": {"max_inflight": 50}});
     let text = "\"mqtt\" = {\"max_inflight\":50}\n".to_owned();
-    let file = |accepted, core| told(new.clone(), accepted, core).1.unwrap_or_else(|| OLD.to_owned());
-    assert_eq!(file(true, Core::Serves), text, "it is sent, and written when it is accepted");
-    assert_eq!(file(true, Core::Refuses), OLD);
-    assert_eq!(file(true, Core::Gone), OLD, "the core that is lost comes up with it");
-    assert_eq!(file(true, Core::Boots), OLD);
-    assert_eq!(file(true, Core::Crashes), text, "it may be the cure");
-    assert_eq!(file(false, Core::Boots), text, "nothing has ever run");
+    let file = |core| told(new.clone(), core).1.unwrap_or_else(|| OLD.to_owned());
+    assert_eq!(file(Core::Serves), text, "it is sent, and written when it is accepted");
+    assert_eq!(file(Core::Refuses), OLD);
+    assert_eq!(file(Core::Gone), OLD, "the core that is lost comes up with it");
+    assert_eq!(file(Core::Boots), OLD);
+    assert_eq!(file(Core::Crashes), text, "it may be the cure");
 }
 
 #[test]
 fn what_the_spec_drops_is_sent_as_empty() {
-    let sent = told(json!({"mqtt": {"max_inflight": 50}}), true, Core::Serves).0.expect("it is sent");
+    let sent = told(json!({"mqtt": {"max_inflight": 50}}), Core::Serves).0.expect("it is sent");
     // The license is left.
     assert_eq!(sent, "\"listeners\" = {}\n\"mqtt\" = {\"max_inflight\":50}\n");
-    let sent = told(json!({}), true, Core::Serves).0.expect("it is sent");
+    let sent = told(json!({}), Core::Serves).0.expect("it is sent");
     assert_eq!(sent, "\"listeners\" = {}\n\"mqtt\" = {}\n");
 }

@@ -18,20 +18,14 @@ use crate::reason::Reason;
 use crate::world::{Kind, Live, Node, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use emqx_operator_api::annotation::{RUNTIME_CONFIG_ACCEPTED, RUNTIME_CONFIG_REVISION, RUNTIME_CONFIG_ROOTS};
+use emqx_operator_api::annotation::{RUNTIME_CONFIG_REVISION, RUNTIME_CONFIG_ROOTS};
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
     let running = running(desired, world);
     let sends = !running.is(&desired.config.runtime_revision) && running.exists() && is_sent(fleet);
-    // Sent, they are written down when EMQX has accepted them; from the files, when a core has read them and serves.
-    let runs = sends || (world.broker.fresh().is_some() && world.cores.ready() > 0) || running.was_accepted();
-    let wanted = InForce {
-        revision: desired.config.runtime_revision.clone(),
-        roots: kept_roots(desired, &running),
-        accepted: runs && running.exists(),
-    };
+    let wanted = InForce { revision: desired.config.runtime_revision.clone(), roots: kept_roots(desired, &running) };
     // New text is in the files when EMQX has accepted it; but where there is no file yet, pods wait for one.
     let stage = if sends { Stage::Marks } else { Stage::Config };
     let kept = is_kept(fleet, &running).then(|| accepted(desired, world)).flatten();
@@ -74,8 +68,6 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
 pub(crate) struct InForce {
     pub(crate) revision: String,
     pub(crate) roots: RuntimeRoots,
-    /// EMQX has run with it. Of a new cluster that is not known before a core serves.
-    accepted: bool,
 }
 
 pub(crate) enum Running {
@@ -89,10 +81,6 @@ pub(crate) enum Running {
 impl Running {
     fn is(&self, revision: &str) -> bool {
         matches!(self, Running::InForce(running) if running.revision == revision)
-    }
-
-    fn was_accepted(&self) -> bool {
-        matches!(self, Running::InForce(running) if running.accepted)
     }
 
     fn exists(&self) -> bool {
@@ -124,16 +112,12 @@ impl InForce {
         let roots = annotation(RUNTIME_CONFIG_ROOTS).map(RuntimeRoots::read);
         let roots =
             roots.unwrap_or_else(|| RuntimeRoots::of_text(live.body["data"][BASE].as_str().unwrap_or_default()));
-        let accepted = annotation(RUNTIME_CONFIG_ACCEPTED) == Some(&revision);
-        Some(InForce { revision, roots, accepted })
+        Some(InForce { revision, roots })
     }
 
     fn mark(&self, mut files: Manifest) -> Manifest {
         set_annotation(&mut files, RUNTIME_CONFIG_REVISION, &self.revision);
         set_annotation(&mut files, RUNTIME_CONFIG_ROOTS, &self.roots.write());
-        if self.accepted {
-            set_annotation(&mut files, RUNTIME_CONFIG_ACCEPTED, &self.revision);
-        }
         files
     }
 }
@@ -157,11 +141,12 @@ fn text(desired: &Desired, running: &Running) -> String {
     format!("{dropped}{}", desired.config.runtime)
 }
 
-/// Whether the files keep what EMQX has run with: it has refused what is new, or cannot be asked. A core that is lost comes up
-/// with that, and is asked then. Where the image changes, too, nodes that start may need what is new; and where a core crashes
-/// with what was right once, what is new may be the cure.
+/// Whether the files keep what they have: EMQX has refused what is new, or cannot be asked. A core that is lost comes up with
+/// that, and is asked then. Where the image changes, too, nodes that start may need what is new; and where a core crashes with
+/// what the files have, what is new may be the cure.
 fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
-    let differs = running.was_accepted() && !running.is(&fleet.desired.config.runtime_revision);
+    let known = matches!(running, Running::InForce(_));
+    let differs = known && !running.is(&fleet.desired.config.runtime_revision);
     let other = |node: &Node| {
         ![Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()].contains(&Some(&node.image))
     };
