@@ -6,6 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -194,4 +195,26 @@ where
         let name = format!("{}/{}", K::kind(&()), object.name_any());
         found.insert(name, object.resource_version().unwrap_or_default());
     }
+}
+
+/// It is made once and changed after that, as everything that the operator makes.
+#[tokio::test]
+async fn a_budget_follows_the_spec() {
+    let client = crate::environment().await;
+    let namespace = namespace(&client, "budget").await.unwrap();
+    let mut spec = emqx::cores(2);
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec.clone())).await.unwrap();
+    emqx::ready(&client, &namespace, "iot", LIMIT).await;
+    spec["coreTemplate"]["spec"]["podDisruptionBudget"] = json!({"minAvailable": 1});
+    apply(&client, Some(&namespace), &emqx::resource("iot", spec)).await.unwrap();
+    let budgets = Api::<PodDisruptionBudget>::namespaced(client.clone(), &namespace);
+    wait::until("the budget of the spec", Duration::from_secs(30), || async {
+        let found = budgets.get("iot-core").await.map_err(|error| error.to_string())?.spec.unwrap_or_default();
+        if found.min_available == Some(IntOrString::Int(1)) && found.max_unavailable.is_none() {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await;
 }
