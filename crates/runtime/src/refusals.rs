@@ -28,7 +28,10 @@ struct Refusal {
 /// The request to put this configuration in force on nodes with this image. Other cores may have files that these lack.
 pub fn config(desired: &Desired, world: &World) -> String {
     let pods: Vec<_> = world.cores.nodes.iter().map(|node| node.uid.as_str()).collect();
-    let (revision, image) = (&desired.config.runtime_revision, &desired.image.reference);
+    config_of(&desired.config.runtime_revision, &desired.image.reference, &pods)
+}
+
+fn config_of(revision: &str, image: &str, pods: &[&str]) -> String {
     format!("config {revision} of {image} on {}", pods.join(" "))
 }
 
@@ -64,17 +67,20 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
-    use super::Refusals;
+    use super::{Refusals, config_of};
 
     #[test]
     fn what_is_refused_is_remembered_by_request_until_it_is_done() {
         let refusals = Refusals::default();
-        assert_eq!(refusals.note("old", "unknown field"), 1);
-        assert_eq!(refusals.note("old", "unknown field"), 2);
-        assert_eq!(refusals.of("old").as_deref(), Some("unknown field"));
-        assert_eq!(refusals.of("new"), None, "another image may know it");
-        refusals.settle("old");
-        assert_eq!(refusals.of("old"), None);
-        assert_eq!(refusals.note("old", "unknown field"), 1, "in a row");
+        let (old, new) = (config_of("a", "emqx/emqx:5.10.4", &["p"]), config_of("a", "emqx/emqx:6.0.0", &["p"]));
+        assert_eq!(refusals.note(&old, "unknown field"), 1);
+        assert_eq!(refusals.note(&old, "unknown field"), 2);
+        assert_eq!(refusals.of(&old).as_deref(), Some("unknown field"));
+        assert_eq!(refusals.of(&new), None, "another image may know it");
+        let replaced = config_of("a", "emqx/emqx:5.10.4", &["q"]);
+        assert_eq!(refusals.of(&replaced), None, "another pod may have the file");
+        refusals.settle(&old);
+        assert_eq!(refusals.of(&old), None);
+        assert_eq!(refusals.note(&old, "unknown field"), 1, "in a row");
     }
 }

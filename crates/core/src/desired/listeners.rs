@@ -352,7 +352,7 @@ mod tests {
             (json!({"tcp": {"default": {"bind": 70000}}}), "'70000' has no port"),
             (json!({"tcp": {"default": {"bind": true}}}), "is a boolean"),
             (json!({"tcp": {"a": {"bind": 8083}}}), "tcp-a and ws-default both listen on 8083/TCP"),
-            (json!({"tcp": {"a_b": {"bind": 1}, "A-b": {"bind": 2}}}), "two listeners have the name tcp-a-b"),
+            (json!({"tcp": {"a.b": {"bind": 1}, "A-b": {"bind": 2}}}), "two listeners have the name tcp-a-b"),
             (json!({"ws": {"x".repeat(61): {"bind": 1}}}), "of 64 characters; Kubernetes takes 63"),
         ];
         for (root, expected) in cases {
