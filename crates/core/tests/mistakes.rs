@@ -6,10 +6,11 @@ mod support;
 #[path = "support/planning.rs"]
 mod planning;
 
-use emqx_operator_core::desired::{Desired, References, references};
+use emqx_operator_core::desired::{Desired, References, SecretData, references};
 use emqx_operator_core::world::{Kind, KubernetesView};
 use planning::{nobody, plan_for, written};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn resolve(spec: Value) -> Result<Desired, String> {
@@ -348,8 +349,10 @@ fn variables_do_not_get_around_what_roots_may_not() {
             "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"}, "spec": spec,
         }))
     };
+    let data =
+        |key: &str| SecretData { resource_version: "1".to_owned(), entries: [(key.to_owned(), Vec::new())].into() };
     let keys = |kind: &'static str, key: &str| References {
-        keys: [((kind, "emqx-env".to_owned()), [key.to_owned()].into())].into(),
+        used: [((kind, "emqx-env".to_owned()), Arc::new(data(key)))].into(),
         ..References::default()
     };
     let rows = [

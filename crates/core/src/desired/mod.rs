@@ -12,6 +12,7 @@ mod image;
 mod last_good;
 mod listeners;
 mod names;
+mod own_labels;
 mod pools;
 mod references;
 mod roots;

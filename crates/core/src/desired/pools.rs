@@ -3,12 +3,12 @@
 use super::VolumeSpec;
 use super::errors::{Mistake, Mistakes};
 use super::names::Names;
+use super::own_labels;
 use crate::quantity::Amount;
 use crate::text::{field, quoted};
 use emqx_operator_api::hub::{
     CoreTemplateSpec, EMQX, EMQXSpec, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata,
 };
-use emqx_operator_api::label;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,8 +56,6 @@ const MOUNTED: [&str; 5] = [
     "/opt/emqx/etc/emqx.conf",
     "/opt/emqx/etc/bootstrap_api_keys",
 ];
-
-const OPERATOR_LABELS: [&str; 4] = [label::INSTANCE, label::MANAGED_BY, label::DB_ROLE, label::POD_TEMPLATE_HASH];
 
 /// The schema says so too. Each node is a pod, which the API server has to keep and the scheduler to place.
 const MOST_NODES: i32 = 1000;
@@ -143,16 +141,10 @@ fn check_pool(
     Mistakes::from(mistakes).finish()
 }
 
-/// Labels of the operator are accepted where they say the same: the samples of the Go operator have them.
 fn check_labels(path: &str, names: Option<&Names>, role: Role, metadata: &PodMetadata, mistakes: &mut Vec<Mistake>) {
-    let own = |key: &str| match key {
-        label::INSTANCE => names.map(|names| names.instance.as_str()),
-        label::MANAGED_BY => Some(label::MANAGED_BY_VALUE),
-        label::DB_ROLE => Some(role.as_str()),
-        _ => None,
-    };
+    let instance = names.map(|names| names.instance.as_str());
     for (key, value) in &metadata.labels {
-        if OPERATOR_LABELS.contains(&key.as_str()) && own(key) != Some(value) {
+        if own_labels::is_ours(key) && !own_labels::says_the_same(key, value, instance, &[role]) {
             let path = format!("{path}.metadata.labels");
             mistakes.push(Mistake::invalid(path, format!("{key} is reserved for the operator")));
         }

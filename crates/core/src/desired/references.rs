@@ -7,6 +7,7 @@ use emqx_operator_api::hub::{EMQX, NodeTemplateSpec};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, Volume};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An object of the same namespace that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,8 +60,8 @@ impl std::fmt::Debug for SecretData {
 #[derive(Clone, Debug, Default)]
 pub struct References {
     pub secrets: BTreeMap<String, SecretData>,
-    /// The keys of the Secrets and ConfigMaps that pods use, by kind and name.
-    pub keys: BTreeMap<(&'static str, String), BTreeSet<String>>,
+    /// The Secrets and ConfigMaps that pods use, by kind and name. Of ConfigMaps there are the keys only.
+    pub used: BTreeMap<(&'static str, String), Arc<SecretData>>,
     /// Objects that pods use and that do not exist. An object that was not looked up is not missing.
     pub missing: BTreeSet<(ReferenceKind, String)>,
 }

@@ -72,10 +72,12 @@ fn check_template(path: &str, template: &NodeTemplateSpec, references: &Referenc
 
 /// The variables that a source gives, as far as it exists.
 fn names(source: &EnvFromSource, references: &References) -> Vec<String> {
-    let secret = source.secret_ref.as_ref().and_then(|secret| references.keys.get(&("Secret", secret.name.clone())));
-    let map = source.config_map_ref.as_ref().and_then(|map| references.keys.get(&("ConfigMap", map.name.clone())));
+    let used = |kind, name: &str| references.used.get(&(kind, name.to_owned()));
+    let secret = source.secret_ref.as_ref().and_then(|secret| used("Secret", &secret.name));
+    let map = source.config_map_ref.as_ref().and_then(|map| used("ConfigMap", &map.name));
     let prefix = source.prefix.as_deref().unwrap_or_default();
-    secret.into_iter().chain(map).flatten().map(|key| format!("{prefix}{key}")).collect()
+    let keys = secret.into_iter().chain(map).flat_map(|found| found.entries.keys());
+    keys.map(|key| format!("{prefix}{key}")).collect()
 }
 
 /// Why a variable is not for the spec to set.

@@ -80,6 +80,8 @@ pub(super) struct Asker {
     emqx: Client,
     /// Best first.
     cores: Vec<(NodeName, Endpoint)>,
+    /// Where they are asked.
+    endpoints: Vec<Endpoint>,
     credentials: Credentials,
     /// For one question.
     deadline: Duration,
@@ -96,13 +98,13 @@ impl Asker {
         deadline: Duration,
     ) -> Self {
         let (emqx, turns) = (emqx.reading_at_most(bounds::BYTES), Semaphore::new(bounds::AT_A_TIME));
-        Self { emqx, cores, credentials, deadline, end: Instant::now() + bounds::chain(deadline), turns }
+        let (endpoints, end) = (endpoints(&cores), Instant::now() + bounds::chain(deadline));
+        Self { emqx, cores, endpoints, credentials, deadline, end, turns }
     }
 
     pub(super) async fn ask<R: Request<As = Credentials>>(&self, request: &R) -> Result<Answered<R::Answer>, NoAnswer> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-        let endpoints: Vec<_> = self.cores.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-        self.emqx.ask_any(&endpoints, &self.credentials, request, self.left()).await
+        self.emqx.ask_any(&self.endpoints, &self.credentials, request, self.left()).await
     }
 
     /// What one core lists.
@@ -118,18 +120,23 @@ impl Asker {
     fn of_cluster(mut self, first: &NodeName, disagreement: &Disagreement) -> Self {
         self.cores.retain(|(name, _)| !disagreement.apart.contains_key(name));
         self.cores.sort_by_key(|(name, _)| name != first);
+        self.endpoints = endpoints(&self.cores);
         self
     }
 
     /// What a 404 means: the feature is not there, or the node has just opened its port.
     pub(super) async fn off_or<T>(&self, feature: Feature, error: &NoAnswer) -> Reading<T> {
         let unavailable = Reading::Unavailable(no_answer(error));
-        let Some((_, endpoint)) = self.cores.first().filter(|_| error.missing().is_some()) else { return unavailable };
+        let Some(endpoint) = self.endpoints.first().filter(|_| error.missing().is_some()) else { return unavailable };
         match self.emqx.probe(endpoint, &self.credentials, feature, self.left()).await {
             Presence::Absent => Reading::Off,
             Presence::Present | Presence::Unknown => unavailable,
         }
     }
+}
+
+fn endpoints(cores: &[(NodeName, Endpoint)]) -> Vec<Endpoint> {
+    cores.iter().map(|(_, endpoint)| endpoint.clone()).collect()
 }
 
 pub(super) fn no_answer(error: &NoAnswer) -> Why {

@@ -107,8 +107,7 @@ pub async fn references(ctx: &Context, cluster: &Cluster, cr: &EMQX) -> Result<R
                 found.secrets.insert(reference.name, SecretData::clone(&data));
             }
             (Found::Something(data), kind @ (ReferenceKind::Secret | ReferenceKind::ConfigMap)) => {
-                let keys = data.entries.keys().cloned().collect();
-                found.keys.insert((kind.noun(), reference.name), keys);
+                found.used.insert((kind.noun(), reference.name), data);
             }
             (Found::Something(_), ReferenceKind::ServiceAccount | ReferenceKind::PersistentVolumeClaim) => {}
             (Found::Nothing, kind) => {
