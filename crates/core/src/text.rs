@@ -36,9 +36,23 @@ pub(crate) fn field(path: &str, key: &str) -> String {
     both_ends(&format!("{path}.{}", both_ends(key, 80)), 300).into_owned()
 }
 
+/// The first three of a list; more tell nothing new.
+pub(crate) fn few<T: AsRef<str>>(all: &[T]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{beginning, both_ends, field};
+    use super::{beginning, both_ends, few, field};
+
+    #[test]
+    fn of_a_list_three_are_shown() {
+        assert_eq!(few(&["a", "b", "c"]), "a, b, c");
+        assert_eq!(few(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+        assert_eq!(few::<&str>(&[]), "");
+    }
 
     #[test]
     fn what_fits_stays_as_it_is() {

@@ -219,8 +219,8 @@ fn storage(sim: &Sim) -> Reading<Storage> {
     }
     let up = sim.sites_up();
     let sites = sim.emqx.sites.iter().map(|(id, node)| (id.clone(), Site { node: node.clone(), up: up.contains(id) }));
-    let shards = sim.emqx.shards.iter().map(|shard| Shard {
-        id: String::new(),
+    let shards = sim.emqx.shards.iter().enumerate().map(|(number, shard)| Shard {
+        id: number.to_string(),
         replicas: shard
             .replicas
             .iter()

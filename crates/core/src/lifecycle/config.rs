@@ -28,7 +28,8 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let wanted = InForce { revision: desired.config.runtime_revision.clone(), roots: kept_roots(desired, &running) };
     // New text is in the files when EMQX has accepted it; but where there is no file yet, pods wait for one.
     let stage = if sends { Stage::Marks } else { Stage::Config };
-    let kept = is_kept(fleet, &running).then(|| accepted(desired, world)).flatten();
+    let is_kept = is_kept(fleet, &running);
+    let kept = is_kept.then(|| accepted(desired, world)).flatten();
     let file = |manifest: Manifest| match &kept {
         Some(text) => with_file(manifest, BASE, text),
         None => manifest,
@@ -53,11 +54,11 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         }
         Running::InForce(running) => {
             part.ensure(world, running.mark(files), Stage::Config);
-            wait(&mut part, fleet);
+            wait(&mut part, fleet, is_kept);
         }
         Running::Unknown => {
             part.ensure(world, files, Stage::Config);
-            wait(&mut part, fleet);
+            wait(&mut part, fleet, is_kept);
         }
     }
     part
@@ -145,13 +146,9 @@ fn text(desired: &Desired, running: &Running) -> String {
 /// that, and is asked then. Where the image changes, too, nodes that start may need what is new; and where a core crashes with
 /// what the files have, what is new may be the cure.
 fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
-    let known = matches!(running, Running::InForce(_));
-    let differs = known && !running.is(&fleet.desired.config.runtime_revision);
-    let other = |node: &Node| {
-        ![Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()].contains(&Some(&node.image))
-    };
+    let differs = matches!(running, Running::InForce(_)) && !running.is(&fleet.desired.config.runtime_revision);
     let crashes = |core: &Node| core.wait.as_ref().is_some_and(|wait| wait.reason == Reason::CrashLooping);
-    let cured = fleet.world.nodes().any(other) || fleet.present(Role::Core).any(crashes);
+    let cured = fleet.world.nodes().any(|node| has_other_image(fleet, node)) || fleet.present(Role::Core).any(crashes);
     let unasked = fleet.world.broker.fresh().is_none() && !cured;
     differs && (refused(fleet).is_some() || unasked)
 }
@@ -183,8 +180,12 @@ fn accepted(desired: &Desired, world: &World) -> Option<String> {
 /// files.
 fn changes_image(fleet: &Fleet<'_>) -> bool {
     let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
-    let images = [Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()];
-    outdated.any(|node| node.is_member() && !images.contains(&Some(node.image.as_str())))
+    outdated.any(|node| node.is_member() && has_other_image(fleet, node))
+}
+
+/// Another one than the spec asks for, or than a webhook makes of that.
+fn has_other_image(fleet: &Fleet<'_>, node: &Node) -> bool {
+    ![Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()].contains(&Some(&node.image))
 }
 
 fn is_sent(fleet: &Fleet<'_>) -> bool {
@@ -215,7 +216,7 @@ pub(super) fn progress(fleet: &Fleet<'_>) -> Progress {
     }
 }
 
-fn wait(part: &mut Part, fleet: &Fleet<'_>) {
+fn wait(part: &mut Part, fleet: &Fleet<'_>, is_kept: bool) {
     let world = fleet.world;
     if let Some(refusal) = refused(fleet) {
         let detail = format!(
@@ -232,7 +233,7 @@ fn wait(part: &mut Part, fleet: &Fleet<'_>) {
     }
     let detail = if world.broker.fresh().is_some() {
         "the new configuration is in the files; the running nodes get it when all have the new image"
-    } else if is_kept(fleet, &running(fleet.desired, world)) {
+    } else if is_kept {
         "the nodes get the new configuration when their API answers"
     } else {
         "the new configuration is in the files; the running nodes get it when their API answers"

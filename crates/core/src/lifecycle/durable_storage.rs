@@ -7,11 +7,9 @@ use crate::action::{Action, Call};
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
+use crate::text::few;
 use crate::world::{Node, Shard, Storage};
 use std::collections::BTreeSet;
-
-/// More steps tell nothing new.
-const SHOWN: usize = 3;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
@@ -48,20 +46,17 @@ fn moving(fleet: &Fleet<'_>, storage: &Storage) -> String {
         core.map_or_else(|| format!("site {site}"), |core| format!("site {site} of {}", core.pod))
     };
     let steps = storage.databases.iter().flat_map(|(database, shards)| {
-        shards.iter().enumerate().flat_map(move |(number, shard)| {
-            let id = if shard.id.is_empty() { number.to_string() } else { shard.id.clone() };
+        shards.iter().flat_map(move |shard| {
             let to = shard.joining.iter().map(|site| (site, "to"));
             let from = shard.leaving.iter().map(|site| (site, "off"));
-            to.chain(from).map(move |(site, way)| (format!("{database}/{id} {way}"), site))
+            to.chain(from).map(move |(site, way)| (format!("{database}/{} {way}", shard.id), site))
         })
     });
     let steps: Vec<_> = steps.map(|(step, site)| format!("{step} {}", pod(site))).collect();
-    let more = steps.len().saturating_sub(SHOWN);
-    let shown = steps[..steps.len() - more].join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "durable storage is moving shards: {shown}{more}. Where one stays so for minutes, `emqx ctl ds info` in a core shows it, and \
-         restarting the core of that site makes EMQX try again"
+        "durable storage is moving shards: {}. Where one stays so for minutes, `emqx ctl ds info` in a core shows it, and \
+         restarting the core of that site makes EMQX try again",
+        few(&steps)
     )
 }
 

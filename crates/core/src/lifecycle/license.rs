@@ -12,11 +12,10 @@
 //! runs. Its license was given through EMQX itself.
 
 use super::fleet::Fleet;
-use super::upgrade::version;
-use super::{Part, Wake};
-use crate::desired::{Desired, Version, version_of_image};
+use super::{Part, Wake, versions};
+use crate::desired::{Desired, Version};
 use crate::reason::Reason;
-use crate::world::{Kind, Node, NodeSet, World};
+use crate::world::{Kind, Node, World};
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 
 /// The first release that asks for one.
@@ -104,8 +103,9 @@ fn may_bring_one(source: &EnvFromSource) -> bool {
 
 /// A node of 5.9 or later lives in a cluster of several.
 fn is_cluster(world: &World) -> bool {
-    let lives =
-        |node: &&Node| version(node).is_some_and(|version| version >= SINCE) && !node.never_ready && !node.unsteady;
+    let lives = |node: &&Node| {
+        versions::of_node(node).is_some_and(|version| version >= SINCE) && !node.never_ready && !node.unsteady
+    };
     let new = || world.nodes().filter(lives);
     let members = world.nodes().filter(|node| node.is_member()).count();
     new().count() > 1 || (members > 1 && new().any(|node| node.is_member() && node.ready))
@@ -114,13 +114,9 @@ fn is_cluster(world: &World) -> bool {
 /// Nodes of an earlier version run, or would be made.
 fn comes_from_before(world: &World) -> bool {
     let is_earlier = |version: Option<Version>| version.is_some_and(|version| version < SINCE);
-    let made_of = |kind: Kind, set: &NodeSet| {
-        let live = world.live(kind, &set.name).filter(|_| set.wanted > 0)?;
-        version_of_image(live.emqx_container()?["image"].as_str()?)
-    };
-    let cores = world.cores.sets.iter().map(|set| made_of(Kind::StatefulSet, set));
-    let replicants = world.replicants.sets.iter().map(|set| made_of(Kind::ReplicaSet, set));
-    world.nodes().map(version).chain(cores).chain(replicants).any(is_earlier)
+    let cores = world.cores.sets.iter().map(|set| versions::of_set(world, Kind::StatefulSet, set));
+    let replicants = world.replicants.sets.iter().map(|set| versions::of_set(world, Kind::ReplicaSet, set));
+    world.nodes().map(versions::of_node).chain(cores).chain(replicants).any(is_earlier)
 }
 
 fn has_several(world: &World) -> bool {

@@ -30,6 +30,7 @@ mod rollout;
 mod serving;
 mod upgrade;
 mod upgrade_paths;
+mod versions;
 mod volumes;
 
 pub use admission::Permit;

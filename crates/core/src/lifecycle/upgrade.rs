@@ -6,10 +6,11 @@
 
 use super::fleet::Fleet;
 use super::upgrade_paths::{Step, step};
+use super::versions::{self, line};
 use super::{Part, Wake};
-use crate::desired::{Desired, Version, version_of_image, version_of_text};
+use crate::desired::{Desired, Version, version_of_image};
 use crate::reason::Reason;
-use crate::world::{Kind, Node, NodeSet, Reading, Storage, World};
+use crate::world::{Kind, Node, Reading, Storage, World};
 use emqx_operator_api::annotation::UPGRADE_CONSENT;
 
 /// Whether the nodes may become what the spec says.
@@ -41,7 +42,7 @@ pub(super) fn judge(desired: &Desired, world: &World) -> Upgrade {
     let changes = world.nodes().any(|node| node.image != desired.image.reference) || world.nodes().next().is_none();
     let judged = changes && desired.rolled_back.is_none() && !world.nodes().any(has_foreign_tag);
     let Some(to) = desired.image.version.filter(|_| judged) else { return Upgrade::Goes };
-    let versions = versions(world);
+    let versions = running(world);
     let begun = versions.iter().any(|version| line(*version) == line(to));
     let Some(from) = versions.into_iter().min().filter(|_| !begun) else { return Upgrade::Goes };
     let name = format!("{}->{}", text(from), text(to));
@@ -124,33 +125,18 @@ fn sessions(world: &World) -> i64 {
 }
 
 /// Of the nodes that have ever served; of the sets, where no node is there.
-fn versions(world: &World) -> Vec<Version> {
+fn running(world: &World) -> Vec<Version> {
     let nodes: Vec<_> =
-        world.nodes().filter(|node| !node.never_ready && !node.terminating).filter_map(version).collect();
+        world.nodes().filter(|node| !node.never_ready && !node.terminating).filter_map(versions::of_node).collect();
     if !nodes.is_empty() {
         return nodes;
     }
-    let made_of = |kind: Kind, set: &NodeSet| {
-        let live = world.live(kind, &set.name).filter(|_| set.wanted > 0)?;
-        version_of_image(live.emqx_container()?["image"].as_str()?)
-    };
-    world.cores.sets.iter().filter_map(|set| made_of(Kind::StatefulSet, set)).collect()
+    world.cores.sets.iter().filter_map(|set| versions::of_set(world, Kind::StatefulSet, set)).collect()
 }
 
 /// What EMQX says it is, and what the tag of its image says, are two things.
 fn has_foreign_tag(node: &Node) -> bool {
-    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
-    told.zip(version_of_image(&node.image)).is_some_and(|(told, tag)| line(told) != line(tag))
-}
-
-/// EMQX tells its version; the name of its image, where EMQX cannot be asked.
-pub(super) fn version(node: &Node) -> Option<Version> {
-    let told = node.broker.as_ref().and_then(|broker| version_of_text(broker.version.as_deref()?));
-    told.or_else(|| version_of_image(&node.image))
-}
-
-fn line(version: Version) -> (u16, u16) {
-    (version.0, version.1)
+    versions::told(node).zip(version_of_image(&node.image)).is_some_and(|(told, tag)| line(told) != line(tag))
 }
 
 fn text(version: Version) -> String {

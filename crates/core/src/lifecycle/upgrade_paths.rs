@@ -1,6 +1,7 @@
 //! Which step from one release of EMQX to another keeps what. The source is EMQX's documentation, "Rolling Upgrade" and "Upgrade
 //! from 5.x to 6.x", as of autumn 2026; that durable state is lost from 5 to 6 was seen with 5.10.4 and 6.2.2.
 
+use super::versions::line;
 use crate::desired::Version;
 
 /// What becomes of a cluster that takes a step.
@@ -45,7 +46,6 @@ const PATHS: &[(Releases, Releases, Step)] = &[
 ];
 
 pub(super) fn step(from: Version, to: Version) -> Step {
-    let line = |version: Version| (version.0, version.1);
     let among = |version: Version, releases: &Releases| releases.0 <= version && version <= releases.1;
     if line(from) == line(to) {
         return Step::Supported;

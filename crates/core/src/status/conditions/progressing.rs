@@ -4,6 +4,7 @@ use super::{ConditionType, Fact};
 use crate::desired::{Desired, Role};
 use crate::lifecycle::{Hold, Revisions};
 use crate::reason::{Reason, Weight};
+use crate::text::few;
 use crate::world::{Pool, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 
@@ -86,21 +87,11 @@ impl Case<'_> {
 fn waiting_for_ready(pool: &Pool, wanted: i32, noun: &str) -> String {
     let waiting: Vec<_> = pool.nodes.iter().filter(|node| !node.ready).map(|node| node.pod.as_str()).collect();
     let text = format!("{}/{wanted} {noun} pods ready", pool.ready());
-    if waiting.is_empty() { text } else { format!("{text}; waiting for {}", shortened(&waiting)) }
+    if waiting.is_empty() { text } else { format!("{text}; waiting for {}", few(&waiting)) }
 }
 
 fn waiting_for_members(pool: &Pool, wanted: i32, noun: &str) -> String {
     let running = |node: &&crate::world::Node| node.broker.as_ref().is_some_and(|broker| broker.running);
     let waiting: Vec<_> = pool.nodes.iter().filter(|node| !running(node)).map(|node| node.pod.as_str()).collect();
-    format!(
-        "{}/{wanted} {noun} nodes have joined the EMQX cluster; waiting for {}",
-        pool.members(),
-        shortened(&waiting)
-    )
-}
-
-fn shortened(names: &[&str]) -> String {
-    const SHOWN: usize = 3;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+    format!("{}/{wanted} {noun} nodes have joined the EMQX cluster; waiting for {}", pool.members(), few(&waiting))
 }
