@@ -55,8 +55,8 @@ fn grow_old(part: &mut Part, fleet: &Fleet<'_>) {
     }
 }
 
-/// Empty sets are kept up to a limit, so that going back is fast; the one of the wanted template, which always stays, counts
-/// among them while it is empty.
+/// Empty sets of other templates are kept up to a limit, so that going back is fast. A set that a rollout has made, and that has
+/// no pods yet, takes no place of theirs.
 fn forget_history(part: &mut Part, fleet: &Fleet<'_>) {
     let current = fleet.replicant_set.as_ref().map(|set| set.manifest.id.name.as_str());
     let limit = fleet.desired.history_limit;
@@ -73,8 +73,7 @@ fn forget_history(part: &mut Part, fleet: &Fleet<'_>) {
     let age =
         |live: &crate::world::Live| live.body["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
     old.sort_by_key(|(_, live)| age(live));
-    let empty = fleet.home_set(Role::Replicant).is_some_and(|set| set.wanted == 0);
-    let surplus = old.len().saturating_sub(limit.saturating_sub(usize::from(empty)));
+    let surplus = old.len().saturating_sub(limit);
     for (id, live) in old.into_iter().take(surplus) {
         part.actions.push(Action::Delete { id: id.clone(), on: super::version(live), because: Reason::Converged });
     }

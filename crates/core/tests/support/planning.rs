@@ -29,6 +29,7 @@ pub fn nobody() -> Reading<Broker> {
 }
 
 /// The first object of a kind that a plan applies.
+#[allow(dead_code, reason = "shared by tests that need it and tests that do not")]
 pub fn written(plan: &Plan, kind: Kind) -> Option<Value> {
     let mut manifests = plan.actions.iter().filter_map(Action::manifest);
     manifests.find(|manifest| manifest.id.kind == kind).map(|manifest| Value::clone(&manifest.body))
