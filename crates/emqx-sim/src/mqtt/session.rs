@@ -61,8 +61,15 @@ pub(crate) struct Session {
     pub(crate) expiry: Duration,
     /// Since when nobody is connected.
     pub(crate) disconnected: Option<Instant>,
-    /// Durable sessions are kept by replicas, since this moment.
-    pub(crate) durable: Option<MessageId>,
+    pub(crate) durable: Option<Durable>,
+}
+
+/// What a session knows of itself that replicas keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durable {
+    pub(crate) born: MessageId,
+    /// When its connection was opened.
+    pub(crate) opened: MessageId,
 }
 
 /// A message to send now.
@@ -86,8 +93,8 @@ impl Session {
         }
     }
 
-    pub(crate) fn durable(expiry: Duration, born: MessageId, subscriptions: BTreeMap<String, u8>) -> Self {
-        Self { subscriptions, durable: Some(born), ..Self::new(expiry) }
+    pub(crate) fn durable(expiry: Duration, durable: Durable, subscriptions: BTreeMap<String, u8>) -> Self {
+        Self { subscriptions, durable: Some(durable), ..Self::new(expiry) }
     }
 
     /// The session as it came from another node.

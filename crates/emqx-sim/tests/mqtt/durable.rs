@@ -104,6 +104,26 @@ async fn a_connected_session_finds_what_its_node_was_not_told_of() {
     assert_eq!(client.message().await, "untold");
 }
 
+/// A client gives up a connection, for which its node has no time, and comes to another node.
+#[tokio::test]
+async fn a_connection_that_ends_late_changes_nothing_for_the_one_after_it() {
+    let cluster = start(&DURABLE).await;
+    let (given_up, _) = Client::connect(Version::V5, "client", cluster.address("b@h")).await;
+    cluster.node("b@h").node.set_faults(Faults { silent: true, ..Faults::default() });
+    let (mut client, known) = Client::connect(Version::V5, "client", cluster.address("a@h")).await;
+    assert!(known);
+    client.subscribe("t").await;
+    cluster.node("b@h").node.set_faults(Faults::default());
+    drop(given_up);
+    // What its node has to say about it is on its way to the replicas.
+    sleep(Duration::from_secs(1)).await;
+    drop(client);
+    publish(&cluster, "c@h", "for who came later").await;
+    let (mut client, known) = Client::connect(Version::V5, "client", cluster.address("c@h")).await;
+    assert!(known);
+    assert_eq!(client.message().await, "for who came later");
+}
+
 #[tokio::test]
 async fn without_most_replicas_nothing_is_served_and_with_them_all_is_there_again() {
     let mut cluster = start(&DURABLE).await;

@@ -14,9 +14,13 @@ use super::session::{Message, MessageId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a session is, without its messages. The newest version counts.
+/// What a session is, without its messages. What the connection that was opened last has written counts, and of that the
+/// last: a connection that ends late, or whose client has given it up, changes nothing for the one after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
+    /// When the connection was opened that wrote this.
+    opened: MessageId,
+    /// When it was written.
     version: MessageId,
     /// Messages before this one are of an earlier session of the client.
     born: MessageId,
@@ -71,9 +75,15 @@ pub enum DurableResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoQuorum;
 
+impl Head {
+    fn replaces(&self, other: &Head) -> bool {
+        (self.opened, self.version) > (other.opened, other.version)
+    }
+}
+
 impl Record {
     fn merge(&mut self, other: Record) {
-        if other.head.version > self.head.version {
+        if other.head.replaces(&self.head) {
             self.head = other.head;
         }
         self.messages.extend(other.messages);

@@ -124,7 +124,7 @@ impl Replica {
         let (Line::Head(client, _) | Line::Message(client, _) | Line::Acknowledged(client, _)) = line;
         let Some(record) = self.records.get(client) else { return false };
         match line {
-            Line::Head(_, head) => head.version <= record.head.version,
+            Line::Head(_, head) => !head.replaces(&record.head),
             Line::Message(_, message) => {
                 record.acknowledged.binary_search(&message.id).is_ok()
                     || record.messages.iter().any(|one| one.id == message.id)
@@ -151,7 +151,7 @@ impl Replica {
         match line {
             Line::Head(client, head) => {
                 let record = self.records.entry(client).or_default();
-                if head.version > record.head.version {
+                if head.replaces(&record.head) {
                     record.head = head;
                     record.tidy();
                 }

@@ -3,7 +3,7 @@
 use super::super::admission::Admitted;
 use super::super::broker::Broker;
 use super::super::codec::{Connect, Goodbye};
-use super::super::session::{Message, Session, next_id};
+use super::super::session::{Durable, Message, Session, next_id};
 use super::{Head, NoQuorum, Record};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,12 +41,14 @@ impl Broker {
             record.head.born = version;
         }
         record.head.version = version;
+        record.head.opened = version;
         record.head.expiry = u32::try_from(connect.expiry.as_secs()).unwrap_or(u32::MAX);
         record.head.connected = Some(self.node.to_string());
         record.tidy();
         self.write(client, record.head.clone()).await?;
         let window = self.window();
-        let mut session = Session::durable(connect.expiry, record.head.born, record.head.subscriptions);
+        let durable = Durable { born: record.head.born, opened: version };
+        let mut session = Session::durable(connect.expiry, durable, record.head.subscriptions);
         let mut state = self.lock();
         let meanwhile = state.opening.remove(client).unwrap_or_default();
         let known: BTreeSet<_> = record.messages.iter().map(|message| message.id).collect();
@@ -93,13 +95,14 @@ impl Broker {
         wanted.into_iter().for_each(|message| entry.push(message, window));
     }
 
-    /// Keeps what the client has subscribed to; true if that is not needed or done.
+    /// Keeps what the client has subscribed to; true if that is not needed or done. Who has taken the session over meanwhile
+    /// may have read it without that.
     pub(in super::super) async fn persist(&self, client: &str, number: u64) -> bool {
-        let head = self.lock().connected(client, number).and_then(|entry| head_of(&entry.session));
-        match head {
-            Some(head) => self.write(client, Head { connected: Some(self.node.to_string()), ..head }).await.is_ok(),
-            None => true,
-        }
+        let head = self.lock().connected(client, number).map(|entry| head_of(&entry.session));
+        let Some(head) = head else { return false };
+        let Some(head) = head else { return true };
+        let kept = self.write(client, Head { connected: Some(self.node.to_string()), ..head }).await.is_ok();
+        kept && self.lock().connected(client, number).is_some()
     }
 
     /// The connection is gone; the session was never only here.
@@ -121,8 +124,9 @@ impl Broker {
 
 /// None for sessions in memory.
 fn head_of(session: &Session) -> Option<Head> {
-    let born = session.durable?;
+    let Durable { born, opened } = session.durable?;
     Some(Head {
+        opened,
         version: next_id(),
         born,
         subscriptions: session.subscriptions.clone(),
