@@ -3,8 +3,14 @@
 #[path = "support/resource.rs"]
 mod support;
 
+#[path = "support/living.rs"]
+mod living;
+
 #[path = "support/nodes.rs"]
 mod nodes;
+
+#[path = "support/planning.rs"]
+mod planning;
 
 use emqx_operator_api::annotation::VOLUME_SITES;
 use emqx_operator_core::action::{Action, Call};
@@ -16,17 +22,23 @@ use emqx_operator_core::world::{
     Storage, VolumeSite, Wait, World,
 };
 use jiff::SignedDuration;
+use living::Living;
 use nodes::{node, set, start};
+use planning::{nobody, plan_for};
 use serde_json::json;
 use std::collections::BTreeMap;
 
 fn one_core() -> Desired {
+    cores(1)
+}
+
+fn cores(count: i32) -> Desired {
     let resource = support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
         "spec": {
             "image": "emqx/emqx:6.0.0",
-            "config": {"roots": {"durable_sessions": {"enable": true}}},
-            "coreTemplate": {"spec": {"replicas": 1}},
+            "config": {"roots": {"durable_sessions": {"enable": true}, "license": {"key": "evaluation"}}},
+            "coreTemplate": {"spec": {"replicas": count}},
         },
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
@@ -194,4 +206,37 @@ fn a_site_belongs_to_a_new_volume_when_its_core_has_served() {
     assert_eq!(told(false, false, 20, ""), ("old".to_owned(), true));
     let words = "exit code 1: conflicting_node_site";
     assert!(told(false, false, 1, words).1, "EMQX says so");
+}
+
+/// One of three cores lost its volume and waits for its next start, with these last words, and EMQX still knows its old site
+/// or not; whether its pod is deleted, so that it starts at once.
+fn restarted(last_words: &str, known: bool) -> bool {
+    let desired = cores(3);
+    let mut living = Living::made_by(&plan_for(&desired, &KubernetesView::default(), nobody()));
+    let written_down =
+        ["iot-core-1", "iot-core-2"].map(|pod| format!("{pod}=uid of the claim of {pod}/S{}", &pod[9..]));
+    living.sets[0]["metadata"]["annotations"][VOLUME_SITES] = written_down.join(",").into();
+    living.pods[0]["status"]["conditions"][0]["status"] = "False".into();
+    living.pods[0]["status"]["containerStatuses"] = json!([{
+        "name": "emqx", "image": "", "imageID": "", "ready": false, "restartCount": 5,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 1, "message": last_words}},
+    }]);
+    let mut broker = world(&desired).broker;
+    if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), nodes, .. }) = &mut broker {
+        nodes.retain(|name, _| !name.0.contains("iot-core-b"));
+        if !known {
+            storage.sites.remove("S0");
+        }
+    }
+    let removed = |action: &Action| matches!(action, Action::Remove(permit) if permit.pod().is_some_and(|(pod, _)| pod == "iot-core-0"));
+    plan_for(&desired, &living.view(), broker).actions.iter().any(removed)
+}
+
+#[test]
+fn a_core_starts_at_once_when_its_old_site_is_forgotten() {
+    let conflict = "failed to start: conflicting_node_site";
+    assert!(!restarted(conflict, true), "it would crash again");
+    assert!(restarted(conflict, false));
+    assert!(!restarted("out of memory", false), "nothing has changed for it");
 }

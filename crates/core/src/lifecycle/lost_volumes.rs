@@ -11,6 +11,7 @@
 use super::fleet::Fleet;
 use super::{Part, Wake, marks};
 use crate::action::{Action, Call, Stage};
+use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::world::{Claim, Node, NodeSet, Site, Storage, VolumeSite, World};
@@ -45,6 +46,17 @@ pub(super) fn lost<'a>(fleet: &Fleet<'a>, storage: &'a Storage) -> Vec<&'a str> 
     sets.flat_map(|set| lost_of(fleet, storage, set)).map(|(pod, _)| pod).collect()
 }
 
+/// Cores that EMQX did not let in, and does now. Kubernetes lets one that has crashed again and again wait for minutes.
+pub(super) fn let_in<'a>(fleet: &Fleet<'a>) -> Vec<&'a Node> {
+    let Some(storage) = fleet.world.broker.fresh().and_then(|broker| broker.storage.fresh()) else { return Vec::new() };
+    let is_known = |core: &Node| core.name.as_ref().is_some_and(|name| storage.site_of(name).is_some());
+    fleet.present(Role::Core).filter(|core| core.is_down() && conflicts(core) && !is_known(core)).collect()
+}
+
+fn conflicts(core: &Node) -> bool {
+    core.wait.as_ref().is_some_and(|wait| wait.text.contains(CONFLICT))
+}
+
 /// EMQX ends with this word where a core comes with another site than the one that is known under its name.
 const CONFLICT: &str = "conflicting_node_site";
 
@@ -62,9 +74,8 @@ fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec
     let homes = set.volume_sites.iter().filter(|(pod, home)| is_lost(pod, home));
     let mut lost: BTreeMap<&str, &str> = homes.map(|(pod, home)| (pod.as_str(), home.site.as_str())).collect();
     for core in world.cores.of_set(&set.name) {
-        let conflicts = core.wait.as_ref().is_some_and(|wait| wait.text.contains(CONFLICT));
         let known = core.name.as_ref().and_then(|name| storage.site_of(name));
-        if let Some(site) = known.filter(|site| conflicts && !storage.sites[*site].up) {
+        if let Some(site) = known.filter(|site| conflicts(core) && !storage.sites[*site].up) {
             lost.insert(&core.pod, site);
         }
     }

@@ -5,6 +5,7 @@ use super::candidate::{Candidate, How};
 use super::config;
 use super::discarding;
 use super::fleet::Fleet;
+use super::lost_volumes;
 use super::remaking;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
@@ -66,6 +67,7 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let begun = old.iter().filter(|node| node.marked && !node.is_down()).map(|node| node.pod.as_str()).skip(1);
     let too_many: Vec<_> = begun.collect();
     old.retain(|node| !too_many.contains(&node.pod.as_str()));
+    old.extend(lost_volumes::let_in(fleet));
     all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
     all
 }
