@@ -103,7 +103,13 @@ fn due(prior: Option<&EMQXStatus>, status: &EMQXStatus) -> Due {
     if without_volatile(prior) == without_volatile(status) {
         return Due::Never;
     }
-    if weighty(prior) == weighty(status) { Due::Later } else { Due::Now }
+    let answers = |status: &EMQXStatus| {
+        let kind = ConditionType::EMQXAPIAvailable.as_str();
+        status.conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
+    };
+    // That EMQX has failed to answer once is not shown for longer than it was so.
+    let answers_again = answers(status) && !answers(prior);
+    if weighty(prior) == weighty(status) && !answers_again { Due::Later } else { Due::Now }
 }
 
 /// Numbers that change all the time are no reason to write; they are in the metrics.
@@ -130,4 +136,42 @@ fn weighty(status: &EMQXStatus) -> (Option<i64>, Vec<(&str, &str, &str)>) {
         })
         .collect();
     (status.observed_generation, conditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, ConditionType, Due, EMQXStatus, Time, due};
+    use jiff::Timestamp;
+
+    /// Ready and EMQXAPIAvailable, each with a status and a reason.
+    fn status(ready: (&str, &str), api: (&str, &str)) -> EMQXStatus {
+        let condition = |kind: ConditionType, (status, reason): (&str, &str)| Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: String::new(),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: Some(1),
+        };
+        let conditions = vec![condition(ConditionType::Ready, ready), condition(ConditionType::EMQXAPIAvailable, api)];
+        EMQXStatus { observed_generation: Some(1), conditions, ..EMQXStatus::default() }
+    }
+
+    #[test]
+    fn what_users_wait_for_is_written_at_once() {
+        const ROLLING: (&str, &str) = ("False", "RollingUpdate");
+        const ANSWERS: (&str, &str) = ("True", "RequestSucceeded");
+        const SILENT: (&str, &str) = ("False", "RequestFailed");
+        let rows = [
+            (status(ROLLING, ANSWERS), status(ROLLING, ANSWERS), Due::Never),
+            (status(ROLLING, ANSWERS), status(("False", "CoreNodesProgressing"), ANSWERS), Due::Later),
+            (status(ROLLING, ANSWERS), status(("True", "Ready"), ANSWERS), Due::Now),
+            (status(ROLLING, ANSWERS), status(ROLLING, SILENT), Due::Later),
+            (status(ROLLING, SILENT), status(ROLLING, ANSWERS), Due::Now),
+        ];
+        for (prior, now, expected) in rows {
+            assert_eq!(due(Some(&prior), &now), expected, "{:?} after {:?}", now.conditions, prior.conditions);
+        }
+        assert_eq!(due(None, &status(ROLLING, ANSWERS)), Due::Now);
+    }
 }
