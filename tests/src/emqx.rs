@@ -2,13 +2,17 @@
 
 use crate::wait::until;
 use emqx_operator_api::hub::EMQX;
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// A resource with a spec.
 pub fn resource(name: &str, spec: Value) -> Value {
@@ -32,7 +36,7 @@ pub async fn conditions(client: &Client, namespace: &str, name: &str) -> Result<
     Ok(object.status.map(|status| status.conditions).unwrap_or_default())
 }
 
-/// Waits until a condition is as `holds` wants it.
+/// Waits until a condition is as `holds` wants it. Every state counts, however short it lasts: a watch tells them all.
 pub async fn condition(
     client: &Client,
     namespace: &str,
@@ -41,15 +45,29 @@ pub async fn condition(
     limit: Duration,
     holds: impl Fn(&Condition) -> bool,
 ) -> Condition {
-    until(&format!("condition {kind} of {namespace}/{name}"), limit, || async {
-        let all = conditions(client, namespace, name).await?;
-        let found = all.iter().find(|condition| condition.type_ == kind && holds(condition)).cloned();
-        found.ok_or_else(|| {
-            let seen = all.iter().map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message));
-            format!("conditions are:\n  {}", seen.collect::<Vec<_>>().join("\n  "))
-        })
-    })
-    .await
+    // Read as data: the spec of a refused resource may not fit the type.
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &ApiResource::erase::<EMQX>(&()));
+    let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut states = pin!(watcher(api, only).default_backoff().touched_objects());
+    let mut seen = "nothing was seen".to_owned();
+    let found = timeout(limit, async {
+        loop {
+            match states.next().await.expect("a watch does not end") {
+                Ok(object) => {
+                    let all: Vec<Condition> =
+                        serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
+                    let lines = all.iter().map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message));
+                    seen = format!("conditions are:\n  {}", lines.collect::<Vec<_>>().join("\n  "));
+                    if let Some(found) = all.into_iter().find(|condition| condition.type_ == kind && holds(condition)) {
+                        return found;
+                    }
+                }
+                Err(error) => seen = error.to_string(),
+            }
+        }
+    });
+    let found = found.await;
+    found.unwrap_or_else(|_| panic!("waited {limit:?} for condition {kind} of {namespace}/{name}: {seen}"))
 }
 
 /// Waits until the cluster is Ready.
