@@ -1,9 +1,8 @@
 //! Figures about the operator, written to files.
 
-use crate::cluster::{self, Profile};
-use crate::{image, paths, progress, shell};
+use crate::programs::{self, Profile};
+use crate::{cluster, image, paths, progress, shell};
 use anyhow::Context as _;
-use std::process::Command;
 
 /// Measures the operator on a control-plane cluster and writes the figures to target/bench.
 #[derive(clap::Args)]
@@ -16,15 +15,13 @@ pub(crate) struct Arguments {
 const NAME: &str = "bench";
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let operator = progress::step("building the operator as it is shipped", image::operator_binary)?;
-    progress::step("building the bench", || {
-        let mut build = Command::new("cargo");
-        build.args(["build", "--quiet", "--locked", "--profile", "simulation", "--package", "emqx-operator-tests"]);
-        shell::loudly(build.args(["--bin", "emqx-bench"]).current_dir(paths::root()))
-    })?;
+    let shipped = || programs::build(image::OPERATOR, Profile::Release);
+    let operator = progress::step("building the operator as it is shipped", shipped)?;
+    let bench = || programs::build_local("emqx-operator-tests", "emqx-bench");
+    let bench = progress::step("building the bench", bench)?;
     cluster::down(NAME)?;
-    let state = cluster::up(NAME, Profile::ControlPlane)?;
-    let mut bench = state.inside(&paths::root().join("target/simulation/emqx-bench"));
+    let state = cluster::up(NAME, cluster::Profile::ControlPlane)?;
+    let mut bench = state.inside(&bench);
     bench.arg("--operator").arg(operator).args(["--clusters", &arguments.clusters]);
     bench.arg("--out").arg(paths::root().join("target/bench"));
     bench.env("EMQX_TEST_KUBECONFIG", state.file("kubeconfig"));

@@ -9,6 +9,7 @@ mod image;
 mod manifests;
 mod packaging;
 mod paths;
+mod programs;
 mod progress;
 mod release;
 mod shell;

@@ -1,7 +1,9 @@
 //! Random histories against the operator's decisions, and the bugs that they must catch.
 
-use crate::{paths, progress, shell};
+use crate::{paths, programs, progress, shell};
 use std::path::PathBuf;
+
+const PACKAGE: &str = "emqx-operator-testkit";
 
 /// Runs random histories of a simulated cluster against the operator's decisions.
 #[derive(clap::Args)]
@@ -38,24 +40,19 @@ impl Default for Simulate {
 }
 
 pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
-    let program = build(&[])?;
+    let program = built(|| programs::build_local(PACKAGE, PACKAGE))?;
     let mut run = shell::program(program);
     run.args(["--histories", &arguments.histories.to_string(), "--seed", &arguments.seed.to_string()]);
     shell::loudly(run.args(["--events", &arguments.events.to_string()]))
 }
 
 pub(crate) fn mutants(arguments: &Mutants) -> anyhow::Result<()> {
-    let program = build(&["--features", "planted-bugs"])?;
+    let program = built(|| programs::build_with_feature(PACKAGE, "planted-bugs"))?;
     let page = paths::root().join("docs/reference/planted-bugs.md");
     let mut run = shell::program(program);
     shell::loudly(run.arg("--mutants").arg(page).args(["--histories", &arguments.histories.to_string()]))
 }
 
-fn build(features: &[&str]) -> anyhow::Result<PathBuf> {
-    progress::step("building the simulation", || {
-        let mut build = shell::program("cargo");
-        build.args(["build", "--quiet", "--locked", "--profile", "simulation", "--package", "emqx-operator-testkit"]);
-        shell::loudly(build.args(features).current_dir(paths::root()))
-    })?;
-    Ok(paths::root().join("target/simulation/emqx-operator-testkit"))
+fn built(build: impl FnOnce() -> anyhow::Result<PathBuf>) -> anyhow::Result<PathBuf> {
+    progress::step("building the simulation", build)
 }

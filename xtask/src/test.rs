@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 /// Runs everything that CI checks.
@@ -90,20 +91,34 @@ struct Totals {
 }
 
 impl Step {
-    /// Needs processors and no cluster: it runs beside steps that wait more than they work.
-    fn is_busy(self) -> bool {
-        matches!(self, Step::Simulation | Step::Mutants)
+    /// A step that needs processors and no cluster runs beside steps that wait more than they work.
+    fn beside(self) -> Option<Company> {
+        match self {
+            Step::Simulation => Some(Company::FakePods),
+            Step::Mutants => Some(Company::Installations),
+            _ => None,
+        }
     }
 
-    /// Waits for what happens in a cluster of fake pods.
-    fn waits(self) -> bool {
-        matches!(self, Step::Integration | Step::Replicas | Step::CrashPoints)
+    /// What a step that waits more than it works keeps others company as.
+    fn company(self) -> Option<Company> {
+        match self {
+            Step::Integration | Step::Replicas | Step::CrashPoints => Some(Company::FakePods),
+            Step::Packaging => Some(Company::Installations),
+            _ => None,
+        }
     }
 
-    /// Runs real pods, which need the processors for themselves.
-    fn has_pods(self) -> bool {
+    fn needs_images(self) -> bool {
         matches!(self, Step::E2e | Step::Packaging)
     }
+}
+
+/// Steps that wait more than they work. Devices of the end-to-end tests notice who else works: those run alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    FakePods,
+    Installations,
 }
 
 /// How a step went.
@@ -117,44 +132,42 @@ struct Went {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let chosen = |step: &Step| arguments.only.is_empty() || arguments.only.contains(step);
     let steps: Vec<_> = STEPS.into_iter().filter(|(step, _)| chosen(step)).collect();
-    let (busy, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(step, _)| step.is_busy());
     let filter = arguments.filter.as_deref();
-    let images = others.iter().any(|(step, _)| step.has_pods());
+    let company = |company| steps.iter().any(|(step, _)| step.company() == Some(company));
+    let (beside, alone): (Vec<_>, Vec<_>) =
+        steps.iter().copied().partition(|(step, _)| step.beside().is_some_and(company));
+    let images = steps.iter().any(|(step, _)| step.needs_images());
     let mut went = Vec::new();
     std::thread::scope(|scope| {
-        let mut beside = None;
-        for (step, name) in &others {
-            if step.waits() && beside.is_none() {
-                beside = Some(scope.spawn(|| work_beside(&busy, images)));
+        let mut working: Option<(Company, ScopedJoinHandle<'_, Vec<Went>>)> = None;
+        for (step, name) in alone {
+            let company = step.company();
+            if let Some((_, others)) = working.take_if(|(with, _)| Some(*with) != company) {
+                went.extend(others.join().expect("steps do not panic"));
             }
-            // Devices of real pods notice who else works.
-            if step.has_pods()
-                && let Some(beside) = beside.take()
-            {
-                went.extend(beside.join().expect("steps do not panic"));
+            if let Some(company) = company.filter(|_| working.is_none()) {
+                let steps = beside.iter().copied().filter(move |(step, _)| step.beside() == Some(company));
+                let steps: Vec<_> = steps.collect();
+                let images = images && company == Company::FakePods;
+                working = Some((company, scope.spawn(move || work_beside(&steps, images))));
             }
-            went.push(timed(*step, name, filter));
+            went.push(timed(step, name, filter));
         }
-        if let Some(beside) = beside {
-            went.extend(beside.join().expect("steps do not panic"));
-        }
-        // Nothing was chosen that they could run beside.
-        if !others.iter().any(|(step, _)| step.waits()) {
-            went.extend(busy.iter().map(|(step, name)| timed(*step, name, filter)));
+        if let Some((_, others)) = working {
+            went.extend(others.join().expect("steps do not panic"));
         }
     });
     conclude(&went)
 }
 
-/// Steps that need nobody, and the images for those that come later.
-fn work_beside(busy: &[(Step, &'static str)], images: bool) -> Vec<Went> {
+/// Steps that need nobody, and before them the images for steps that come later: they share their libraries.
+fn work_beside(steps: &[(Step, &'static str)], images: bool) -> Vec<Went> {
     shell::work_beside_others();
-    let went = busy.iter().map(|(step, name)| timed(*step, name, None)).collect();
     if images {
         // The step that needs them says what is wrong with them.
         drop(build_images());
     }
-    went
+    steps.iter().map(|(step, name)| timed(*step, name, None)).collect()
 }
 
 fn timed(step: Step, name: &'static str, filter: Option<&str>) -> Went {

@@ -1,13 +1,13 @@
 //! Container images without a Docker engine: static binaries, packed into archives as `docker save` writes them.
 
 mod archive;
-mod binaries;
 mod start;
 
 use crate::cluster::tools;
+use crate::programs::{self, Profile};
 use crate::{paths, progress, release};
+use anyhow::Context as _;
 use archive::{Image, Layer};
-pub(crate) use binaries::Profile;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -27,6 +27,9 @@ pub(crate) enum Which {
     /// kube-rbac-proxy, under the name of its image: local clusters reach no registry.
     KubeRbacProxy,
 }
+
+/// Its package and program.
+pub(crate) const OPERATOR: &str = "emqx-operator";
 
 const KUBE_RBAC_PROXY: &str = "quay.io/brancz/kube-rbac-proxy:v0.19.1";
 
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             println!("{} ({:.1} MB)", file.display(), std::fs::metadata(&file)?.len() as f64 / 1e6);
         }
         if *which == Which::Operator {
-            let took = start::time(&operator_binary()?)?;
+            let took = start::time(&programs::build(OPERATOR, Profile::Local)?)?;
             println!("the operator answers probes {:.0} ms after its start", took.as_secs_f64() * 1e3);
         }
     }
@@ -67,20 +70,15 @@ pub(crate) fn operator_reference() -> String {
 /// Builds images and returns their archives.
 pub(crate) fn build(which: Which) -> anyhow::Result<Vec<PathBuf>> {
     match which {
-        Which::Operator => Ok(vec![operator(Profile::Image)?]),
+        Which::Operator => Ok(vec![operator(Profile::Local)?]),
         Which::Sim => simulated(),
         Which::KubeRbacProxy => Ok(vec![kube_rbac_proxy()?]),
     }
 }
 
-/// The program in the operator's image.
-pub(crate) fn operator_binary() -> anyhow::Result<PathBuf> {
-    binaries::build_static("emqx-operator", Profile::Image)
-}
-
 /// The image of the operator.
 pub(crate) fn operator(profile: Profile) -> anyhow::Result<PathBuf> {
-    let binary = binaries::build_static("emqx-operator", profile)?;
+    let binary = programs::build(OPERATOR, profile)?;
     let mut layer = Layer::default();
     layer.file("emqx-operator", 0o755, 0, std::fs::read(binary)?);
     for (name, text) in release::notices()? {
@@ -111,8 +109,8 @@ fn kube_rbac_proxy() -> anyhow::Result<PathBuf> {
 
 /// One archive per version: the binary plays what the environment of the image says.
 fn simulated() -> anyhow::Result<Vec<PathBuf>> {
-    let binary = std::fs::read(binaries::build_static("emqx-sim", Profile::Image)?)?;
-    let busybox = binaries::busybox()?;
+    let binary = std::fs::read(programs::build("emqx-sim", Profile::Local)?)?;
+    let busybox = busybox()?;
     SIMULATED
         .iter()
         .map(|(reference, version, edition)| {
@@ -144,10 +142,17 @@ fn simulated() -> anyhow::Result<Vec<PathBuf>> {
         .collect()
 }
 
+/// Debian's static busybox.
+fn busybox() -> anyhow::Result<Vec<u8>> {
+    let paths = ["/bin/busybox", "/usr/bin/busybox"];
+    let found = paths.iter().find_map(|path| std::fs::read(path).ok());
+    found.context("busybox is missing; install it with: sudo apt-get install --yes busybox-static")
+}
+
 /// An image of busybox that sleeps: for pause containers and helper pods of local clusters.
 pub(crate) fn helper(reference: &str) -> anyhow::Result<PathBuf> {
     let mut layer = Layer::default();
-    layer.busybox(&binaries::busybox()?, &APPLETS);
+    layer.busybox(&busybox()?, &APPLETS);
     let image = Image {
         references: vec![reference.to_owned()],
         layer,

@@ -6,8 +6,9 @@ mod sbom;
 mod toolchain;
 
 use crate::cluster::tools;
-use crate::image::{self, Profile};
+use crate::image;
 use crate::manifests;
+use crate::programs::Profile;
 use crate::{paths, progress, shell};
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
