@@ -103,12 +103,12 @@ fn due(prior: Option<&EMQXStatus>, status: &EMQXStatus) -> Due {
     if without_volatile(prior) == without_volatile(status) {
         return Due::Never;
     }
-    let answers = |status: &EMQXStatus| {
+    let says = |status: &EMQXStatus, reason: Reason| {
         let kind = ConditionType::EMQXAPIAvailable.as_str();
-        status.conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
+        status.conditions.iter().any(|condition| condition.type_ == kind && condition.reason == reason.as_str())
     };
     // That EMQX has failed to answer once is not shown for longer than it was so.
-    let answers_again = answers(status) && !answers(prior);
+    let answers_again = says(prior, Reason::RequestFailed) && says(status, Reason::RequestSucceeded);
     if weighty(prior) == weighty(status) && !answers_again { Due::Later } else { Due::Now }
 }
 
@@ -162,12 +162,15 @@ mod tests {
         const ROLLING: (&str, &str) = ("False", "RollingUpdate");
         const ANSWERS: (&str, &str) = ("True", "RequestSucceeded");
         const SILENT: (&str, &str) = ("False", "RequestFailed");
+        /// As while the first nodes start.
+        const NOBODY: (&str, &str) = ("False", "NoRequester");
         let rows = [
             (status(ROLLING, ANSWERS), status(ROLLING, ANSWERS), Due::Never),
             (status(ROLLING, ANSWERS), status(("False", "CoreNodesProgressing"), ANSWERS), Due::Later),
             (status(ROLLING, ANSWERS), status(("True", "Ready"), ANSWERS), Due::Now),
             (status(ROLLING, ANSWERS), status(ROLLING, SILENT), Due::Later),
             (status(ROLLING, SILENT), status(ROLLING, ANSWERS), Due::Now),
+            (status(ROLLING, NOBODY), status(ROLLING, ANSWERS), Due::Later),
         ];
         for (prior, now, expected) in rows {
             assert_eq!(due(Some(&prior), &now), expected, "{:?} after {:?}", now.conditions, prior.conditions);
