@@ -209,8 +209,8 @@ fn a_site_belongs_to_a_new_volume_when_its_core_has_served() {
 }
 
 /// One of three cores lost its volume and waits for its next start, with these last words, and EMQX still knows its old site
-/// or not; whether its pod is deleted, so that it starts at once.
-fn restarted(last_words: &str, known: bool) -> bool {
+/// or not; whether its pod is deleted, so that it starts at once. A second core may not come up, for lack of its image.
+fn restarted(last_words: &str, known: bool, no_image: bool) -> bool {
     let desired = cores(3);
     let mut living = Living::made_by(&plan_for(&desired, &KubernetesView::default(), nobody()));
     let written_down =
@@ -222,6 +222,11 @@ fn restarted(last_words: &str, known: bool) -> bool {
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": {"exitCode": 1, "message": last_words}},
     }]);
+    if no_image {
+        living.pods[1]["status"]["conditions"][0]["status"] = "False".into();
+        living.pods[1]["status"]["containerStatuses"][0]["ready"] = false.into();
+        living.pods[1]["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": "ImagePullBackOff"}});
+    }
     let mut broker = world(&desired).broker;
     if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), nodes, .. }) = &mut broker {
         nodes.retain(|name, _| !name.0.contains("iot-core-b"));
@@ -236,7 +241,8 @@ fn restarted(last_words: &str, known: bool) -> bool {
 #[test]
 fn a_core_starts_at_once_when_its_old_site_is_forgotten() {
     let conflict = "failed to start: conflicting_node_site";
-    assert!(!restarted(conflict, true), "it would crash again");
-    assert!(restarted(conflict, false));
-    assert!(!restarted("out of memory", false), "nothing has changed for it");
+    assert!(!restarted(conflict, true, false), "it would crash again");
+    assert!(restarted(conflict, false, false));
+    assert!(!restarted("out of memory", false, false), "nothing has changed for it");
+    assert!(!restarted(conflict, false, true), "a pod that is made anew may not start at all");
 }

@@ -49,8 +49,13 @@ pub(super) fn lost<'a>(fleet: &Fleet<'a>, storage: &'a Storage) -> Vec<&'a str> 
 /// Cores that EMQX did not let in, and does now. Kubernetes lets one that has crashed again and again wait for minutes.
 pub(super) fn let_in<'a>(fleet: &Fleet<'a>) -> Vec<&'a Node> {
     let Some(storage) = fleet.world.broker.fresh().and_then(|broker| broker.storage.fresh()) else { return Vec::new() };
-    let is_known = |core: &Node| core.name.as_ref().is_some_and(|name| storage.site_of(name).is_some());
-    fleet.present(Role::Core).filter(|core| core.is_down() && conflicts(core) && !is_known(core)).collect()
+    let waits = |core: &&Node| core.is_down() && conflicts(core) && site_of(storage, core).is_none();
+    fleet.present(Role::Core).filter(waits).collect()
+}
+
+/// The site that EMQX knows under the name of a core.
+fn site_of<'a>(storage: &'a Storage, core: &Node) -> Option<&'a str> {
+    core.name.as_ref().and_then(|name| storage.site_of(name))
 }
 
 fn conflicts(core: &Node) -> bool {
@@ -74,8 +79,7 @@ fn lost_of<'a>(fleet: &Fleet<'a>, storage: &'a Storage, set: &'a NodeSet) -> Vec
     let homes = set.volume_sites.iter().filter(|(pod, home)| is_lost(pod, home));
     let mut lost: BTreeMap<&str, &str> = homes.map(|(pod, home)| (pod.as_str(), home.site.as_str())).collect();
     for core in world.cores.of_set(&set.name) {
-        let known = core.name.as_ref().and_then(|name| storage.site_of(name));
-        if let Some(site) = known.filter(|site| conflicts(core) && !storage.sites[*site].up) {
+        if let Some(site) = site_of(storage, core).filter(|site| conflicts(core) && !storage.sites[*site].up) {
             lost.insert(&core.pod, site);
         }
     }
@@ -99,7 +103,7 @@ fn remember(part: &mut Part, fleet: &Fleet<'_>, storage: &Storage, set: &NodeSet
     let mut sites: BTreeMap<_, _> = known.map(|(pod, home)| (pod.clone(), home.clone())).collect();
     let serves = |node: &&Node| node.is_member() && !node.terminating;
     for node in fleet.world.cores.of_set(&set.name).filter(serves) {
-        let site = node.name.as_ref().and_then(|name| storage.site_of(name)).filter(|site| storage.sites[*site].up);
+        let site = site_of(storage, node).filter(|site| storage.sites[*site].up);
         if let (Some(site), Some(claim)) = (site, claim_of(fleet.world, set, &node.pod)) {
             let home = VolumeSite { claim: claim.uid.clone(), site: site.to_owned() };
             let replaced = sites.get(&node.pod).is_some_and(|known| known.claim != home.claim);

@@ -39,6 +39,9 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     // what it holds.
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
     let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.to_mend()).filter(goes).collect();
+    let is_new = |core: &&Node| old.iter().all(|known| known.pod != core.pod);
+    let let_in: Vec<_> = lost_volumes::let_in(fleet).into_iter().filter(is_new).collect();
+    old.extend(let_in);
     // Those of a set that is made anew go with it.
     if remaking::is_due(fleet) {
         old.retain(|node| !fleet.is_home(Role::Core, &node.set));
@@ -67,7 +70,6 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     let begun = old.iter().filter(|node| node.marked && !node.is_down()).map(|node| node.pod.as_str()).skip(1);
     let too_many: Vec<_> = begun.collect();
     old.retain(|node| !too_many.contains(&node.pod.as_str()));
-    old.extend(lost_volumes::let_in(fleet));
     all.extend(old.into_iter().map(|node| Candidate { role: Role::Core, node: Some(node), how: How::Restart }));
     all
 }
