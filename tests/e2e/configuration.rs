@@ -45,6 +45,27 @@ async fn a_runtime_root_changes_without_a_restart() {
     emqx::delete(&client, &namespace, "iot").await;
 }
 
+/// Kubernetes brings the file to the core, and EMQX is told to read it.
+#[tokio::test]
+async fn an_api_key_that_is_added_later_is_accepted_without_a_restart() {
+    let cluster = Cluster::ready("keys", spec(json!({"max_inflight": 40}))).await;
+    let uids = || async { cluster.pods().await.iter().filter_map(ResourceExt::uid).collect::<BTreeSet<_>>() };
+    let before = uids().await;
+    let service = cluster.api::<Service>().get("iot-dashboard").await.unwrap();
+    let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap();
+    let answer = || async {
+        let asked = reqwest::Client::new().get(format!("http://{address}:18083/api/v5/nodes"));
+        asked.basic_auth("added-later", Some("in-the-evening")).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(answer().await, 401);
+    cluster.change(json!({"bootstrapAPIKeys": [{"key": "added-later", "secret": "in-the-evening"}]})).await;
+    cluster.condition("Ready", |ready| ready.reason == "APIKeysPending").await;
+    cluster.settled().await;
+    assert_eq!(answer().await, 200);
+    assert_eq!(before, uids().await, "a pod was replaced");
+    cluster.delete().await;
+}
+
 /// What EMQX refuses is not in the files either: the only core would crash on it when it is lost.
 #[tokio::test]
 async fn a_core_that_is_lost_does_not_start_with_what_emqx_refused() {

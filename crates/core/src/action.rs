@@ -69,6 +69,8 @@ pub enum Call {
         text: String,
         revision: String,
     },
+    /// Have cores read this file of API keys again.
+    LoadApiKeys { file: &'static str },
     /// Close a node to newcomers and empty it.
     StartEvacuation { node: NodeName, options: EvacuationOptions },
     /// Open it again; perhaps only to have it emptied `anew`, in another way.
@@ -230,6 +232,7 @@ impl Call {
             Call::StopEvacuation { node, anew: true } => format!("stop evacuation of {node} to start it anew"),
             Call::PlaceShards { database, sites } => format!("place shards of {database} on {}", sites.join(", ")),
             Call::ForgetSite { site, .. } => format!("forget site {site}"),
+            Call::LoadApiKeys { file } => format!("read API keys from {file}"),
             Call::ForceLeave { node } => format!("force {node} to leave"),
         }
     }

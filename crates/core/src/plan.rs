@@ -36,7 +36,8 @@ pub fn plan(desired: &Desired, world: &World) -> Plan {
     let restores =
         parts.iter().flat_map(|part| &part.actions).any(|action| matches!(action, Action::RestoreTemplate { .. }));
     let template_restored = if restores { Some(world.now) } else { world.memory.template_restored };
-    let memory = Memory { rollout, waits, identity: world.known_identity(), template_restored };
+    let api_keys = lifecycle::known_api_keys(desired, world);
+    let memory = Memory { rollout, waits, identity: world.known_identity(), api_keys, template_restored };
     holds.sort_by_key(|hold| (hold.reason, hold.subject.clone()));
     let report = status::derive(desired, world, &revisions, &holds);
     if desired.paused {
@@ -58,7 +59,11 @@ fn prepare_or_remove(actions: &mut Vec<Action>) {
         }
         Action::Scale { .. } | Action::Annotate { .. } | Action::RestoreTemplate { .. } => true,
         Action::Call(call) => {
-            !matches!(call, Call::PutConfig { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. })
+            let harmless = matches!(
+                call,
+                Call::PutConfig { .. } | Call::LoadApiKeys { .. } | Call::ForgetSite { .. } | Call::ForceLeave { .. }
+            );
+            !harmless
         }
         Action::Adopt { .. } | Action::Delete { .. } | Action::GrowVolume { .. } | Action::Remove(_) => false,
     });

@@ -95,6 +95,10 @@ reasons! {
     PendingAvailability Progress,
     /// Roots that are only read at start have changed; nodes have to restart.
     StartupConfigPending Progress,
+    /// EMQX does not accept an API key of `spec.bootstrapAPIKeys` yet. Kubernetes brings a key that was added to the cores within
+    /// two minutes, and EMQX is told to read it; no node restarts. Cores that were made by an operator before this one read the
+    /// keys when they start.
+    APIKeysPending Progress,
     /// The user paused the operator for this resource: the annotation `apps.emqx.io/paused` is set. Nothing but the
     /// status is written until it is removed.
     AnnotationSet Progress,

@@ -110,6 +110,7 @@ impl Reason {
             | Reason::PendingInitialStartup
             | Reason::PendingAvailability
             | Reason::StartupConfigPending
+            | Reason::APIKeysPending
             | Reason::AnnotationSet
             | Reason::WaitingForOtherNode
             | Reason::WaitingForOrder

@@ -57,6 +57,7 @@ fn split(sessions: i64, age: SignedDuration) -> Plan {
         disagreement: Disagreement { apart: views.into_iter().collect(), unseen: BTreeMap::new() },
         evacuations: Reading::Fresh(BTreeMap::new()),
         storage: Reading::Off,
+        unknown_keys: Reading::Off,
     });
     // All objects are as they should be, or the plan would prepare and remove nobody.
     for manifest in plan(&desired, &world).actions.iter().filter_map(Action::manifest) {

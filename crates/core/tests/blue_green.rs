@@ -156,6 +156,7 @@ fn a_set_that_the_cluster_does_not_know_is_kept() {
             disagreement: Disagreement::default(),
             evacuations: Reading::Off,
             storage: Reading::Off,
+            unknown_keys: Reading::Off,
         })
     };
     let stranger = plan_for(&new, &view, broker(&["iot-core-new-0", "iot-core-new-1"]));

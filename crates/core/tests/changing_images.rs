@@ -36,7 +36,13 @@ fn answering() -> Reading<Broker> {
     let name = NodeName("emqx@iot-core-0.iot-headless.default.svc.cluster.local".to_owned());
     let nodes = BTreeMap::from([(name, core)]);
     let disagreement = Disagreement::default();
-    Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage: Reading::Off })
+    Reading::Fresh(Broker {
+        nodes,
+        disagreement,
+        evacuations: Reading::Off,
+        storage: Reading::Off,
+        unknown_keys: Reading::Off,
+    })
 }
 
 /// What a plan writes of a kind, as Kubernetes keeps it.

@@ -75,7 +75,13 @@ fn world(desired: &Desired, core: Core) -> World {
         one.broker = Some(member.clone());
         let nodes = BTreeMap::from([(one.name.clone().expect("a name"), member)]);
         let disagreement = Disagreement::default();
-        world.broker = Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage: Reading::Off });
+        world.broker = Reading::Fresh(Broker {
+            nodes,
+            disagreement,
+            evacuations: Reading::Off,
+            storage: Reading::Off,
+            unknown_keys: Reading::Off,
+        });
     }
     world.config_refused = (core == Core::Refuses).then(|| "unknown_fields".to_owned());
     world.cores.nodes = vec![one];

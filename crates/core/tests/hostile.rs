@@ -169,7 +169,7 @@ fn last_good(view: &KubernetesView) -> Option<LastGood> {
 /// One pass after the other, each with what the one before has left.
 fn passes(desired: &Desired, view: &KubernetesView, living: &Living, choices: &mut Choices) {
     api_candidates(desired, view);
-    needs(desired, view);
+    needs(desired, view, &Memory::default());
     let mut memory = Memory::default();
     let mut prior: Option<EMQXStatus> = None;
     for pass in 0..3 {
@@ -254,7 +254,13 @@ fn broker(desired: &Desired, living: &Living, choices: &mut Choices) -> Reading<
     let apart = some(choices);
     let unseen = some(choices).into_iter().map(|(name, view)| (name, view.into_keys().collect())).collect();
     let disagreement = Disagreement { apart, unseen };
-    Reading::Fresh(Broker { nodes, disagreement, evacuations, storage })
+    Reading::Fresh(Broker {
+        nodes,
+        disagreement,
+        evacuations,
+        storage,
+        unknown_keys: Reading::Fresh(vec!["k".to_owned()]),
+    })
 }
 
 fn node_of(desired: &Desired, pod: &Value) -> NodeName {
@@ -350,8 +356,13 @@ fn living_with(change: impl Fn(&mut Living)) -> Plan {
     change(&mut living);
     let core = |pod: &Value| (node_of(&ground.desired, pod), BrokerNode { running: true, ..BrokerNode::default() });
     let nodes = living.pods.iter().map(core).collect();
-    let broker =
-        Broker { nodes, disagreement: Disagreement::default(), evacuations: Reading::Off, storage: Reading::Off };
+    let broker = Broker {
+        nodes,
+        disagreement: Disagreement::default(),
+        evacuations: Reading::Off,
+        storage: Reading::Off,
+        unknown_keys: Reading::Off,
+    };
     plan(&ground.desired, &world(&ground.desired, &living.view(), Reading::Fresh(broker), NOW))
 }
 

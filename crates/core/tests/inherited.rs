@@ -68,6 +68,7 @@ fn reopened(older: bool, served: bool) -> bool {
         disagreement: Disagreement::default(),
         evacuations: Reading::Fresh(BTreeMap::from([(name, closed)])),
         storage: Reading::Off,
+        unknown_keys: Reading::Off,
     });
     let plan = plan(&desired, &world);
     let opens = plan.actions.iter().any(|action| matches!(action, Action::Call(Call::StopEvacuation { .. })));

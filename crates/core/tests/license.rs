@@ -87,6 +87,7 @@ fn answering(versions: &[&str]) -> Reading<Broker> {
         disagreement: Disagreement::default(),
         evacuations: Reading::Off,
         storage: Reading::Off,
+        unknown_keys: Reading::Off,
     })
 }
 

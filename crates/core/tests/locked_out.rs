@@ -47,6 +47,7 @@ fn hears(evacuations: Reading<BTreeMap<NodeName, Evacuation>>) -> Reading<Broker
         disagreement: Disagreement::default(),
         evacuations,
         storage: Reading::Off,
+        unknown_keys: Reading::Off,
     })
 }
 

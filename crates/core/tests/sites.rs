@@ -102,6 +102,7 @@ fn world(desired: &Desired) -> World {
         disagreement: Disagreement::default(),
         evacuations: Reading::Off,
         storage: Reading::Fresh(storage),
+        unknown_keys: Reading::Off,
     });
     world
 }

@@ -52,7 +52,8 @@ fn world(desired: &Desired, versions: [&str; 2], storage: Reading<Storage>) -> W
     let nodes = world.cores.nodes.iter().filter_map(|node| Some((node.name.clone()?, node.broker.clone()?)));
     let nodes = nodes.collect();
     let disagreement = Disagreement::default();
-    world.broker = Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage });
+    world.broker =
+        Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage, unknown_keys: Reading::Off });
     world
 }
 

@@ -121,9 +121,10 @@ async fn one_pass(
     };
     desired.rolled_back = rolled_back.cloned();
     view.events = observe::set_events(ctx, cluster, &view).await.map_err(PassError::Events)?;
-    let broker = worker.outside(observe::broker(ctx, &desired, &view)).await;
+    let memory = cluster.memory.lock().clone();
+    let broker = worker.outside(observe::broker(ctx, &desired, &view, &memory)).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
-    world.memory = cluster.memory.lock().clone();
+    world.memory = memory;
     world.rewritten = cluster.rewritten.of(|id| world.objects.contains_key(id));
     world.config_refused = cluster.refusals.of(&refusals::config(&desired, &world));
     let mut plan = plan(&desired, &world);

@@ -167,6 +167,7 @@ fn broker(sim: &Sim) -> Reading<Broker> {
         disagreement: Disagreement::default(),
         evacuations: evacuations(sim),
         storage: storage(sim),
+        unknown_keys: Reading::Unavailable(Why::NotAsked),
     })
 }
 

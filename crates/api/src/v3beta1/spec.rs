@@ -75,8 +75,8 @@ pub struct EMQXSpec {
     pub service_account_name: Option<String>,
 
     /// API keys that EMQX knows from its first start on, beside the operator's own. Each has `key` with `secret`, or
-    /// `secretRef`. Cores read them when they start: a key that is added later is known after the next restart
-    /// (annotation `apps.emqx.io/restart-requested-at`). Removing an entry does not delete the key inside EMQX.
+    /// `secretRef`. A key that is added later, or gets another secret, is known within about two minutes, without a restart; the
+    /// cluster is not Ready before (`APIKeysPending`). Removing an entry does not delete the key inside EMQX.
     #[serde(default, rename = "bootstrapAPIKeys", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub bootstrap_api_keys: Vec<BootstrapApiKey>,

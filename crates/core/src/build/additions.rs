@@ -5,14 +5,16 @@
 //! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are the user's.
 
 use super::config_map::INETRC;
-use super::pod_template::{CORE_HOST, file, variable};
-use crate::desired::{CONFIG_VOLUME, Desired, Names, PoolSpec, Role};
+use super::pod_template::{API_KEYS_FILE, API_KEYS_VARIABLE, CORE_HOST, file, variable};
+use crate::desired::{API_KEYS_VOLUME, CONFIG_VOLUME, Desired, Names, PoolSpec, Role};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, PodSecurityContext, PodTemplateSpec, SeccompProfile, SecurityContext,
+    Capabilities, Container, EnvVar, PodSecurityContext, PodTemplateSpec, SeccompProfile, SecurityContext, VolumeMount,
 };
+use std::path::Path;
 
 /// All of them.
-const ADDITIONS: &[fn(&Pod<'_>, &mut Container)] = &[last_words, least_privilege, one_port, long_answers];
+const ADDITIONS: &[fn(&Pod<'_>, &mut Container)] =
+    &[last_words, least_privilege, one_port, long_answers, keys_that_follow];
 
 /// What surrounds the container.
 struct Pod<'a> {
@@ -67,6 +69,30 @@ fn long_answers(_: &Pod<'_>, container: &mut Container) {
     if mounts.iter().all(|mount| mount.mount_path != PATH) && env.iter().all(|given| given.name != VARIABLE) {
         mounts.push(file(CONFIG_VOLUME, PATH, INETRC));
         env.push(variable(VARIABLE, PATH));
+    }
+}
+
+const API_KEYS_FOLDER: &str = "/opt/emqx/etc/api-keys";
+/// Where cores find API keys that were added after their start, too.
+pub(crate) const API_KEYS_PATH: &str = "/opt/emqx/etc/api-keys/bootstrap_api_key";
+
+/// Cores read API keys from a folder, which follows its Secret; a single file that is mounted stays as it was when the container
+/// started. That one stays, too: it has what the cores were started with where the Secret is lost.
+fn keys_that_follow(_: &Pod<'_>, container: &mut Container) {
+    let mounts = container.volume_mounts.get_or_insert_default();
+    if mounts.iter().any(|mount| Path::new(&mount.mount_path).starts_with(API_KEYS_FOLDER)) {
+        return;
+    }
+    let ours =
+        |variable: &&mut EnvVar| variable.name == API_KEYS_VARIABLE && variable.value.as_deref() == Some(API_KEYS_FILE);
+    if let Some(variable) = container.env.iter_mut().flatten().find(ours) {
+        variable.value = Some(format!("\"{API_KEYS_PATH}\""));
+        mounts.push(VolumeMount {
+            name: API_KEYS_VOLUME.to_owned(),
+            mount_path: API_KEYS_FOLDER.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
     }
 }
 

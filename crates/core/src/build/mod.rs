@@ -19,6 +19,7 @@ mod revision;
 mod secrets;
 mod services;
 
+pub(crate) use additions::API_KEYS_PATH;
 pub use budget::budget;
 pub(crate) use built::Built;
 pub use config_map::{BASE, config_map, config_secret, with_file};

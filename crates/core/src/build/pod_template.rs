@@ -137,6 +137,11 @@ fn environment(desired: &Desired, pool: &PoolSpec) -> Vec<EnvVar> {
 /// The name of a core, as it was when the cores asked for the records of all ports. It enters the revision as it was.
 pub(super) const CORE_HOST: &str = "$(POD_NAME).$(EMQX_CLUSTER__DNS__NAME)";
 
+/// Where cores find their first API keys.
+pub(super) const API_KEYS_VARIABLE: &str = "EMQX_API_KEY__BOOTSTRAP_FILE";
+/// As it enters the revision. The quotes are for EMQX, which parses values of variables as HOCON.
+pub(super) const API_KEYS_FILE: &str = "\"/opt/emqx/etc/bootstrap_api_keys\"";
+
 fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     let names = &desired.names;
     let mut env = Vec::new();
@@ -154,8 +159,7 @@ fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     env.push(variable("EMQX_NODE__ROLE", role.as_str()));
     env.push(from_secret("EMQX_NODE__COOKIE", names.cookie_secret(), "node_cookie"));
     if role == Role::Core {
-        // The quotes are for EMQX, which parses values of variables as HOCON.
-        env.push(variable("EMQX_API_KEY__BOOTSTRAP_FILE", "\"/opt/emqx/etc/bootstrap_api_keys\""));
+        env.push(variable(API_KEYS_VARIABLE, API_KEYS_FILE));
     }
     env
 }

@@ -1,5 +1,6 @@
 //! API keys that EMQX learns from its bootstrap file.
 
+use super::config::digest;
 use super::errors::{Mistake, Mistakes};
 use super::names::OPERATOR_API_KEY;
 use super::references::References;
@@ -22,6 +23,12 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ApiKey({})", self.key)
     }
+}
+
+/// The same for the same keys; `None` for none.
+pub(crate) fn digest_of_keys(keys: &[ApiKey]) -> Option<String> {
+    let lines: String = keys.iter().map(|key| format!("{}:{}\n", key.key, key.secret)).collect();
+    (!keys.is_empty()).then(|| digest(&lines))
 }
 
 pub(super) fn resolve(keys: &[BootstrapApiKey], references: &References) -> Result<Vec<ApiKey>, Mistakes> {

@@ -22,6 +22,7 @@ mod settings;
 mod templates;
 
 pub use api_keys::ApiKey;
+pub(crate) use api_keys::digest_of_keys;
 pub use config::{Config, DashboardPorts};
 pub(crate) use config::{canonical, digest};
 pub use errors::{Mistake, MistakeKind, Mistakes};

@@ -3,6 +3,7 @@
 
 mod admission;
 mod apart;
+mod api_keys;
 mod candidate;
 mod checks;
 mod config;
@@ -34,6 +35,7 @@ mod versions;
 mod volumes;
 
 pub use admission::Permit;
+pub(crate) use api_keys::known as known_api_keys;
 pub use candidate::How;
 pub(crate) use config::left as left_config;
 pub use hold::{Hold, Since, Wake};
@@ -54,7 +56,7 @@ pub struct Part {
 }
 
 /// Rules about objects.
-const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, locked_out::plan];
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, locked_out::plan, api_keys::plan];
 
 /// Rules about nodes, which share what is known about the sets.
 const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[

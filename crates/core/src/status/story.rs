@@ -103,7 +103,7 @@ fn called(call: &Call, world: &World) -> Option<Told> {
     };
     let broker = world.broker.fresh();
     let (reason, about, action) = match call {
-        Call::PutConfig { .. } => return None,
+        Call::PutConfig { .. } | Call::LoadApiKeys { .. } => return None,
         // Said again to be sure, to one that has left.
         Call::ForceLeave { node } if broker.is_some_and(|broker| !broker.nodes.contains_key(node)) => return None,
         Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),

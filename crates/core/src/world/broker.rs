@@ -15,6 +15,8 @@ pub struct Broker {
     /// Nodes that are being emptied, or are empty and closed. Those that give clients away in a rebalance are among them.
     pub evacuations: Reading<BTreeMap<NodeName, Evacuation>>,
     pub storage: Reading<Storage>,
+    /// API keys of the spec that EMQX does not accept.
+    pub unknown_keys: Reading<Vec<String>>,
 }
 
 impl Broker {

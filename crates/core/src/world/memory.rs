@@ -15,6 +15,8 @@ pub struct Memory {
     pub waits: Waits,
     /// What made the nodes one cluster when it was last seen.
     pub identity: Identity,
+    /// The API keys of the spec that EMQX was seen to know, as a digest.
+    pub api_keys: Option<String>,
     /// When a pod template was last taken back from others.
     pub template_restored: Option<Timestamp>,
 }

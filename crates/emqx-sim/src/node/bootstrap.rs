@@ -1,5 +1,5 @@
-//! The file of API keys, read when the management application of a core starts. The first malformed line ends it; a
-//! line that is gone deletes no key.
+//! The file of API keys, read when the management application of a core starts, and when the root `api_key` is updated. The
+//! first malformed line ends it; a line that is gone deletes no key.
 
 use super::{Node, now};
 use crate::config::{Edition, Profile};

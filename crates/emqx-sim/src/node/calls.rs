@@ -58,7 +58,14 @@ impl Node {
             Request::Counts => Response::Counts(self.clients.counts()),
             Request::Join { name, role } => self.admit(name, role).await,
             Request::Copy => self.joined(),
-            Request::Adopt(roots) => self.hear(News::Config(roots)),
+            Request::Adopt(roots) => {
+                let keys = roots.contains_key("api_key");
+                let heard = self.hear(News::Config(roots));
+                if keys {
+                    self.load_bootstrap_keys().await;
+                }
+                heard
+            }
             Request::ConfigText(key) => Response::Text(Some(self.config().get_text(key.as_deref()).body)),
             Request::ConfigJson => Response::Text(Some(self.config().get_json().body)),
             // Its release does not have the application that is called.

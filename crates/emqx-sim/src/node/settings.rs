@@ -39,6 +39,10 @@ impl Node {
         self.save_config();
         let changes = self.shared().config_changes + 1;
         self.change(Change::ConfigChanged(changes)).await;
+        // Whatever the root says: that it is updated has the file read again, by each core its own.
+        if applied.roots.contains_key("api_key") {
+            self.load_bootstrap_keys().await;
+        }
         self.ask_others(Request::Adopt(applied.roots)).await;
     }
 

@@ -45,6 +45,11 @@ pub(super) async fn call(
         Call::PutConfig { text, .. } => {
             asker.ask(&PutConfigs { text: text.clone(), mode: UpdateMode::Replace }, CONFIG_DEADLINE).await
         }
+        // The value is the one that cores have, for the variable outranks it.
+        Call::LoadApiKeys { file } => {
+            let text = format!("api_key {{bootstrap_file = \"{file}\"}}");
+            asker.ask(&PutConfigs { text, mode: UpdateMode::Merge }, CONFIG_DEADLINE).await
+        }
         Call::StartEvacuation { node, options } => asker.ask(&start(node, options), NODE_DEADLINE).await,
         Call::StopEvacuation { node, .. } => asker.ask(&StopEvacuation { node: node.0.clone() }, NODE_DEADLINE).await,
         Call::PlaceShards { database, sites } => {

@@ -6,10 +6,10 @@ use crate::context::Context;
 use crate::observe::storage::storage;
 use emqx_client::api::{self, EvacuationState, GetGlobalStatus, GetNodes, Node, NodeStatus, Request};
 use emqx_client::{Answered, Client, Credentials, Endpoint, Feature, NoAnswer, Presence};
-use emqx_operator_core::desired::{Desired, NodeName, OPERATOR_API_KEY};
+use emqx_operator_core::desired::{ApiKey, Desired, NodeName, OPERATOR_API_KEY};
 use emqx_operator_core::world::{
-    self, Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, KubernetesView, Needs, Reading, Refusal,
-    Sensitive, Told, View, Why, agree, api_candidates, needs, operator_secret,
+    self, Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, KubernetesView, Memory, Needs, Reading,
+    Refusal, Sensitive, Told, View, Why, agree, api_candidates, needs, operator_secret,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// The cluster as its cores see it.
-pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView) -> Reading<Broker> {
+pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView, memory: &Memory) -> Reading<Broker> {
     let candidates = api_candidates(desired, view);
     let Some(secret) = operator_secret(desired, view).filter(|_| !candidates.is_empty()) else {
         return Reading::Unavailable(Why::NobodyToAsk);
@@ -31,10 +31,11 @@ pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView) -> 
         }
     };
     let cores = candidates.iter().map(|core| (desired.names.core_node(&core.pod), endpoint(core))).collect();
-    look(Asker::new(emqx, cores, credentials(&secret), ctx.settings.emqx_deadline), needs(desired, view)).await
+    let asker = Asker::new(emqx, cores, credentials(&secret), ctx.settings.emqx_deadline);
+    look(asker, needs(desired, view, memory), &desired.api_keys).await
 }
 
-pub(super) async fn look(asker: Asker, needs: Needs) -> Reading<Broker> {
+pub(super) async fn look(asker: Asker, needs: Needs, keys: &[ApiKey]) -> Reading<Broker> {
     let mut views = match views(&asker).await {
         Ok(views) => views,
         Err(why) => return Reading::Unavailable(why),
@@ -43,11 +44,12 @@ pub(super) async fn look(asker: Asker, needs: Needs) -> Reading<Broker> {
     let (spokesman, nodes) = views.swap_remove(spokesman);
     // What else is asked goes to the core whose view counts, first, and never to one that is apart.
     let asker = asker.of_cluster(&spokesman, &disagreement);
-    let (evacuations, storage) = tokio::join!(
+    let (evacuations, storage, unknown_keys) = tokio::join!(
         only_if(needs.evacuations, evacuations(&asker, &nodes)),
         only_if(needs.storage, storage(&asker, is_open_source(&nodes))),
+        only_if(needs.api_keys, unknown_keys(&asker, keys)),
     );
-    Reading::Fresh(Broker { nodes, disagreement, evacuations, storage })
+    Reading::Fresh(Broker { nodes, disagreement, evacuations, storage, unknown_keys })
 }
 
 /// The views of all cores that answer, in the order of the cores. The others are asked when one has answered: where none does,
@@ -103,8 +105,16 @@ impl Asker {
     }
 
     pub(super) async fn ask<R: Request<As = Credentials>>(&self, request: &R) -> Result<Answered<R::Answer>, NoAnswer> {
+        self.ask_as(&self.credentials, request).await
+    }
+
+    async fn ask_as<R: Request<As = Credentials>>(
+        &self,
+        who: &Credentials,
+        request: &R,
+    ) -> Result<Answered<R::Answer>, NoAnswer> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-        self.emqx.ask_any(&self.endpoints, &self.credentials, request, self.left()).await
+        self.emqx.ask_any(&self.endpoints, who, request, self.left()).await
     }
 
     /// What one core lists.
@@ -184,6 +194,20 @@ async fn evacuations(asker: &Asker, nodes: &View) -> Reading<BTreeMap<NodeName, 
         Ok(Answered { answer, .. }) => closed(answer).map_or_else(Reading::Unavailable, Reading::Fresh),
         Err(error) => asker.off_or(Feature::LoadRebalance, &error).await,
     }
+}
+
+/// Those that EMQX refuses. One that may not do what it is tried with is known.
+async fn unknown_keys(asker: &Asker, keys: &[ApiKey]) -> Reading<Vec<String>> {
+    let mut unknown = Vec::new();
+    for ApiKey { key, secret } in keys {
+        match asker.ask_as(&Credentials { key: key.clone(), secret: secret.clone() }, &GetNodes).await {
+            Ok(_) => {}
+            Err(error) if error.is_forbidden() => {}
+            Err(error) if error.is_unauthorized() => unknown.push(key.clone()),
+            Err(error) => return Reading::Unavailable(no_answer(&error)),
+        }
+    }
+    Reading::Fresh(unknown)
 }
 
 fn closed(answer: api::GlobalStatus) -> Result<BTreeMap<NodeName, Evacuation>, Why> {

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const LONG: Duration = Duration::from_secs(30);
-const ALL: Needs = Needs { evacuations: true, storage: true };
+const ALL: Needs = Needs { evacuations: true, storage: true, api_keys: true };
 
 /// What a broker answers; no answer is a 404.
 #[derive(Clone, Default)]
@@ -107,7 +107,7 @@ async fn looked(says: Says, deadline: Duration) -> (Reading<Broker>, Arc<Asked>)
     let asked = Arc::<Asked>::default();
     let (endpoint, _guard) = start(router(says, asked.clone()), None).await;
     let emqx = Client::new().expect("a client");
-    (look(asker(emqx, vec![endpoint], deadline), ALL).await, asked)
+    (look(asker(emqx, vec![endpoint], deadline), ALL, &[]).await, asked)
 }
 
 /// Why the reading, or the part of it that fails, is not known.
@@ -246,7 +246,7 @@ async fn only_what_every_core_says_locks_the_operator_out() {
     ];
     for (name, endpoints, expected) in table {
         let endpoints = endpoints.into_iter().cloned().collect();
-        let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL).await;
+        let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL, &[]).await;
         assert_eq!(locked_out(&reading), expected, "{name}");
     }
 }
@@ -260,7 +260,7 @@ async fn every_core_is_asked_who_the_cluster_is() {
     let (behind, _behind) = start(router(says(&["emqx@b", "emqx@c"]), Arc::default()), None).await;
     let (failing, _failing) = start(refusing(500), None).await;
     let endpoints = vec![alone, second, behind, failing];
-    let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL).await;
+    let reading = look(asker(Client::new().expect("a client"), endpoints, LONG), ALL, &[]).await;
     let broker = reading.fresh().expect("an answer");
     let names = |names: &[&str]| names.iter().map(|name| NodeName((*name).to_owned())).collect::<BTreeSet<_>>();
     assert_eq!(broker.nodes.keys().cloned().collect::<BTreeSet<_>>(), names(&["emqx@b", "emqx@c", "emqx@d"]));
@@ -275,7 +275,7 @@ async fn a_broker_that_another_authority_vouches_for_is_not_asked() {
     let (endpoint, _guard) = start(router(sane(), Arc::default()), Some(acceptor(&known))).await;
     let read = async |pem: String| {
         let emqx = Client::with_trust(&Trust::Roots(pem)).expect("a client");
-        look(asker(emqx, vec![endpoint.clone()], LONG), ALL).await
+        look(asker(emqx, vec![endpoint.clone()], LONG), ALL, &[]).await
     };
     assert_eq!(why(&read(known.pem()).await), None);
     let reading = read(other.pem()).await;
