@@ -19,10 +19,16 @@ use living::Living;
 use planning::{nobody, plan_for, world_for};
 use serde_json::{Value, json};
 
+const IMAGE: &str = "emqx/emqx:5.8.9";
+
 fn desired(secret: &str) -> Desired {
+    of_image(IMAGE, secret)
+}
+
+fn of_image(image: &str, secret: &str) -> Desired {
     let resource = support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
-        "spec": {"image": "emqx/emqx:5.8.9", "bootstrapAPIKeys": [{"key": "dashboard", "secret": secret}]},
+        "spec": {"image": image, "bootstrapAPIKeys": [{"key": "dashboard", "secret": secret}]},
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
@@ -40,7 +46,12 @@ fn answering(desired: &Desired, unknown_keys: Reading<Vec<String>>) -> Reading<B
 
 /// Plans of passes at these seconds, each with what the one before has left.
 fn passes(desired: &Desired, unknown: &Reading<Vec<String>>, seconds: &[i64]) -> Vec<Plan> {
-    let living = Living::made_by(&plan_for(desired, &KubernetesView::default(), nobody()));
+    passes_of(desired, desired, unknown, seconds)
+}
+
+/// The same for nodes that an older spec has made.
+fn passes_of(older: &Desired, desired: &Desired, unknown: &Reading<Vec<String>>, seconds: &[i64]) -> Vec<Plan> {
+    let living = Living::made_by(&plan_for(older, &KubernetesView::default(), nobody()));
     let mut memory = Memory::default();
     let one = |second: &i64| {
         let mut world = world_for(desired, &living.view(), answering(desired, unknown.clone()));
@@ -70,6 +81,15 @@ fn emqx_reads_a_key_that_lasts_to_be_unknown() {
         assert!(hold.detail.contains("dashboard") && !hold.detail.contains("hunter22"), "{hold}");
         assert!(!plan.report.is_ready());
     }
+}
+
+/// EMQX takes no change of configuration while releases are mixed, and cores that restart read the file.
+#[test]
+fn no_core_is_told_while_its_image_changes() {
+    let unknown = Reading::Fresh(vec!["dashboard".to_owned()]);
+    let plans = passes_of(&of_image("emqx/emqx:5.8.8", "hunter22"), &desired("hunter22"), &unknown, &[0, 20, 80]);
+    assert_eq!(plans.iter().map(told).collect::<Vec<_>>(), [false; 3]);
+    assert!(plans.iter().all(|plan| plan.holds.iter().any(|hold| hold.reason == Reason::APIKeysPending)));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! nodes know.
 //!
 //! *Holds* while EMQX does not accept a key of the spec: a cluster is not Ready for whoever comes with that key. *Decides* to
-//! have the file read when that lasts: a core that starts reads it by itself.
+//! have the file read when that lasts, and not while releases are mixed: a core that starts reads it by itself.
 
+use super::fleet::Fleet;
 use super::{Part, Wake};
 use crate::action::{Action, Call};
 use crate::build::API_KEYS_PATH;
@@ -19,7 +20,8 @@ const STARTS_WITHIN: SignedDuration = SignedDuration::from_secs(15);
 /// The file has arrived by then where it can; each request is written into EMQX's configuration.
 const ARRIVES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) fn plan(desired: &Desired, world: &World) -> Part {
+pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
+    let (desired, world) = (fleet.desired, fleet.world);
     let mut part = Part::default();
     let unknown = world.broker.fresh().and_then(|broker| broker.unknown_keys.fresh());
     let Some(unknown) = unknown.filter(|unknown| !unknown.is_empty()) else { return part };
@@ -35,7 +37,8 @@ pub(super) fn plan(desired: &Desired, world: &World) -> Part {
     );
     let since = world.memory.waits.since(Reason::APIKeysPending, &subject, world.now);
     let lasts = since.map(|since| world.now.duration_since(since));
-    if lasts.is_some_and(|lasts| (STARTS_WITHIN..ARRIVES_WITHIN).contains(&lasts)) {
+    let is_late = lasts.is_some_and(|lasts| (STARTS_WITHIN..ARRIVES_WITHIN).contains(&lasts));
+    if is_late && !fleet.changes_image() {
         part.actions.push(Action::Call(Call::LoadApiKeys { file: API_KEYS_PATH }));
     }
     part.hold(Reason::APIKeysPending, subject, detail, Wake::Poll(10));

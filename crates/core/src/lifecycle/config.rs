@@ -148,7 +148,7 @@ fn text(desired: &Desired, running: &Running) -> String {
 fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
     let differs = matches!(running, Running::InForce(_)) && !running.is(&fleet.desired.config.runtime_revision);
     let crashes = |core: &Node| core.wait.as_ref().is_some_and(|wait| wait.reason == Reason::CrashLooping);
-    let cured = fleet.world.nodes().any(|node| has_other_image(fleet, node)) || fleet.present(Role::Core).any(crashes);
+    let cured = fleet.world.nodes().any(|node| fleet.has_other_image(node)) || fleet.present(Role::Core).any(crashes);
     let unasked = fleet.world.broker.fresh().is_none() && !cured;
     differs && (refused(fleet).is_some() || unasked)
 }
@@ -176,21 +176,9 @@ fn accepted(desired: &Desired, world: &World) -> Option<String> {
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
-/// Nodes of another release are in the cluster, which may not know what the new configuration has. New nodes read it from the
-/// files.
-fn changes_image(fleet: &Fleet<'_>) -> bool {
-    let mut outdated = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant));
-    outdated.any(|node| node.is_member() && has_other_image(fleet, node))
-}
-
-/// Another one than the spec asks for, or than a webhook makes of that.
-fn has_other_image(fleet: &Fleet<'_>, node: &Node) -> bool {
-    ![Some(fleet.desired.image.reference.as_str()), fleet.rewritten_image()].contains(&Some(&node.image))
-}
-
 fn is_sent(fleet: &Fleet<'_>) -> bool {
     let world = fleet.world;
-    world.broker.fresh().is_some() && world.config_refused.is_none() && !changes_image(fleet)
+    world.broker.fresh().is_some() && world.config_refused.is_none() && !fleet.changes_image()
 }
 
 /// How far the runtime roots of the spec are, as far as it matters to nodes that are to restart.

@@ -256,6 +256,18 @@ impl<'a> Fleet<'a> {
         })
     }
 
+    /// Nodes of another release are in the cluster: EMQX wants no change of its configuration meanwhile, and they may not know
+    /// what a new one has. Nodes that start read it from the files.
+    pub(super) fn changes_image(&self) -> bool {
+        let mut outdated = self.outdated(Role::Core).chain(self.outdated(Role::Replicant));
+        outdated.any(|node| node.is_member() && self.has_other_image(node))
+    }
+
+    /// Another one than the spec asks for, or than a webhook makes of that.
+    pub(super) fn has_other_image(&self, node: &Node) -> bool {
+        ![Some(self.desired.image.reference.as_str()), self.rewritten_image()].contains(&Some(&node.image))
+    }
+
     /// The image that Kubernetes has made of the wanted one, once the core set has it.
     pub(super) fn rewritten_image(&self) -> Option<&'a str> {
         let manifest = &self.core_set.manifest;

@@ -56,12 +56,13 @@ pub struct Part {
 }
 
 /// Rules about objects.
-const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, locked_out::plan, api_keys::plan];
+const RULES: &[fn(&Desired, &World) -> Part] = &[references::plan, identity::plan, locked_out::plan];
 
 /// Rules about nodes, which share what is known about the sets.
 const NODE_RULES: &[fn(&fleet::Fleet<'_>) -> Part] = &[
     objects::plan,
     config::plan,
+    api_keys::plan,
     cores::plan,
     remaking::plan,
     replicants::plan,
