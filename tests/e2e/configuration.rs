@@ -1,6 +1,7 @@
 //! Runtime roots: changed without a restart, refused, dropped.
 
 use crate::cluster::Cluster;
+use crate::examples::tls_secret;
 use crate::{READY, environment};
 use emqx_operator_tests::cluster::apply;
 use emqx_operator_tests::operator::Operator;
@@ -99,6 +100,32 @@ async fn a_root_that_the_spec_drops_returns_to_its_defaults() {
     cluster.change(json!({"config": {"roots": {"listeners": null}}})).await;
     cluster.settled().await;
     connects(&cluster, 1883).await;
+    cluster.delete().await;
+}
+
+/// EMQX refuses a listener whose certificate it does not find, and no pod finds it before it is made anew.
+#[tokio::test]
+async fn a_listener_and_its_certificate_come_in_one_edit() {
+    let cluster = Cluster::ready("one-edit", spec(json!({"max_inflight": 40}))).await;
+    tls_secret(&cluster.api()).await;
+    let file = |name: &str| format!("/opt/emqx/tls/{name}");
+    let options = json!({"certfile": file("tls.crt"), "keyfile": file("tls.key")});
+    cluster
+        .change(json!({
+            "config": {"roots": {"listeners": {"ssl": {"default": {"bind": 8883, "ssl_options": options}}}}},
+            "coreTemplate": {"spec": {
+                "extraVolumes": [{"name": "tls", "secret": {"secretName": "mqtt-tls"}}],
+                "extraVolumeMounts": [{"name": "tls", "mountPath": "/opt/emqx/tls"}],
+            }},
+        }))
+        .await;
+    cluster.condition("ConfigApplied", |applied| applied.status != "True").await;
+    cluster.settled().await;
+    // A file that comes with no template is told, with its path.
+    let elsewhere = json!({"certfile": "/nowhere/tls.crt", "keyfile": file("tls.key")});
+    cluster.change(json!({"config": {"roots": {"listeners": {"ssl": {"default": {"ssl_options": elsewhere}}}}}})).await;
+    let degraded = cluster.condition("Degraded", |degraded| degraded.reason == "ConfigRejected").await;
+    assert!(degraded.message.contains("/nowhere/tls.crt"), "{}", degraded.message);
     cluster.delete().await;
 }
 

@@ -5,15 +5,15 @@ use emqx_operator_tests::cluster::{apply, documents, root};
 use emqx_operator_tests::emqx;
 use emqx_operator_tests::operator::Operator;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::PostParams;
-use kube::{Api, Client};
 use serde_json::json;
 
 async fn becomes_ready(example: &str) {
     let (client, namespace) = environment(example).await;
     let _operator = Operator::start(&[&namespace]);
     if example == "tls-listener" {
-        tls_secret(&client, &namespace).await;
+        tls_secret(&Api::namespaced(client.clone(), &namespace)).await;
     }
     for document in documents(&format!("examples/{example}.yaml")).unwrap() {
         apply(&client, Some(&namespace), &document).await.unwrap();
@@ -23,14 +23,13 @@ async fn becomes_ready(example: &str) {
 }
 
 /// What the comment in the example tells the user to make.
-async fn tls_secret(client: &Client, namespace: &str) {
+pub(crate) async fn tls_secret(api: &Api<Secret>) {
     let made = rcgen::generate_simple_self_signed(["mqtt.example".to_owned()]).unwrap();
     let secret = json!({
         "metadata": {"name": "mqtt-tls"},
         "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": made.cert.pem(), "tls.key": made.signing_key.serialize_pem()},
     });
-    let api = Api::<Secret>::namespaced(client.clone(), namespace);
     api.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
 }
 

@@ -13,7 +13,7 @@ use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Disagreement, Endpoint, Kind, KubernetesView, Reading, api_candidates,
+    Broker, BrokerNode, ConfigRefused, Disagreement, Endpoint, Kind, KubernetesView, Reading, api_candidates,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -127,7 +127,8 @@ fn nobody_is_restarted_with_configuration_that_emqx_refuses() {
     let first = emqx_operator_core::plan(&changed, &world);
     assert!(sends_config(&first) && !removes(&first), "whether EMQX takes it is not known yet: {first}");
 
-    world.config_refused = Some("mqtt.max_packet_size: not a size".to_owned());
+    world.config_refused =
+        Some(ConfigRefused { text: "mqtt.max_packet_size: not a size".to_owned(), lacks_a_file: false });
     let second = emqx_operator_core::plan(&changed, &world);
     assert!(!sends_config(&second) && !removes(&second), "{second}");
     let hold = second.holds.iter().find(|hold| hold.reason == Reason::ConfigRejected);
@@ -135,6 +136,14 @@ fn nobody_is_restarted_with_configuration_that_emqx_refuses() {
     let told = |kind: ConditionType| second.report.facts.iter().find(|fact| fact.kind == kind).map(|fact| fact.reason);
     assert_eq!(told(ConditionType::ConfigApplied), Some(Reason::ConfigRejected));
     assert_eq!(told(ConditionType::Degraded), Some(Reason::ConfigRejected));
+
+    // A certificate that comes with the template: no node would ever have it.
+    let missing = "listeners: the change failed: a file does not exist /tls/tls.crt";
+    world.config_refused = Some(ConfigRefused { text: missing.to_owned(), lacks_a_file: true });
+    let restarting = emqx_operator_core::plan(&changed, &world);
+    assert!(removes(&restarting) && !sends_config(&restarting), "{restarting}");
+    let hold = restarting.holds.iter().find(|hold| hold.reason == Reason::PendingAvailability);
+    assert!(hold.is_some_and(|hold| hold.detail.contains("/tls/tls.crt")), "{restarting}");
 
     let corrected = desired("emqx/emqx:5.10.4", json!({"node": {"process_limit": 2_000_000}}));
     let third = plan_for(&corrected, &written(&corrected), answering());

@@ -11,8 +11,8 @@ use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Disagreement, FreshSecrets, Kind, KubernetesView, Live, ObjectId, Ownership, Reading, Wait,
-    Why, World,
+    Broker, BrokerNode, ConfigRefused, Disagreement, FreshSecrets, Kind, KubernetesView, Live, ObjectId, Ownership,
+    Reading, Wait, Why, World,
 };
 use jiff::SignedDuration;
 use nodes::{node, set, start};
@@ -83,7 +83,8 @@ fn world(desired: &Desired, core: Core) -> World {
             unknown_keys: Reading::Off,
         });
     }
-    world.config_refused = (core == Core::Refuses).then(|| "unknown_fields".to_owned());
+    world.config_refused =
+        (core == Core::Refuses).then(|| ConfigRefused { text: "unknown_fields".to_owned(), lacks_a_file: false });
     world.cores.nodes = vec![one];
     world
 }

@@ -17,8 +17,8 @@ use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, References, references};
 use emqx_operator_core::status::{merge, refused, story};
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, KubernetesView, Memory, ObjectEvent,
-    Reading, ReplicaState, Shard, Site, Storage, Told, View, Why, World, api_candidates, needs,
+    Broker, BrokerNode, ConfigRefused, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, KubernetesView, Memory,
+    ObjectEvent, Reading, ReplicaState, Shard, Site, Storage, Told, View, Why, World, api_candidates, needs,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::{SignedDuration, Timestamp};
@@ -176,7 +176,8 @@ fn passes(desired: &Desired, view: &KubernetesView, living: &Living, choices: &m
         let now = NOW + SignedDuration::from_secs(pass * 80);
         let mut world = world(desired, view, broker(desired, living, choices), now);
         world.memory = memory;
-        world.config_refused = (choices.below(5) == 1).then(|| text(choices));
+        world.config_refused =
+            (choices.below(5) == 1).then(|| ConfigRefused { text: text(choices), lacks_a_file: choices.below(2) == 1 });
         let plan = plan(desired, &world);
         look_at(&plan, &world);
         memory = plan.memory.clone();

@@ -36,5 +36,6 @@ pub use endpoint::Endpoint;
 pub use error::{Error, Missing};
 pub use failure::{Code, Failure};
 pub use feature::{Feature, Presence};
+pub use redact::lacks_a_file;
 pub use text::plain;
 pub use tls::Trust;

@@ -10,12 +10,20 @@ const LONGEST: usize = 300;
 /// Of several errors the first ones are enough to go on.
 const MOST_ERRORS: usize = 5;
 
+const MISSING_FILE: &str = "a file does not exist";
+
+/// Whether EMQX refuses a configuration because a file is not there that it names.
+pub fn lacks_a_file(refusal: &str) -> bool {
+    refusal.contains(MISSING_FILE)
+}
+
 /// What the reason of a failed change may hold, and what it means. Anything else of the reason may be a value.
-const CAUSES: [(&str, &str); 8] = [
+const CAUSES: [(&str, &str); 9] = [
     ("eaddrinuse", "the address is in use"),
     ("eaddrnotavail", "the address does not belong to the node"),
     ("eacces", "permission denied"),
-    ("enoent", "a file does not exist"),
+    ("enoent", MISSING_FILE),
+    ("no_such_file", MISSING_FILE),
     ("econnrefused", "the connection was refused"),
     ("nxdomain", "the host name is unknown"),
     ("timeout", "it took too long"),
@@ -105,9 +113,26 @@ fn failed_change(text: &str) -> String {
     let (root, reason) = tail.split_once("Reason: ").unwrap_or((tail, ""));
     let root = before_terms(root.lines().next().unwrap_or_default());
     match CAUSES.iter().find(|(sign, _)| reason.contains(sign)) {
+        Some((_, cause)) if *cause == MISSING_FILE => {
+            let which: Vec<_> = quoted(reason).filter(|text| is_path(text) || FILES.contains(text)).collect();
+            format!("{root}: the change failed: {cause} {}", which.join(" ")).trim_end().to_owned()
+        }
         Some((_, cause)) => format!("{root}: the change failed: {cause}"),
         None => format!("{root}: the change failed; the log of the node tells why"),
     }
+}
+
+/// The fields whose values are files.
+const FILES: [&str; 3] = ["cacertfile", "certfile", "keyfile"];
+
+/// Strings and binaries of an Erlang term.
+fn quoted(term: &str) -> impl Iterator<Item = &str> {
+    term.split('"').skip(1).step_by(2)
+}
+
+fn is_path(text: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    text.starts_with('/') && text.chars().all(plain)
 }
 
 /// A message may be JSON again, with the value in it.
@@ -156,6 +181,13 @@ mod tests {
                 "a: x; b: y",
             ),
             ("unknown root", json!({"errors": {"no": "{root_key_not_found,<<\"no\">>}"}}), "no: unknown root"),
+            (
+                "missing file",
+                failed(
+                    "{pre_config_update,emqx_listeners,\n {bad_ssl_config,#{which_option => <<\"certfile\">>,pem_check => invalid_pem,\n file_read => enoent,file => <<\"/tls/tls.crt\">>,given => <<\"s3cret\">>}}}",
+                ),
+                "listeners: the change failed: a file does not exist certfile /tls/tls.crt",
+            ),
             ("root with a term", json!({"errors": {"mqtt": "{bad,\"s3cret\"}"}}), "mqtt: refused"),
             (
                 "syntax",

@@ -20,7 +20,7 @@ use emqx_operator_core::lifecycle::Wake;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::{self, Due, Told};
 use emqx_operator_core::text::beginning;
-use emqx_operator_core::world::{FreshSecrets, KubernetesView, World};
+use emqx_operator_core::world::{ConfigRefused, FreshSecrets, KubernetesView, World};
 use emqx_operator_core::{Plan, plan};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -126,7 +126,10 @@ async fn one_pass(
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.memory = memory;
     world.rewritten = cluster.rewritten.of(|id| world.objects.contains_key(id));
-    world.config_refused = cluster.refusals.of(&refusals::config(&desired, &world));
+    world.config_refused = cluster
+        .refusals
+        .of(&refusals::config(&desired, &world))
+        .map(|text| ConfigRefused { lacks_a_file: emqx_client::lacks_a_file(&text), text });
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
         return Ok(Passed::until_changed(Outcome::Followed));

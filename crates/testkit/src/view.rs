@@ -6,8 +6,9 @@ use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind, Live, Node,
-    NodeSet, Pool, Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why, World,
+    Broker, BrokerNode, Claim, ConfigRefused, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind,
+    Live, Node, NodeSet, Pool, Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why,
+    World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,9 @@ pub(crate) fn world(sim: &Sim) -> World {
         other_budgets: Vec::new(),
         edited_templates: BTreeMap::new(),
         broker,
-        config_refused: sim.refuses_config().then(|| "it is too large".to_owned()),
+        config_refused: sim
+            .refuses_config()
+            .then(|| ConfigRefused { text: "it is too large".to_owned(), lacks_a_file: false }),
         rewritten: std::collections::BTreeMap::new(),
         memory: sim.memory.clone(),
         fresh: FreshSecrets::default(),

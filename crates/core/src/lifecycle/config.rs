@@ -155,14 +155,9 @@ fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
 
 /// What EMQX refuses, unless it only waits for a file that nodes get when they restart.
 fn refused<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
-    let refusal = fleet.world.config_refused.as_deref()?;
+    let refusal = fleet.world.config_refused.as_ref()?;
     let restarts = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant)).next().is_some();
-    (!(restarts && lacks_a_file(refusal))).then_some(refusal)
-}
-
-/// EMQX's words for a certificate, a key or another file that is not there.
-fn lacks_a_file(refusal: &str) -> bool {
-    refusal.contains("enoent") || refusal.contains("no_such_file")
+    (!(restarts && refusal.lacks_a_file)).then_some(&refusal.text)
 }
 
 /// The text that EMQX accepted last, if it may stand where the new one would.
@@ -215,7 +210,7 @@ fn wait(part: &mut Part, fleet: &Fleet<'_>, is_kept: bool) {
     }
     if let Some(refusal) = &world.config_refused {
         let detail =
-            format!("the nodes restart, and get the new configuration with the file that they lack: {refusal}");
+            format!("the nodes restart, and get the new configuration with the file that they lack: {}", refusal.text);
         part.hold(Reason::PendingAvailability, "spec.config", detail, Wake::Poll(5));
         return;
     }

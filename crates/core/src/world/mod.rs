@@ -65,7 +65,7 @@ pub struct World {
     /// What EMQX answered.
     pub broker: Reading<Broker>,
     /// Why EMQX of the wanted image has refused the configuration of the spec, if it did lately.
-    pub config_refused: Option<String>,
+    pub config_refused: Option<ConfigRefused>,
     /// What came back otherwise than it was applied.
     pub rewritten: BTreeMap<ObjectId, Differences>,
     /// What the pass before has left.
@@ -73,6 +73,14 @@ pub struct World {
     /// Random texts for secrets that do not exist yet.
     #[serde(skip)]
     pub fresh: FreshSecrets,
+}
+
+/// EMQX's answer to a configuration that it does not take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConfigRefused {
+    pub text: String,
+    /// It names a file, such as a certificate, that the node does not have, which may come with the template.
+    pub lacks_a_file: bool,
 }
 
 /// Random texts, drawn by the shell for every pass, used only where a secret does not exist yet.

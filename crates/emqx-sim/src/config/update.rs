@@ -4,11 +4,12 @@
 use super::Config;
 use super::error::ConfigError;
 use super::hocon;
-use super::listeners::{Listener, ListenerChanges};
+use super::listeners::{Listener, ListenerChanges, running};
 use super::value::merge;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -90,6 +91,7 @@ impl Config {
             return Err("{pre_config_update,emqx_persistent_message,\n                           \"Hot update of durable_sessions.enable parameter is currently not supported\"}".to_owned());
         }
         if root == "listeners" {
+            refuse_missing_files(&new)?;
             refuse_unstartable(&ListenerChanges::between(old.as_ref(), Some(&new)), can_start)?;
         }
         Ok(self.adopt(Map::from_iter([(root.to_owned(), new)])))
@@ -130,6 +132,24 @@ impl Applied {
         self.listeners.started.extend(listeners.started);
         self.listeners.stopped.extend(listeners.stopped);
     }
+}
+
+/// Certificates and keys are read before anything is changed, also those of listeners that stay. What EMQX brings along is
+/// there.
+fn refuse_missing_files(listeners: &Value) -> Result<(), String> {
+    for listener in running(Some(listeners)) {
+        let options = listener.config.get("ssl_options");
+        for option in ["cacertfile", "certfile", "keyfile"] {
+            let file = options.and_then(|options| options[option].as_str()).unwrap_or_default();
+            let given = file.starts_with('/') && !Path::new(file).exists();
+            if given {
+                return Err(format!(
+                    "{{pre_config_update,emqx_listeners,\n    {{bad_ssl_config,\n        #{{file => <<\"{file}\">>,file_read => enoent,pem_check => invalid_pem,\n          which_option => <<\"{option}\">>}}}}}}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refuse_unstartable(changes: &ListenerChanges, can_start: StartCheck<'_>) -> Result<(), String> {

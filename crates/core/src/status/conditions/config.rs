@@ -16,7 +16,7 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
     let running = running_config_revision(desired, world);
     if let Some(refusal) = world.config_refused.as_ref().filter(|_| running.as_ref() != Some(&config.runtime_revision))
     {
-        return rejected(refusal);
+        return rejected(&refusal.text);
     }
     let old = world.nodes().filter(|node| node.ready && node.startup_revision != config.startup_revision);
     let old: Vec<_> = old.map(|node| node.pod.as_str()).collect();

@@ -63,7 +63,7 @@ impl ListenerChanges {
     }
 }
 
-fn running(root: Option<&Value>) -> Vec<Listener> {
+pub(super) fn running(root: Option<&Value>) -> Vec<Listener> {
     read_all(root).into_iter().filter(|listener| listener.enable).collect()
 }
 
