@@ -64,6 +64,7 @@ fn start_kubelet(state: &mut State) -> anyhow::Result<()> {
     fs::write(state.file("resolv.conf"), "")?;
     let config = KUBELET
         .replace("SOCKET", &socket.display().to_string())
+        .replace("LOGS", &state.file("pod-logs").display().to_string())
         .replace("RESOLV", &state.file("resolv.conf").display().to_string())
         .replace("ADDRESS", NODE_ADDRESS);
     fs::write(state.file("kubelet.yaml"), config)?;
@@ -170,6 +171,7 @@ containerRuntimeEndpoint: unix://SOCKET
 clusterDNS: [ADDRESS]
 clusterDomain: cluster.local
 resolvConf: RESOLV
+podLogsDir: LOGS
 maxPods: 250
 evictionHard: {memory.available: 1Mi, nodefs.available: 1Mi, imagefs.available: 1Mi, nodefs.inodesFree: "1", imagefs.inodesFree: "1"}
 imageGCHighThresholdPercent: 100
