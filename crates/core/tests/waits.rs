@@ -9,15 +9,17 @@ mod planning;
 #[path = "support/resource.rs"]
 mod support;
 
-use emqx_operator_core::Plan;
+use emqx_operator_api::annotation::VOLUME_SITES;
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References};
 use emqx_operator_core::reason::Reason;
+use emqx_operator_core::status::story;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Disagreement, Kind, KubernetesView, Reading, ReplicaState, Shard, Site, Storage,
 };
+use emqx_operator_core::{Plan, plan};
 use living::Living;
-use planning::{nobody, plan_for};
+use planning::{nobody, plan_for, world_for};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -81,6 +83,38 @@ fn a_crash_that_is_cured_is_waited_out_aloud() {
     assert!(told(&lately) && !removes(&lately), "{lately}");
     let long_ago = ended("2026-01-01T23:45:00Z");
     assert!(!told(&long_ago), "{long_ago}");
+}
+
+/// What EMQX 6 may lose with a core is said when that core goes.
+#[test]
+fn what_no_operator_can_save_is_told() {
+    for (image, version, loses) in [("emqx/emqx:6.2.2", "6.2.2", true), ("emqx/emqx:5.10.4", "5.10.4", false)] {
+        let old = desired(image, 3, &json!({}));
+        let new = desired(image, 3, &json!({"asked": "anew"}));
+        let mut cluster = living(&old);
+        cluster.sets = living(&new).sets;
+        let home = |number| format!("iot-core-{number}=uid of the claim of iot-core-{number}/S{number}");
+        cluster.sets[0]["metadata"]["annotations"][VOLUME_SITES] =
+            (0..3).map(home).collect::<Vec<_>>().join(",").into();
+        let site = |number: usize| {
+            (format!("S{number}"), Site { node: new.names.core_node(&format!("iot-core-{number}")), up: true })
+        };
+        let replicas = (0..3).map(|number| (format!("S{number}"), ReplicaState::Up)).collect();
+        let databases = BTreeMap::from([("messages".to_owned(), vec![Shard { replicas, ..Shard::default() }])]);
+        let storage = Reading::Fresh(Storage { sites: (0..3).map(site).collect(), databases });
+        let mut broker = broker(&new, 3, None, storage);
+        if let Reading::Fresh(broker) = &mut broker {
+            // Nobody is emptied first.
+            broker.evacuations = Reading::Off;
+            broker.nodes.values_mut().for_each(|node| node.version = Some(version.to_owned()));
+        }
+        let world = world_for(&new, &cluster.view(), broker);
+        let plan = plan(&new, &world);
+        let removal = plan.actions.iter().find(|action| matches!(action, Action::Remove(_)));
+        let told =
+            removal.and_then(|removal| story(removal, &world)).unwrap_or_else(|| panic!("no core restarts: {plan}"));
+        assert_eq!(told.text.contains("can lose messages"), loses, "{}", told.text);
+    }
 }
 
 /// A shard that does not get to its place is told with the place, the core there, and what to do.

@@ -1,7 +1,7 @@
 //! What is told of an action that was carried out: one event per thing that happened.
 
 use crate::action::{Action, Call};
-use crate::desired::NodeName;
+use crate::desired::{NodeName, Role, version_of_text};
 use crate::lifecycle::How;
 use crate::reason::Reason;
 use crate::text::beginning;
@@ -48,8 +48,10 @@ fn whole(action: &Action, world: &World) -> Option<Told> {
                 How::Restart => Reason::RollingUpdate,
                 How::Shrink { .. } => Reason::ScalingDown,
             };
-            let about = permit.pod().map(|(pod, _)| pod_id(pod));
-            Some(Told { reason, text: format!("{permit}{cut}"), about, action: RECONCILE.to_owned() })
+            let pod = permit.pod().map(|(pod, _)| pod);
+            let risk = pod.and_then(|pod| at_risk(pod, world)).unwrap_or_default();
+            let text = format!("{permit}{cut}{risk}");
+            Some(Told { reason, text, about: pod.map(pod_id), action: RECONCILE.to_owned() })
         }
         Action::Delete { id, because, .. } => {
             let which = match (id.kind, because) {
@@ -81,6 +83,20 @@ fn whole(action: &Action, world: &World) -> Option<Told> {
         Action::Call(call) => called(call, world),
         Action::Create { .. } | Action::Adopt { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,
     }
+}
+
+/// What no operator can save: EMQX 6 acknowledges messages before it stores them, and does not store them again when another core
+/// comes to lead the shard (seen with 6.2.2).
+fn at_risk(pod: &str, world: &World) -> Option<&'static str> {
+    let core = world.nodes().find(|node| node.pod == pod && node.role == Role::Core)?;
+    let broker = world.broker.fresh()?;
+    let storage = broker.storage.fresh()?;
+    let site = storage.site_of(core.name.as_ref()?)?;
+    let version = version_of_text(core.broker.as_ref()?.version.as_deref()?)?;
+    (version.0 >= 6 && storage.shards_on(site) > 0).then_some(
+        "; EMQX 6 can lose messages for durable sessions that are published in the half second in which another core takes over \
+         its shards",
+    )
 }
 
 fn budget_of_user(id: &ObjectId, world: &World) -> String {
