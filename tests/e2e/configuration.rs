@@ -54,9 +54,14 @@ async fn an_api_key_that_is_added_later_is_accepted_without_a_restart() {
     let before = uids().await;
     let service = cluster.api::<Service>().get("iot-dashboard").await.unwrap();
     let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap();
+    let url = format!("http://{address}:18083/api/v5/nodes");
+    let ask = || reqwest::Client::new().get(&url).basic_auth("added-later", Some("in-the-evening")).send();
+    // A Service leads to a pod a moment after the pod is ready.
     let answer = || async {
-        let asked = reqwest::Client::new().get(format!("http://{address}:18083/api/v5/nodes"));
-        asked.basic_auth("added-later", Some("in-the-evening")).send().await.unwrap().status().as_u16()
+        wait::until("an answer", READY, || async { ask().await.map_err(|error| error.to_string()) })
+            .await
+            .status()
+            .as_u16()
     };
     assert_eq!(answer().await, 401);
     cluster.change(json!({"bootstrapAPIKeys": [{"key": "added-later", "secret": "in-the-evening"}]})).await;
