@@ -128,9 +128,16 @@ async fn a_listener_and_its_certificate_come_in_one_edit() {
     cluster.settled().await;
     // A file that comes with no template is told, with its path.
     let elsewhere = json!({"certfile": "/nowhere/tls.crt", "keyfile": file("tls.key")});
-    cluster.change(json!({"config": {"roots": {"listeners": {"ssl": {"default": {"ssl_options": elsewhere}}}}}})).await;
+    let before = cluster.pods().await.remove(0).uid();
+    cluster
+        .change(json!({
+            "config": {"roots": {"listeners": {"ssl": {"default": {"ssl_options": elsewhere}}}}},
+            "coreTemplate": {"metadata": {"annotations": {"also": "changed"}}},
+        }))
+        .await;
     let degraded = cluster.condition("Degraded", |degraded| degraded.reason == "ConfigRejected").await;
     assert!(degraded.message.contains("/nowhere/tls.crt"), "{}", degraded.message);
+    assert_eq!(before, cluster.pods().await.remove(0).uid(), "a node was restarted that would crash");
     cluster.delete().await;
 }
 

@@ -30,6 +30,18 @@ fn desired(image: &str, roots: Value) -> Desired {
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
 
+fn with_mount(image: &str, roots: Value, path: &str) -> Desired {
+    let resource = support::resource(json!({
+        "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
+        "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": {
+            "replicas": 1,
+            "extraVolumes": [{"name": "mine", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "mine", "mountPath": path}],
+        }}},
+    }));
+    Desired::resolve(&resource, &References::default()).expect("the spec is right")
+}
+
 /// The core answers.
 fn answering() -> Reading<Broker> {
     let core = BrokerNode { running: true, ..BrokerNode::default() };
@@ -137,17 +149,38 @@ fn nobody_is_restarted_with_configuration_that_emqx_refuses() {
     assert_eq!(told(ConditionType::ConfigApplied), Some(Reason::ConfigRejected));
     assert_eq!(told(ConditionType::Degraded), Some(Reason::ConfigRejected));
 
-    // A certificate that comes with the template: no node would ever have it.
-    let missing = "listeners: the change failed: a file does not exist /tls/tls.crt";
-    world.config_refused = Some(ConfigRefused { text: missing.to_owned(), lacks_a_file: true });
-    let restarting = emqx_operator_core::plan(&changed, &world);
-    assert!(removes(&restarting) && !sends_config(&restarting), "{restarting}");
-    let hold = restarting.holds.iter().find(|hold| hold.reason == Reason::PendingAvailability);
-    assert!(hold.is_some_and(|hold| hold.detail.contains("/tls/tls.crt")), "{restarting}");
-
     let corrected = desired("emqx/emqx:5.10.4", json!({"node": {"process_limit": 2_000_000}}));
     let third = plan_for(&corrected, &written(&corrected), answering());
     assert!(removes(&third), "a corrected spec goes on: {third}");
+}
+
+/// A certificate that comes with a mount of the wanted template: no node would ever have it without a restart. For one that
+/// nothing brings a node that restarts would crash.
+#[test]
+fn nodes_restart_for_a_file_that_their_template_brings() {
+    let refused =
+        |text: &str| ConfigRefused { text: format!("listeners: a file does not exist {text}"), lacks_a_file: true };
+    let certificate = |file: &str| json!({"listeners": {"ssl": {"default": {"ssl_options": {"certfile": file}}}}});
+    let old = cluster(&desired("emqx/emqx:5.10.4", json!({})));
+    let table = [
+        ("/tls/tls.crt", "certfile /tls/tls.crt", true),
+        ("/tls/tls.crt", "certfile", true),
+        ("/nowhere/tls.crt", "certfile /nowhere/tls.crt", false),
+        ("/nowhere/tls.crt", "certfile", false),
+        ("/tlsx/tls.crt", "certfile /tlsx/tls.crt", false),
+    ];
+    for (file, said, restarts) in table {
+        let changed = with_mount("emqx/emqx:5.10.4", certificate(file), "/tls");
+        let view = KubernetesView { pods: old.pods.clone(), config_maps: old.config_maps.clone(), ..cluster(&changed) };
+        let mut world = world_for(&changed, &view, answering());
+        world.config_refused = Some(refused(said));
+        let plan = emqx_operator_core::plan(&changed, &world);
+        let removes = plan.actions.iter().any(|action| matches!(action, Action::Remove(_)));
+        assert_eq!(removes, restarts, "{file}, {said}: {plan}");
+        let reason = if restarts { Reason::PendingAvailability } else { Reason::ConfigRejected };
+        let hold = plan.holds.iter().find(|hold| hold.reason == reason);
+        assert!(hold.is_some_and(|hold| hold.detail.contains(said)), "{file}, {said}: {plan}");
+    }
 }
 
 #[test]

@@ -15,10 +15,11 @@ use crate::action::{Action, Call, Stage};
 use crate::build::{BASE, Manifest, config_map, config_secret, set_annotation, with_file};
 use crate::desired::{Desired, Role, RuntimeRoots};
 use crate::reason::Reason;
-use crate::world::{Kind, Live, Node, World};
+use crate::world::{ConfigRefused, Kind, Live, Node, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use emqx_operator_api::annotation::{RUNTIME_CONFIG_REVISION, RUNTIME_CONFIG_ROOTS};
+use std::path::Path;
 
 pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let (desired, world) = (fleet.desired, fleet.world);
@@ -157,7 +158,21 @@ fn is_kept(fleet: &Fleet<'_>, running: &Running) -> bool {
 fn refused<'f>(fleet: &'f Fleet<'_>) -> Option<&'f str> {
     let refusal = fleet.world.config_refused.as_ref()?;
     let restarts = fleet.outdated(Role::Core).chain(fleet.outdated(Role::Replicant)).next().is_some();
-    (!(restarts && refusal.lacks_a_file)).then_some(&refusal.text)
+    (!(restarts && comes_with_template(fleet, refusal))).then_some(&refusal.text)
+}
+
+/// What EMQX misses is where the wanted templates mount something. To restart a node for a file that nobody brings would have it
+/// crash. Where EMQX does not name the file, those of the configuration count.
+fn comes_with_template(fleet: &Fleet<'_>, refusal: &ConfigRefused) -> bool {
+    let names_it = words(&refusal.text).any(|word| word.starts_with('/'));
+    let text = if names_it { &refusal.text } else { &fleet.desired.config.runtime };
+    let pools = std::iter::once(&fleet.desired.cores).chain(&fleet.desired.replicants);
+    let mut mounts = pools.flat_map(|pool| &pool.template.extra_volume_mounts);
+    refusal.lacks_a_file && mounts.any(|mount| words(text).any(|word| Path::new(word).starts_with(&mount.mount_path)))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| letter.is_whitespace() || "\"',;()".contains(letter))
 }
 
 /// The text that EMQX accepted last, if it may stand where the new one would.
