@@ -102,8 +102,12 @@ fn a_key_that_emqx_knows_is_asked_about_once() {
     assert!(!needs(&desired, &view, &plan.memory).api_keys);
     // Another secret is another key.
     assert!(needs(&self::desired("hunter23"), &view, &plan.memory).api_keys);
-    // While nobody is asked, what is known stays known.
-    let later = passes(&desired, &Reading::Unavailable(Why::NotAsked), &[0]).remove(0);
+    // While nobody is asked, what is known stays known, and nothing becomes known.
+    let unasked = Reading::Unavailable(Why::NotAsked);
+    let mut world = world_for(&desired, &view, answering(&desired, unasked.clone()));
+    world.memory = plan.memory.clone();
+    assert_eq!(emqx_operator_core::plan(&desired, &world).memory.api_keys, plan.memory.api_keys);
+    let later = passes(&desired, &unasked, &[0]).remove(0);
     assert_eq!(later.memory.api_keys, None);
 }
 

@@ -23,21 +23,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn desired(image: &str, roots: Value) -> Desired {
-    let resource = support::resource(json!({
-        "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
-        "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": {"replicas": 1}}},
-    }));
-    Desired::resolve(&resource, &References::default()).expect("the spec is right")
+    with_core(image, roots, json!({"replicas": 1}))
 }
 
-fn with_mount(image: &str, roots: Value, path: &str) -> Desired {
+fn with_core(image: &str, roots: Value, core: Value) -> Desired {
     let resource = support::resource(json!({
         "apiVersion": "apps.emqx.io/v3beta1", "kind": "EMQX", "metadata": {"name": "iot"},
-        "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": {
-            "replicas": 1,
-            "extraVolumes": [{"name": "mine", "emptyDir": {}}],
-            "extraVolumeMounts": [{"name": "mine", "mountPath": path}],
-        }}},
+        "spec": {"image": image, "config": {"roots": roots}, "coreTemplate": {"spec": core}},
     }));
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
@@ -169,8 +161,13 @@ fn nodes_restart_for_a_file_that_their_template_brings() {
         ("/nowhere/tls.crt", "certfile", false),
         ("/tlsx/tls.crt", "certfile /tlsx/tls.crt", false),
     ];
+    let core = json!({
+        "replicas": 1,
+        "extraVolumes": [{"name": "mine", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "mine", "mountPath": "/tls"}],
+    });
     for (file, said, restarts) in table {
-        let changed = with_mount("emqx/emqx:5.10.4", certificate(file), "/tls");
+        let changed = with_core("emqx/emqx:5.10.4", certificate(file), core.clone());
         let view = KubernetesView { pods: old.pods.clone(), config_maps: old.config_maps.clone(), ..cluster(&changed) };
         let mut world = world_for(&changed, &view, answering());
         world.config_refused = Some(refused(said));

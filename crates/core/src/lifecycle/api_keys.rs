@@ -13,6 +13,7 @@ use crate::desired::{Desired, digest_of_keys};
 use crate::reason::Reason;
 use crate::text::few;
 use crate::world::{Kind, ObjectId, World};
+use emqx_operator_api::annotation::RESTART_REQUESTED_AT;
 use jiff::SignedDuration;
 
 /// A node refuses a key for a moment while it boots, and while it joins.
@@ -31,7 +32,7 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let detail = format!(
         "EMQX does not accept {} of spec.bootstrapAPIKeys yet. Kubernetes brings the keys to the cores within two minutes, and \
          EMQX is told to read them. A core that an operator before this one has made reads them when it starts: `kubectl annotate \
-         emqx {} apps.emqx.io/restart-requested-at=\"$(date)\" --overwrite`",
+         emqx {} {RESTART_REQUESTED_AT}=\"$(date)\" --overwrite`",
         few(&keys),
         desired.names.instance
     );

@@ -40,6 +40,7 @@ pub use candidate::How;
 pub(crate) use config::left as left_config;
 pub use hold::{Hold, Since, Wake};
 pub use serving::listeners_role;
+pub(crate) use versions::told as told_version;
 
 use crate::action::{Action, Stage, Version};
 use crate::build::{Manifest, in_sync, set_replicas};

@@ -4,7 +4,7 @@ use crate::desired::{Version, version_of_image, version_of_text};
 use crate::world::{Kind, Node, NodeSet, World};
 
 /// As EMQX tells it.
-pub(super) fn told(node: &Node) -> Option<Version> {
+pub(crate) fn told(node: &Node) -> Option<Version> {
     version_of_text(node.broker.as_ref()?.version.as_deref()?)
 }
 

@@ -1,8 +1,8 @@
 //! What is told of an action that was carried out: one event per thing that happened.
 
 use crate::action::{Action, Call};
-use crate::desired::{NodeName, Role, version_of_text};
-use crate::lifecycle::How;
+use crate::desired::{NodeName, Role};
+use crate::lifecycle::{How, told_version};
 use crate::reason::Reason;
 use crate::text::beginning;
 use crate::world::{Kind, ObjectId, World};
@@ -92,8 +92,7 @@ fn at_risk(pod: &str, world: &World) -> Option<&'static str> {
     let broker = world.broker.fresh()?;
     let storage = broker.storage.fresh()?;
     let site = storage.site_of(core.name.as_ref()?)?;
-    let version = version_of_text(core.broker.as_ref()?.version.as_deref()?)?;
-    (version.0 >= 6 && storage.shards_on(site) > 0).then_some(
+    (told_version(core)?.0 >= 6 && storage.shards_on(site) > 0).then_some(
         "; EMQX 6 can lose messages for durable sessions that are published in the half second in which another core takes over \
          its shards",
     )
