@@ -70,7 +70,7 @@ bugs! {
     WrongOrdinal,
     /// Nodes that were closed and stay are never opened again.
     NeverReopen,
-    /// An evacuation goes on as it was started, whatever the pace is to be by now, also when none of its recipients is left.
+    /// An evacuation goes on when none of its recipients is left.
     KeepOutdatedEvacuation,
     /// Evacuations that somebody else has started are stopped.
     StopForeign,
