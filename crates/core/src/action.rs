@@ -7,7 +7,7 @@ use crate::lifecycle::Permit;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::text::beginning;
-use crate::world::{Kind, ObjectId};
+use crate::world::{Kind, ObjectId, ObjectVersion};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,38 +26,31 @@ pub enum Action {
     Apply {
         manifest: Manifest,
         /// The object this was planned on.
-        on: Version,
+        on: ObjectVersion,
         /// When to apply.
         stage: Stage,
     },
     /// Set the number of pods of a set, if it still is `from`.
     Scale { set: ObjectId, from: i32, to: i32 },
     /// Delete an object that the spec switches off, if it still is the one that was seen.
-    Delete { id: ObjectId, on: Version, because: Reason },
+    Delete { id: ObjectId, on: ObjectVersion, because: Reason },
     /// Set or remove annotations, if the object still is the one that was seen.
-    Annotate { id: ObjectId, on: Version, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
+    Annotate { id: ObjectId, on: ObjectVersion, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
     /// Make the pod template of a set what the operator wants and nothing else, if the set still is in the state that was
     /// seen: an apply leaves what others have added.
     RestoreTemplate {
         set: ObjectId,
-        on: Version,
+        on: ObjectVersion,
         #[serde(skip)]
         template: Value,
         edited_by: String,
     },
     /// Ask for a larger volume.
-    GrowVolume { claim: ObjectId, on: Version, to: String },
+    GrowVolume { claim: ObjectId, on: ObjectVersion, to: String },
     /// A request to EMQX.
     Call(Call),
     /// Restart a node or take it away for good. Only admission can permit it.
     Remove(Permit),
-}
-
-/// The identity and state of an object when it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Version {
-    pub uid: String,
-    pub resource_version: String,
 }
 
 /// A request to EMQX that changes something.

@@ -5,11 +5,12 @@ use crate::kubernetes::{Claim, keep_annotations};
 use crate::sim::Sim;
 use crate::spec::BAD;
 use crate::view;
-use emqx_operator_core::action::{Action, Call, Stage, Version};
+use emqx_operator_core::action::{Action, Call, Stage};
 use emqx_operator_core::desired::NodeName;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::planted::{Bug, planted};
 use emqx_operator_core::reason::Reason;
+use emqx_operator_core::world::ObjectVersion;
 use emqx_operator_core::world::{Kind, Live, ObjectId, Ownership};
 use emqx_operator_core::{Plan, plan};
 use serde_json::Value;
@@ -147,7 +148,7 @@ impl Sim {
     fn annotate(
         &mut self,
         id: &ObjectId,
-        on: &Version,
+        on: &ObjectVersion,
         annotations: &std::collections::BTreeMap<&'static str, Option<String>>,
     ) -> Result<(), NotNow> {
         if id.kind == Kind::Pod {
@@ -202,7 +203,7 @@ impl Sim {
         }
     }
 
-    fn delete(&mut self, id: &ObjectId, on: &Version, because: Reason) -> Result<(), NotNow> {
+    fn delete(&mut self, id: &ObjectId, on: &ObjectVersion, because: Reason) -> Result<(), NotNow> {
         if id.kind == Kind::PersistentVolumeClaim {
             let same = |claim: &&mut Claim| claim.uid == on.uid && claim.version.to_string() == on.resource_version;
             let claim = self.kubernetes.claims.get_mut(&id.name).filter(same).ok_or(NotNow)?;
@@ -308,13 +309,13 @@ impl Sim {
             }
         }
         match permit.how() {
-            How::Restart => {
+            How::Recreate => {
                 let (name, _) = permit.pod().ok_or(NotNow)?;
                 self.check_restart(name);
                 self.end(name, "restarted");
                 Ok(())
             }
-            How::Shrink { set, from, to } => {
+            How::ScaleIn { set, from, to } => {
                 if permit.pod().is_none() && !self.is_unmade(set, *from) {
                     return Err(NotNow);
                 }
@@ -330,6 +331,6 @@ fn pods_of(mark: &str) -> impl Iterator<Item = &str> {
     mark.split(',')
 }
 
-fn version(live: &Live) -> Version {
-    Version { uid: live.uid.clone(), resource_version: live.resource_version.clone() }
+fn version(live: &Live) -> ObjectVersion {
+    ObjectVersion { uid: live.uid.clone(), resource_version: live.resource_version.clone() }
 }

@@ -3,7 +3,7 @@
 
 use super::kubernetes::{FIELD_MANAGER, failure, json_patch};
 use super::outcome::FailureKind;
-use emqx_operator_core::action::Version;
+use emqx_operator_core::world::ObjectVersion;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::PatchParams;
 use kube::{Api, Resource, ResourceExt};
@@ -43,7 +43,7 @@ pub(super) fn is_created<K: Resource>(object: &K) -> bool {
 
 /// Hands the fields over, and says which version the object has then. It must be in the state that was seen: what is applied
 /// next was made for that.
-pub(super) async fn take_over<K>(api: &Api<K>, name: &str, on: &Version) -> Result<String, FailureKind>
+pub(super) async fn take_over<K>(api: &Api<K>, name: &str, on: &ObjectVersion) -> Result<String, FailureKind>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {

@@ -7,12 +7,13 @@ use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::{Index, Key};
 use emqx_operator_api::label;
-use emqx_operator_core::action::{Stage, Version};
+use emqx_operator_core::action::Stage;
 use emqx_operator_core::adoption::{Adoption, adoption};
 use emqx_operator_core::build::Manifest;
 use emqx_operator_core::desired::Names;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::text::beginning;
+use emqx_operator_core::world::ObjectVersion;
 use emqx_operator_core::world::{self, Kind, ObjectId, core_of};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -150,7 +151,7 @@ pub(super) async fn apply(
     ctx: &Context,
     cluster: &Cluster,
     manifest: &Manifest,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     for_kind!(manifest.id.kind, ctx, apply_as(cluster, manifest, on))
 }
@@ -160,7 +161,7 @@ async fn apply_as<K: Child>(
     index: &Index<K>,
     cluster: &Cluster,
     manifest: &Manifest,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &cluster.key.namespace);
     let mut body = Value::clone(&manifest.body);
@@ -239,7 +240,7 @@ pub(super) async fn annotate(
     ctx: &Context,
     key: &Key,
     id: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     annotations: &BTreeMap<&'static str, Option<String>>,
 ) -> Result<(), FailureKind> {
     let annotated = Patch::Merge(json!({"metadata": {
@@ -256,7 +257,7 @@ pub(super) async fn restore(
     ctx: &Context,
     key: &Key,
     set: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     template: &Value,
 ) -> Result<(), FailureKind> {
     let restored = json_patch(json!([
@@ -272,7 +273,7 @@ pub(super) async fn grow(
     ctx: &Context,
     key: &Key,
     claim: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     to: &str,
 ) -> Result<(), FailureKind> {
     let grown = Patch::Merge(json!({
@@ -288,13 +289,13 @@ pub(super) async fn grow(
 }
 
 /// Deletes the pod that was examined, if it is still in the state in which it was.
-pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &Version) -> Result<(), FailureKind> {
+pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersion) -> Result<(), FailureKind> {
     let existed = delete_seen(ctx, &ctx.objects.pods, key, pod, on, true).await?;
     if existed { Ok(()) } else { Err(FailureKind::Stale(format!("pod {pod} is gone"))) }
 }
 
 /// Whether the pod is still in the state in which it was examined, as far as we have been told.
-pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) -> bool {
+pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersion) -> bool {
     ctx.objects.pods.of(key).iter().any(|known| {
         known.name_any() == pod
             && known.metadata.uid.as_deref() == Some(&on.uid)
@@ -323,7 +324,7 @@ pub(super) fn may_hold_data(ctx: &Context, key: &Key, names: &Names, set: &Objec
 }
 
 /// Deletes the very object that was seen; a core set and a claim only in the very state in which they were seen.
-pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version) -> Result<(), FailureKind> {
+pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &ObjectVersion) -> Result<(), FailureKind> {
     for_kind!(id.kind, ctx, delete_as(key, id, on))
 }
 
@@ -332,7 +333,7 @@ async fn delete_as<K: Child>(
     index: &Index<K>,
     key: &Key,
     id: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     let unchanged = matches!(id.kind, Kind::StatefulSet | Kind::PersistentVolumeClaim);
     delete_seen(ctx, index, key, &id.name, on, unchanged).await.map(drop)
@@ -344,7 +345,7 @@ async fn delete_seen<K: Child>(
     index: &Index<K>,
     key: &Key,
     name: &str,
-    on: &Version,
+    on: &ObjectVersion,
     unchanged: bool,
 ) -> Result<bool, FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
