@@ -11,11 +11,11 @@ use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, ConfigRefused, Disagreement, FreshSecrets, Kind, KubernetesView, Live, ObjectId, Ownership,
-    Reading, Wait, Why, World,
+    Broker, BrokerNode, ConfigRefused, Disagreement, FreshSecrets, Kind, KubernetesView, Live, NodeState, ObjectId,
+    Ownership, PodIssue, Reading, Why, World,
 };
 use jiff::SignedDuration;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,9 +66,9 @@ fn world(desired: &Desired, core: Core) -> World {
     let mut one = node(Role::Core, "iot-core", "iot-core-0", "emqx/emqx:6.0.0", "revision");
     one.name = Some(desired.names.core_node("iot-core-0"));
     let serves = matches!(core, Core::Serves | Core::Refuses);
-    (one.ready, one.available, one.never_ready) = (serves, serves, !serves);
+    (one.state, one.available) = (if serves { NodeState::Ready } else { NodeState::Crashed { served: false } }, serves);
     if core == Core::Crashes {
-        one.wait = Some(Wait { reason: Reason::CrashLooping, text: "it crashed".to_owned(), since: None });
+        one.issue = Some(PodIssue { reason: Reason::CrashLooping, text: "it crashed".to_owned(), since: None });
     }
     if serves {
         let member = BrokerNode { running: true, sessions: Some(0), connections: Some(0), ..BrokerNode::default() };
@@ -86,6 +86,7 @@ fn world(desired: &Desired, core: Core) -> World {
     world.config_refused =
         (core == Core::Refuses).then(|| ConfigRefused { text: "unknown_fields".to_owned(), lacks_a_file: false });
     world.cores.nodes = vec![one];
+    joined(&mut world);
     world
 }
 

@@ -13,9 +13,11 @@ use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::world::{Kind, KubernetesView, Live, Memory, Node, Ownership, Wait, World};
+use emqx_operator_core::world::{
+    Kind, KubernetesView, Live, Memory, Node, NodeSet, NodeState, Ownership, PodIssue, World,
+};
 use jiff::SignedDuration;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use planning::{nobody, plan_for, world_for, written};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,8 +39,8 @@ fn desired(replicants: i32) -> Desired {
     Desired::resolve(&resource, &References::default()).expect("the spec is right")
 }
 
-fn waits(reason: Reason) -> Option<Wait> {
-    Some(Wait { reason, text: "says Kubernetes".to_owned(), since: None })
+fn waits(reason: Reason) -> Option<PodIssue> {
+    Some(PodIssue { reason, text: "says Kubernetes".to_owned(), since: None })
 }
 
 /// Of the wanted template.
@@ -52,27 +54,28 @@ fn revision(desired: &Desired) -> String {
 /// Has never come up.
 fn failing(set: &str, pod: &str, revision: &str, reason: Reason) -> Node {
     let mut failing = node(Role::Core, set, pod, NEW, revision);
-    (failing.ready, failing.available, failing.running, failing.never_ready) = (false, false, false, true);
-    failing.wait = waits(reason);
+    (failing.state, failing.available) = (NodeState::Crashed { served: false }, false);
+    failing.issue = waits(reason);
     failing
 }
 
 /// It has served; its container ends again and again.
 fn crash(node: &mut Node) {
-    (node.ready, node.available, node.running) = (false, false, false);
-    node.wait = waits(Reason::CrashLooping);
+    (node.state, node.available) = (NodeState::Crashed { served: true }, false);
+    node.issue = waits(Reason::CrashLooping);
 }
 
 /// Its first core has the wanted template and does not come up; the other one and the replicants are old.
 fn held(desired: &Desired, reason: Reason, replicants: &[&str]) -> World {
     let mut world = world_for(desired, &KubernetesView::default(), nobody());
-    world.cores.sets = vec![set("iot-core", 2)];
+    world.cores.sets = vec![NodeSet { revision: Some(revision(desired)), ..set("iot-core", 2) }];
     let failing = failing("iot-core", "iot-core-1", &revision(desired), reason);
     world.cores.nodes = vec![node(Role::Core, "iot-core", "iot-core-0", OLD, "old"), failing];
     let count = i32::try_from(replicants.len()).expect("a few");
     world.replicants.sets = vec![set("iot-replicant-old", count)];
     let replicant = |pod: &&str| node(Role::Replicant, "iot-replicant-old", pod, OLD, "old");
     world.replicants.nodes = replicants.iter().map(replicant).collect();
+    joined(&mut world);
     world
 }
 

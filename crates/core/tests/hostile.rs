@@ -17,8 +17,9 @@ use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, References, references};
 use emqx_operator_core::status::{merge, refused, story};
 use emqx_operator_core::world::{
-    Broker, BrokerNode, ConfigRefused, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, KubernetesView, Memory,
-    ObjectEvent, Reading, ReplicaState, Shard, Site, Storage, Told, View, Why, World, api_candidates, needs,
+    Broker, BrokerNode, ConfigRefused, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, FreshSecrets,
+    KubernetesView, Memory, ObjectEvent, Reading, ReplicaState, Shard, Site, Storage, View, Why, World, api_candidates,
+    needs,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::{SignedDuration, Timestamp};
@@ -205,7 +206,7 @@ fn broker(desired: &Desired, living: &Living, choices: &mut Choices) -> Reading<
     let mut evacuations = BTreeMap::new();
     for name in names {
         if choices.below(5) == 1 {
-            let told = Told {
+            let told = EvacuationParameters {
                 state: text(choices),
                 recipients: vec![text(choices)],
                 session_rate: choices.one(&numbers),
@@ -222,7 +223,7 @@ fn broker(desired: &Desired, living: &Living, choices: &mut Choices) -> Reading<
                 EvacuationPhase::Rebalancing { coordinator: NodeName(told.state.clone()) },
                 EvacuationPhase::Other(told.state.clone()),
             ]);
-            evacuations.insert(name.clone(), Evacuation { phase, connected: choices.one(&numbers), told });
+            evacuations.insert(name.clone(), Evacuation { phase, connected: choices.one(&numbers), parameters: told });
         }
         let node = BrokerNode {
             running: choices.below(4) != 1,

@@ -11,11 +11,11 @@ use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, Kind, KubernetesView, Reading,
-    Told, World,
+    Broker, BrokerNode, Claim, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, FreshSecrets, Kind,
+    KubernetesView, NodeState, Reading, World,
 };
 use jiff::SignedDuration;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -42,10 +42,12 @@ fn reopened(older: bool, served: bool) -> bool {
     let revision = annotations["apps.emqx.io/template-revision"].as_str().expect("a revision");
     let mut core = node(Role::Core, "iot-core", "iot-core-0", "emqx/emqx:6.0.0", revision);
     core.name = Some(desired.names.core_node("iot-core-0"));
-    (core.ready, core.available, core.never_ready) = (false, false, !served);
+    (core.state, core.available) =
+        (if served { NodeState::Unready } else { NodeState::Booting { since: Some(start()), served } }, false);
     let member = BrokerNode { running: true, sessions: Some(0), connections: Some(0), ..BrokerNode::default() };
     core.broker = Some(member.clone());
-    let closed = Evacuation { phase: EvacuationPhase::Empty, connected: Some(0), told: Told::default() };
+    let closed =
+        Evacuation { phase: EvacuationPhase::Empty, connected: Some(0), parameters: EvacuationParameters::default() };
     core.evacuation = Some(closed.clone());
     let name = core.name.clone().expect("a name");
     world.cores.sets = vec![home];
@@ -70,6 +72,7 @@ fn reopened(older: bool, served: bool) -> bool {
         storage: Reading::Off,
         unknown_keys: Reading::Off,
     });
+    joined(&mut world);
     let plan = plan(&desired, &world);
     let opens = plan.actions.iter().any(|action| matches!(action, Action::Call(Call::StopEvacuation { .. })));
     let foreign = plan.holds.iter().any(|hold| hold.reason == Reason::ForeignEvacuation);

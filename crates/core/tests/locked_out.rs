@@ -11,12 +11,12 @@ use emqx_operator_core::desired::{Desired, NodeName, References, Role};
 use emqx_operator_core::reason::{Reason, Weight};
 use emqx_operator_core::status::{ConditionType, Truth};
 use emqx_operator_core::world::{
-    Broker, Disagreement, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, ObjectId, Ownership,
-    Reading, Refusal, Sensitive, Why, World,
+    Broker, Disagreement, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, NodeState, ObjectId,
+    Ownership, Reading, Refusal, Sensitive, Why, World,
 };
 use emqx_operator_core::{Plan, plan};
 use jiff::SignedDuration;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,10 +76,13 @@ fn last_of(passes: &[Pass], revisions: [&str; 2]) -> Plan {
             .map(|number| {
                 let mut node =
                     node(Role::Core, "iot-core", &format!("iot-core-{number}"), "emqx/emqx:6.0.0", revisions[number]);
-                (node.ready, node.available) = (number < *ready, number < *ready);
+                if number >= *ready {
+                    (node.state, node.available) = (NodeState::Unready, false);
+                }
                 node
             })
             .collect();
+        joined(&mut world);
         let plan = plan(&desired, &world);
         memory = plan.memory.clone();
         planned = Some(plan);

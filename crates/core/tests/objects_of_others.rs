@@ -13,7 +13,7 @@ use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::status::ConditionType;
-use emqx_operator_core::world::{Identity, Kind, KubernetesView, Node, Sensitive, World};
+use emqx_operator_core::world::{Identity, Kind, KubernetesView, Node, NodeState, Sensitive, World};
 use emqx_operator_core::{Plan, plan};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use nodes::{node, set};
@@ -36,7 +36,10 @@ fn desired(spec: Value) -> Desired {
 fn world_of_old_cores(desired: &Desired, started: bool) -> World {
     let mut world = world_without_identity(desired, &KubernetesView::default(), nobody());
     world.cores.sets = vec![set("iot-core", 2)];
-    let core = |pod: &str| Node { started, ..node(Role::Core, "iot-core", pod, IMAGE, "old") };
+    let core = |pod: &str| Node {
+        state: if started { NodeState::Ready } else { NodeState::Pending },
+        ..node(Role::Core, "iot-core", pod, IMAGE, "old")
+    };
     world.cores.nodes = vec![core("iot-core-0"), core("iot-core-1")];
     world
 }

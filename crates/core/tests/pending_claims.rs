@@ -34,7 +34,7 @@ fn told(class: Value, phase: &str, scheduler: &str) -> (Reason, String) {
     };
     let now = "2026-01-02T00:00:00Z".parse().expect("a time");
     let world = World::assemble(&desired, &view, Reading::Off, FreshSecrets::default(), now);
-    let wait = world.cores.nodes[0].wait.clone().expect("it waits");
+    let wait = world.cores.nodes[0].issue.clone().expect("it waits");
     (wait.reason, wait.text)
 }
 

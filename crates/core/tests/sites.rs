@@ -18,12 +18,12 @@ use emqx_operator_core::desired::{Desired, References, Role};
 use emqx_operator_core::plan;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, Disagreement, FreshSecrets, KubernetesView, Node, Reading, ReplicaState, Shard, Site,
-    Storage, VolumeSite, Wait, World,
+    Broker, BrokerNode, Claim, Disagreement, FreshSecrets, KubernetesView, Node, NodeState, PodIssue, Reading,
+    ReplicaState, Shard, Site, Storage, VolumeSite, World,
 };
 use jiff::SignedDuration;
 use living::Living;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use planning::{nobody, plan_for};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -46,8 +46,10 @@ fn cores(count: i32) -> Desired {
 
 fn core(desired: &Desired, set: &str, pod: &str, serves: bool) -> Node {
     let mut core = node(Role::Core, set, pod, "emqx/emqx:6.0.0", "revision");
-    (core.name, core.ready, core.available, core.running) =
-        (Some(desired.names.core_node(pod)), serves, serves, serves);
+    core.name = Some(desired.names.core_node(pod));
+    if !serves {
+        (core.state, core.available) = (NodeState::Crashed { served: true }, false);
+    }
     let member = BrokerNode { running: true, sessions: Some(0), connections: Some(0), ..BrokerNode::default() };
     core.broker = serves.then_some(member);
     core
@@ -65,7 +67,7 @@ fn world(desired: &Desired) -> World {
     let mut discarded = set("iot-core-b", 1);
     discarded.created = start() + SignedDuration::from_mins(1);
     let mut never = core(desired, "iot-core-b", "iot-core-b-0", false);
-    never.never_ready = true;
+    never.state = NodeState::Crashed { served: false };
     world.cores.sets = vec![home, discarded];
     world.cores.nodes = vec![
         core(desired, "iot-core", "iot-core-0", false),
@@ -104,6 +106,7 @@ fn world(desired: &Desired) -> World {
         storage: Reading::Fresh(storage),
         unknown_keys: Reading::Off,
     });
+    joined(&mut world);
     world
 }
 
@@ -171,18 +174,19 @@ fn recognised(up: bool, ready: bool, seconds: i64, last_words: &str) -> (Option<
     let desired = one_core();
     let mut world = world(&desired);
     world.cores.nodes[0] = core(&desired, "iot-core", "iot-core-0", ready);
-    world.cores.nodes[0].broker = Some(BrokerNode { running: up, ..BrokerNode::default() });
     world.cores.nodes[0].running_since = Some(world.now - SignedDuration::from_secs(seconds));
     if !last_words.is_empty() {
-        let wait = Wait { reason: Reason::CrashLooping, text: last_words.to_owned(), since: None };
-        world.cores.nodes[0].wait = Some(wait);
+        let wait = PodIssue { reason: Reason::CrashLooping, text: last_words.to_owned(), since: None };
+        world.cores.nodes[0].issue = Some(wait);
         // As an operator before this one has written it down.
         let known = world.cores.sets[0].volume_sites.get_mut("iot-core-0").expect("a site is written down");
         known.claim = "new".to_owned();
     }
-    if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), .. }) = &mut world.broker {
+    if let Reading::Fresh(Broker { storage: Reading::Fresh(storage), nodes, .. }) = &mut world.broker {
         storage.sites.get_mut("S0").expect("a site").up = up;
+        nodes.insert(desired.names.core_node("iot-core-0"), BrokerNode { running: up, ..BrokerNode::default() });
     }
+    joined(&mut world);
     let plan = plan(&desired, &world);
     let written = plan.actions.iter().find_map(|action| match action {
         Action::Annotate { annotations, .. } => annotations.get(VOLUME_SITES).cloned().flatten(),

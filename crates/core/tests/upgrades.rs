@@ -15,7 +15,7 @@ use emqx_operator_core::world::{
     Why, World,
 };
 use jiff::SignedDuration;
-use nodes::{node, set, start};
+use nodes::{joined, node, set, start};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -54,6 +54,7 @@ fn world(desired: &Desired, versions: [&str; 2], storage: Reading<Storage>) -> W
     let disagreement = Disagreement::default();
     world.broker =
         Reading::Fresh(Broker { nodes, disagreement, evacuations: Reading::Off, storage, unknown_keys: Reading::Off });
+    joined(&mut world);
     world
 }
 

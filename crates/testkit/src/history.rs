@@ -250,7 +250,7 @@ fn edit(sim: &mut Sim) {
 fn somebody_evacuates(sim: &mut Sim) {
     let Some(node) = sim.random_member() else { return };
     // What the operator has marked is in its hands; who empties it meanwhile cannot be told from the operator.
-    if view::world(sim).nodes().any(|seen| seen.name.as_ref() == Some(&node) && seen.marked) {
+    if view::world(sim).nodes().any(|seen| seen.name.as_ref() == Some(&node) && seen.evacuating_by_us) {
         return;
     }
     let Some(member) = sim.emqx.members.get_mut(&node).filter(|member| member.running) else { return };

@@ -6,9 +6,9 @@ use crate::sim::Sim;
 use emqx_operator_core::desired::{NodeName, Role};
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
-    Broker, BrokerNode, Claim, ConfigRefused, Disagreement, Evacuation, EvacuationPhase, FreshSecrets, Identity, Kind,
-    Live, Node, NodeSet, Pool, Reading, ReplicaState, Sensitive, Shard, Site, Storage, Told, VolumeSite, Wait, Why,
-    World,
+    Broker, BrokerNode, Claim, ConfigRefused, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase,
+    FreshSecrets, Identity, Kind, Live, Membership, Node, NodeSet, NodeState, PodIssue, PodReading, Pool, Reading,
+    ReplicaState, Sensitive, SetVerdict, Shard, Site, Storage, VolumeSite, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             uid: live.uid.clone(),
             resource_version: live.resource_version.clone(),
             created: created(live),
-            marked: marked(live),
+            evacuating: marked(live),
             watermark: annotations["apps.emqx.io/core-retirement-pod-ordinal-watermark"]
                 .as_str()
                 .and_then(|text| text.parse().ok()),
@@ -68,6 +68,7 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             revision: revision.map(str::to_owned),
             wanted: replicas(live),
             refusal: None,
+            verdict: SetVerdict::default(),
         }
     });
     let sets: Vec<_> = sets.collect();
@@ -76,12 +77,10 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
         .pods
         .keys()
         .filter(|pod| sim.kubernetes.pods[*pod].role == role)
-        .map(|pod| node(sim, pod, broker))
+        .map(|pod| node(sim, pod))
         .collect();
-    for node in &mut nodes {
-        node.marked |= sets.iter().any(|set| set.marked.contains(&node.pod));
-    }
-    Pool { sets, nodes }
+    nodes.iter_mut().for_each(|node| node.join(broker));
+    Pool::new(sets, nodes)
 }
 
 /// In the order in which objects were made.
@@ -96,10 +95,12 @@ pub(crate) fn marked(live: &Live) -> Vec<String> {
     pods.map(|pods| pods.split(',').map(str::to_owned).collect()).unwrap_or_default()
 }
 
-fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
+fn node(sim: &Sim, name: &str) -> Node {
     let pod = &sim.kubernetes.pods[name];
     let node = node_name(sim, name);
-    let seen = broker.fresh();
+    let time = |second: i64| Timestamp::from_second(second).expect("histories are short");
+    let unready_since = (!pod.ready).then(|| time(pod.unready_since));
+    let running_since = (pod.state != State::Down).then(|| time(pod.running_since));
     Node {
         role: pod.role,
         pod: name.to_owned(),
@@ -112,30 +113,34 @@ fn node(sim: &Sim, name: &str, broker: &Reading<Broker>) -> Node {
         created: Timestamp::UNIX_EPOCH,
         image: format!("emqx/emqx:{}", pod.tag),
         dashboard: None,
-        unready_since: (!pod.ready).then(|| Timestamp::from_second(pod.unready_since).expect("histories are short")),
-        ready: pod.ready,
+        unready_since,
+        state: NodeState::of(&PodReading {
+            terminating: pod.terminating,
+            ready: pod.ready,
+            running: pod.state != State::Down,
+            running_since,
+            unready_since,
+            started: pod.started,
+            served: pod.was_ready,
+        }),
         available: pod.ready,
-        terminating: pod.terminating,
-        running: pod.state != State::Down,
-        running_since: (pod.state != State::Down)
-            .then(|| Timestamp::from_second(pod.running_since).expect("histories are short")),
-        started: pod.started,
+        running_since,
         deletion_cost: pod.cost,
-        wait: wait(pod),
+        issue: issue(pod),
         unsteady: pod.crashes >= 2,
-        never_ready: !pod.was_ready,
-        marked: pod.marked,
-        broker: seen.and_then(|broker| broker.nodes.get(&node)).cloned(),
-        evacuation: seen.and_then(|broker| broker.evacuations.fresh()?.get(&node)).cloned(),
+        evacuating_by_us: pod.marked,
+        membership: Membership::Unknown,
+        broker: None,
+        evacuation: None,
         name: Some(node),
     }
 }
 
-fn wait(pod: &Pod) -> Option<Wait> {
-    let wait = |reason, text: &str| Some(Wait { reason, text: text.to_owned(), since: None });
+fn issue(pod: &Pod) -> Option<PodIssue> {
+    let issue = |reason, text: &str| Some(PodIssue { reason, text: text.to_owned(), since: None });
     match pod.state {
-        State::Down if pod.tag.ends_with("-broken") => wait(Reason::ImagePullFailed, "no such image"),
-        State::Down if pod.crashes >= 2 => wait(Reason::CrashLooping, "has ended again and again"),
+        State::Down if pod.tag.ends_with("-broken") => issue(Reason::ImagePullFailed, "no such image"),
+        State::Down if pod.crashes >= 2 => issue(Reason::CrashLooping, "has ended again and again"),
         State::Down | State::Booting | State::Running => None,
     }
 }
@@ -203,13 +208,13 @@ fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
             sim.emqx.members.get(*node).is_some_and(|member| member.running && member.evacuation.is_none())
         };
         let recipients = evacuation.targets.iter().filter(available).map(ToString::to_string).collect();
-        let told = Told {
+        let parameters = EvacuationParameters {
             recipients,
             session_rate: Some(evacuation.pace.into()),
             connection_rate: Some(1000),
-            ..Told::default()
+            ..EvacuationParameters::default()
         };
-        Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), told }))
+        Some((name.clone(), Evacuation { phase, connected: Some(member.connected.into()), parameters }))
     });
     Reading::Fresh(all.collect())
 }

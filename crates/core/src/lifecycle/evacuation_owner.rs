@@ -14,12 +14,12 @@ const CHOSEN: i32 = -2000;
 
 /// To be written before an evacuation is started.
 pub(in crate::lifecycle) fn begin(world: &World, node: &Node) -> Option<Action> {
-    if node.marked {
+    if node.evacuating_by_us {
         return None;
     }
     match node.role {
         Role::Core => set_of(world, node).map(|set| {
-            let mut pods = set.marked.clone();
+            let mut pods = set.evacuating.clone();
             pods.push(node.pod.clone());
             on_set(set, &pods, Stage::Intent)
         }),
@@ -49,7 +49,7 @@ pub(in crate::lifecycle) fn end(world: &World, node: &Node) -> Option<Action> {
 
 /// These cores are open again, or gone for good.
 pub(in crate::lifecycle) fn drop_from(set: &NodeSet, gone: &[&str]) -> Action {
-    let stay: Vec<_> = set.marked.iter().filter(|pod| !gone.contains(&pod.as_str())).cloned().collect();
+    let stay: Vec<_> = set.evacuating.iter().filter(|pod| !gone.contains(&pod.as_str())).cloned().collect();
     on_set(set, &stay, Stage::Marks)
 }
 

@@ -70,7 +70,7 @@ impl Part {
     }
 
     /// What keeps the pods of a pool from getting ready, one hold per kind of trouble.
-    pub(in crate::lifecycle) fn troubles(&mut self, sets: &[NodeSet], nodes: &[Node]) {
+    pub(in crate::lifecycle) fn pod_issues(&mut self, sets: &[NodeSet], nodes: &[Node]) {
         for set in sets {
             if let Some(refusal) = &set.refusal {
                 self.hold(refusal.reason, set.name.clone(), refusal.text.clone(), Wake::Poll(30));
@@ -78,8 +78,8 @@ impl Part {
         }
         for node in nodes {
             // One that is being emptied is not ready on purpose.
-            let closed = node.marked || node.evacuation.is_some();
-            if let Some(wait) = node.wait.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
+            let closed = node.evacuating_by_us || node.evacuation.is_some();
+            if let Some(wait) = node.issue.as_ref().filter(|wait| !closed || wait.reason != Reason::NotReadyForLong) {
                 let hold = Hold::new(wait.reason, node.pod.as_str(), wait.text.as_str(), Wake::Watch);
                 self.holds.push(match wait.reason {
                     Reason::Unschedulable | Reason::VolumePending | Reason::StuckTerminating => {

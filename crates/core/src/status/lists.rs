@@ -10,7 +10,7 @@ use emqx_operator_api::hub::{
 use std::collections::BTreeSet;
 
 pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions) -> EMQXStatus {
-    let serving = world.nodes().filter(|node| node.ready && !node.terminating).count();
+    let serving = world.nodes().filter(|node| node.is_ready()).count();
     EMQXStatus {
         observed_generation: Some(desired.generation),
         conditions: Vec::new(),
@@ -68,12 +68,12 @@ fn evacuations(world: &World) -> Vec<NodeEvacuation> {
         all.into_iter().flatten().filter(|(_, evacuation)| !evacuation.is_rebalance()).map(|(node, evacuation)| {
             NodeEvacuation {
                 node_name: node.to_string(),
-                state: Some(evacuation.told.state.clone()),
-                session_recipients: evacuation.told.recipients.iter().take(SHOWN).cloned().collect(),
-                session_eviction_rate: evacuation.told.session_rate,
-                connection_eviction_rate: evacuation.told.connection_rate,
-                initial_sessions: evacuation.told.initial_sessions,
-                initial_connections: evacuation.told.initial_connections,
+                state: Some(evacuation.parameters.state.clone()),
+                session_recipients: evacuation.parameters.recipients.iter().take(SHOWN).cloned().collect(),
+                session_eviction_rate: evacuation.parameters.session_rate,
+                connection_eviction_rate: evacuation.parameters.connection_rate,
+                initial_sessions: evacuation.parameters.initial_sessions,
+                initial_connections: evacuation.parameters.initial_connections,
             }
         });
     shown.take(SHOWN).collect()
@@ -133,7 +133,7 @@ fn replicant_counts(world: &World, revisions: &Revisions) -> ReplicantNodesStatu
 
 fn config(desired: &Desired, world: &World) -> ConfigStatus {
     let active: BTreeSet<_> =
-        world.nodes().filter(|node| node.ready).filter_map(|node| node.startup_revision.clone()).collect();
+        world.nodes().filter(|node| node.is_ready()).filter_map(|node| node.startup_revision.clone()).collect();
     ConfigStatus {
         desired_revision: Some(desired.config.revision.clone()),
         runtime_revision: running_config_revision(desired, world),

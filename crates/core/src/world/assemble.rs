@@ -1,12 +1,13 @@
 //! Puts the snapshot together: objects become pools, pods are joined with the EMQX nodes of the same name.
 
 use super::claim::{core_of, may_hold_data, pending};
-use super::node::{HTTP_PORT, HTTPS_PORT, Node, Wait};
+use super::node::{HTTP_PORT, HTTPS_PORT, Node, PodIssue};
+use super::node_state::{Membership, NodeState, PodReading, SetVerdict};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
 use super::{
     Broker, Claim, FreshSecrets, Identity, KubernetesView, Memory, Reading, Sensitive, VolumeSite, World, budgets,
-    troubles,
+    pod_issues,
 };
 use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
 use crate::reason::Reason;
@@ -31,12 +32,8 @@ impl World {
         fresh: FreshSecrets,
         now: Timestamp,
     ) -> World {
-        let mut cores = pool(desired, view, Role::Core, now);
-        let mut replicants = pool(desired, view, Role::Replicant, now);
-        if let Some(broker) = broker.fresh() {
-            join(&mut cores, broker);
-            join(&mut replicants, broker);
-        }
+        let cores = pool(desired, view, Role::Core, now, &broker);
+        let replicants = pool(desired, view, Role::Replicant, now, &broker);
         World {
             now,
             objects: objects(desired, view),
@@ -59,12 +56,14 @@ impl World {
     }
 }
 
-/// The nodes of one role, before EMQX was asked.
-pub(super) fn nodes(desired: &Desired, view: &KubernetesView, role: Role) -> Vec<Node> {
-    pool(desired, view, role, Timestamp::UNIX_EPOCH).nodes
-}
-
-pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp) -> Pool {
+/// Without an answer of EMQX this is what Kubernetes says.
+pub(super) fn pool(
+    desired: &Desired,
+    view: &KubernetesView,
+    role: Role,
+    now: Timestamp,
+    broker: &Reading<Broker>,
+) -> Pool {
     let mut sets = match role {
         Role::Core => view
             .stateful_sets
@@ -97,13 +96,11 @@ pub(super) fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Ti
         .iter()
         .filter(|pod| label_of(&pod.metadata, label::DB_ROLE) == Some(role.as_str()))
         .map(|pod| node(desired, pod, role, min_ready, now))
-        .map(|node| Node { wait: node.wait.map(|wait| name_claim(desired, view, &node.pod, wait)), ..node })
+        .map(|node| Node { issue: node.issue.map(|issue| name_claim(desired, view, &node.pod, issue)), ..node })
         .collect();
     nodes.sort_by(|a, b| ordinal(&a.pod).cmp(&ordinal(&b.pod)).then_with(|| a.pod.cmp(&b.pod)));
-    for node in nodes.iter_mut().filter(|_| role == Role::Core) {
-        node.marked = sets.iter().any(|set| set.marked.contains(&node.pod));
-    }
-    Pool { sets, nodes }
+    nodes.iter_mut().for_each(|node| node.join(broker));
+    Pool::new(sets, nodes)
 }
 
 /// The shell leaves in the metadata of sets who else owns fields of their pod templates.
@@ -119,15 +116,15 @@ fn edited_templates(view: &KubernetesView) -> BTreeMap<String, String> {
 }
 
 /// The scheduler does not say which claim a core waits for, nor what for.
-fn name_claim(desired: &Desired, view: &KubernetesView, pod: &str, wait: Wait) -> Wait {
+fn name_claim(desired: &Desired, view: &KubernetesView, pod: &str, wait: PodIssue) -> PodIssue {
     if wait.reason != Reason::VolumePending {
         return wait;
     }
     let awaited = format!("{}-{pod}", desired.names.data_volume());
     let claim = view.claims.iter().find(|claim| name(&claim.metadata) == awaited);
     match claim.and_then(|claim| pending(claim)) {
-        Some(text) => Wait { text: format!("{text}. The scheduler says: {}", wait.text), ..wait },
-        None => Wait { text: format!("{}; see `kubectl describe pod {pod}`", wait.text), ..wait },
+        Some(text) => PodIssue { text: format!("{text}. The scheduler says: {}", wait.text), ..wait },
+        None => PodIssue { text: format!("{}; see `kubectl describe pod {pod}`", wait.text), ..wait },
     }
 }
 
@@ -172,7 +169,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
         name: name(metadata).to_owned(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
         created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        marked: annotation_of(metadata, annotation::EVACUATING)
+        evacuating: annotation_of(metadata, annotation::EVACUATING)
             .map(|pods| pods.split(',').take(MOST_PODS).map(str::to_owned).collect())
             .unwrap_or_default(),
         watermark: annotation_of(metadata, annotation::CORE_WATERMARK).and_then(|text| text.parse().ok()),
@@ -182,7 +179,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
         revision: template.and_then(revision),
         wanted,
         observed: true,
-        refusal: refusal.map(|event| Wait {
+        refusal: refusal.map(|event| PodIssue {
             reason: Reason::PodCreationRefused,
             text: format!(
                 "{}; raise the quota, or correct what the rule refuses: `kubectl get resourcequotas,limitranges`",
@@ -190,6 +187,7 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
             ),
             since: None,
         }),
+        verdict: SetVerdict::default(),
         uid,
     }
 }
@@ -207,12 +205,13 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
     let status = pod.status.as_ref();
     let pod_name = name(metadata);
     let ip = status.and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty());
-    let readiness = status.and_then(|status| troubles::condition(status, "Ready"));
+    let readiness = status.and_then(|status| pod_issues::condition(status, "Ready"));
     let ready = readiness.is_some_and(|condition| condition.status == "True");
     let ready_since = readiness.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
     let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let emqx = containers.iter().find(|container| container.name == "emqx");
     let running = emqx.and_then(|container| container.state.as_ref()?.running.as_ref());
+    let running_since = running.and_then(|running| running.started_at.as_ref()).map(|time| time.0);
     let long_enough = SignedDuration::from_secs(min_ready_seconds.into());
     Node {
         role,
@@ -225,23 +224,28 @@ fn node(desired: &Desired, pod: &Pod, role: Role, min_ready_seconds: i32, now: T
         revision: revision(metadata),
         startup_revision: annotation_of(metadata, annotation::STARTUP_CONFIG_REVISION),
         created: metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        ready,
+        state: NodeState::of(&PodReading {
+            terminating: metadata.deletion_timestamp.is_some(),
+            ready,
+            running: running.is_some(),
+            running_since,
+            unready_since: ready_since.filter(|_| !ready),
+            started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
+            served: !pod_issues::never_ready(pod),
+        }),
         available: ready && ready_since.is_none_or(|since| now.duration_since(since) >= long_enough),
-        terminating: metadata.deletion_timestamp.is_some(),
-        running: running.is_some(),
-        running_since: running.and_then(|running| running.started_at.as_ref()).map(|time| time.0),
+        running_since,
         image: emqx_image(pod),
         dashboard: dashboard(pod),
         unready_since: ready_since.filter(|_| !ready),
-        started: status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending"),
         deletion_cost: annotation_of(metadata, annotation::DELETION_COST)
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
-        wait: troubles::wait(pod, now),
-        unsteady: troubles::is_unsteady(pod, now),
-        never_ready: troubles::never_ready(pod),
-        marked: annotation_of(metadata, annotation::EVACUATING).is_some(),
+        issue: pod_issues::issue(pod, now),
+        unsteady: pod_issues::is_unsteady(pod, now),
+        evacuating_by_us: role == Role::Replicant && annotation_of(metadata, annotation::EVACUATING).is_some(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        membership: Membership::Unknown,
         broker: None,
         evacuation: None,
         pod: pod_name.to_owned(),
@@ -268,14 +272,6 @@ fn dashboard(pod: &Pod) -> Option<DashboardPorts> {
     };
     let ports = DashboardPorts { http: port(HTTP_PORT), https: port(HTTPS_PORT) };
     (ports.http.is_some() || ports.https.is_some()).then_some(ports)
-}
-
-fn join(pool: &mut Pool, broker: &Broker) {
-    for node in &mut pool.nodes {
-        let Some(name) = &node.name else { continue };
-        node.broker = broker.nodes.get(name).cloned();
-        node.evacuation = broker.evacuations.fresh().and_then(|all| all.get(name)).cloned();
-    }
 }
 
 fn objects(desired: &Desired, view: &KubernetesView) -> BTreeMap<ObjectId, Live> {

@@ -33,7 +33,7 @@ pub struct Evacuation {
     /// Clients that are still connected.
     pub connected: Option<i64>,
     /// How it was started, as EMQX says it.
-    pub told: Told,
+    pub parameters: EvacuationParameters,
 }
 
 impl Evacuation {
@@ -59,7 +59,7 @@ impl Evacuation {
 
 /// How an evacuation was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct EvacuationParameters {
     /// The phase in EMQX's words.
     pub state: String,
     pub recipients: Vec<String>,

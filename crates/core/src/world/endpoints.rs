@@ -2,8 +2,10 @@
 
 use super::assemble;
 use super::node::Node;
+use super::reading::{Reading, Why};
 use super::view::KubernetesView;
 use crate::desired::{Desired, Role};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// A pod that can be asked through the EMQX API.
@@ -21,13 +23,14 @@ const MOST_ASKED: usize = 16;
 /// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
 /// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
-    let cores = assemble::nodes(desired, view, Role::Core);
+    let unasked = Reading::Unavailable(Why::NotAsked);
+    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH, &unasked).nodes;
     let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
-        let nodes = cores.iter().filter(|node| !node.terminating && wanted(node));
+        let nodes = cores.iter().filter(|node| !node.is_terminating() && wanted(node));
         nodes.filter_map(|node| endpoint(desired, node)).take(MOST_ASKED).collect()
     };
-    let ready = asked(|node| node.ready);
-    if ready.is_empty() { asked(|node| node.running && node.marked) } else { ready }
+    let ready = asked(|node| node.is_ready());
+    if ready.is_empty() { asked(|node| node.state.is_running() && node.evacuating_by_us) } else { ready }
 }
 
 fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {

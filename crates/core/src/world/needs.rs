@@ -1,6 +1,6 @@
 //! What has to be asked of EMQX. A quiet cluster costs two calls: its nodes and its evacuations.
 
-use super::{KubernetesView, Memory, assemble};
+use super::{KubernetesView, Memory, Reading, Why, assemble};
 use crate::desired::{self, Desired, Role};
 use jiff::Timestamp;
 
@@ -15,8 +15,8 @@ pub struct Needs {
 
 /// Durable storage is asked about where the spec uses it, and before any core goes; API keys until EMQX knows them.
 pub fn needs(desired: &Desired, view: &KubernetesView, memory: &Memory) -> Needs {
-    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH);
-    let fewer = cores.told() > desired.cores.replicas || cores.sets.iter().any(|set| set.retired().is_some());
+    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH, &Reading::Unavailable(Why::NotAsked));
+    let fewer = cores.spec_replicas() > desired.cores.replicas || cores.sets.iter().any(|set| set.retired().is_some());
     let mut revisions = cores.nodes.iter().map(|node| &node.revision).chain(cores.sets.iter().map(|set| &set.revision));
     let first = revisions.next();
     let changing = revisions.any(|revision| Some(revision) != first);

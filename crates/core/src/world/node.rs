@@ -1,10 +1,12 @@
 //! One node of the cluster: a pod and the EMQX node in it.
 
-use super::broker::Evacuation;
+use super::broker::{Broker, Evacuation};
 use super::broker_node::BrokerNode;
+use super::node_state::{Membership, NodeState, SetVerdict};
+use super::reading::Reading;
 use crate::desired::{DashboardPorts, NodeName, Role};
 use crate::reason::Reason;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 /// The names of the container ports on which the dashboard listens, unless the user has named them.
@@ -34,54 +36,111 @@ pub struct Node {
     pub image: String,
     /// Since when it is not ready, if it is not.
     pub unready_since: Option<Timestamp>,
-    pub ready: bool,
+    /// What its pod is doing.
+    pub state: NodeState,
     /// Ready for as long as `minReadySeconds` wants.
     pub available: bool,
-    pub terminating: bool,
-    /// The main container runs.
-    pub running: bool,
-    /// Since when, if it does.
+    /// Since when its container runs, if it does.
     pub running_since: Option<Timestamp>,
-    /// Any container has ever run: the pod is past its phase Pending.
-    pub started: bool,
     /// ReplicaSets take pods of low cost first. Zero unless somebody says otherwise.
     pub deletion_cost: i32,
     /// What the pod waits for, when that is more than time.
-    pub wait: Option<Wait>,
+    pub issue: Option<PodIssue>,
     /// A container has crashed again and again lately, whether it is ready at the moment or not.
     pub unsteady: bool,
-    /// It has not been ready since it was created, so it never had a client through a Service.
-    pub never_ready: bool,
     /// The operator has begun to empty it.
-    pub marked: bool,
-    /// As the EMQX cluster lists the node; `None` when it does not, or nobody could be asked.
+    pub evacuating_by_us: bool,
+    /// What the EMQX cluster says of it.
+    pub membership: Membership,
+    /// As the EMQX cluster lists the node; `None` when it does not, or EMQX did not answer.
     pub broker: Option<BrokerNode>,
     /// It is being emptied, or is closed.
     pub evacuation: Option<Evacuation>,
 }
 
+/// A replicant waits in its boot without limit while no core of its version runs.
+const HANGS_AFTER: SignedDuration = SignedDuration::from_mins(3);
+
 impl Node {
-    /// Whether the EMQX cluster says that it runs.
+    /// Joins it with what EMQX says.
+    pub fn join(&mut self, broker: &Reading<Broker>) {
+        let Some(broker) = broker.fresh() else { return };
+        let name = self.name.as_ref();
+        self.broker = name.and_then(|name| broker.nodes.get(name)).cloned();
+        self.evacuation = name.and_then(|name| broker.evacuations.fresh()?.get(name)).cloned();
+        self.membership = match &self.broker {
+            Some(listed) if listed.running => Membership::Running,
+            Some(_) => Membership::Stopped,
+            None => Membership::Unlisted,
+        };
+    }
+
+    /// The EMQX cluster says that it runs.
     pub fn is_member(&self) -> bool {
-        self.broker.as_ref().is_some_and(|broker| broker.running)
+        match self.membership {
+            Membership::Running => true,
+            Membership::Unknown | Membership::Stopped | Membership::Unlisted => false,
+        }
     }
 
-    /// It has never served, or its container does not run: nobody loses anything when its pod is replaced.
+    /// The EMQX cluster does not say that it runs: it may be cut off. Where EMQX cannot be asked, no node is known to be.
+    pub fn is_cut_off(&self) -> bool {
+        match self.membership {
+            Membership::Stopped | Membership::Unlisted => true,
+            Membership::Unknown | Membership::Running => false,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.state.is_ready()
+    }
+
+    pub fn is_terminating(&self) -> bool {
+        self.state.is_terminating()
+    }
+
+    /// See [`NodeState::is_down`].
     pub fn is_down(&self) -> bool {
-        !self.ready && (self.never_ready || !self.running)
+        self.state.is_down()
     }
 
-    /// Since when it has been booting: it runs, and has not been ready since its container started, so nobody is on it.
-    pub fn booting_since(&self) -> Option<Timestamp> {
-        let started = self.running_since?;
-        self.unready_since.filter(|unready| *unready <= started || self.never_ready).map(|_| started)
+    /// Neither the operator nor EMQX closes it.
+    pub fn is_unclosed(&self) -> bool {
+        !self.evacuating_by_us && self.evacuation.is_none()
+    }
+
+    /// It takes clients, and goes on to.
+    pub fn serves(&self) -> bool {
+        self.available && !self.is_terminating() && !self.is_cut_off() && self.is_unclosed()
+    }
+
+    /// It boots for so long, without being a member, that it does not get on by itself. EMQX must have said that it is no member: a
+    /// node that is cut off may serve.
+    pub fn hangs(&self, now: Timestamp) -> bool {
+        match self.state {
+            NodeState::Booting { since: Some(since), .. } => {
+                self.is_cut_off() && now.duration_since(since) >= HANGS_AFTER
+            }
+            NodeState::Booting { since: None, .. }
+            | NodeState::Pending
+            | NodeState::Ready
+            | NodeState::Unready
+            | NodeState::Crashed { .. }
+            | NodeState::Terminating { .. } => false,
+        }
+    }
+
+    /// What it says of the template that it was made from.
+    pub fn verdict(&self) -> SetVerdict {
+        let issue = self.issue.as_ref().map(|issue| issue.reason);
+        SetVerdict::of_node(self.state, issue, self.unsteady, !self.is_unclosed())
     }
 
     /// The controller of a ReplicaSet takes pods away in this order; of two that are equal, either. A node that is being
     /// emptied will stop being ready any moment.
-    pub fn victim_rank(&self) -> (bool, bool, i32) {
-        let stays_ready = self.ready && !self.marked && self.evacuation.is_none();
-        (self.started, stays_ready, self.deletion_cost)
+    pub fn deletion_rank(&self) -> (bool, bool, i32) {
+        let started = self.state != NodeState::Pending;
+        (started, self.is_ready() && self.is_unclosed(), self.deletion_cost)
     }
 
     /// The number of a core.
@@ -92,7 +151,7 @@ impl Node {
 
 /// What a pod waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wait {
+pub struct PodIssue {
     pub reason: Reason,
     pub text: String,
     /// Since when.

@@ -1,7 +1,9 @@
 //! All nodes of one role, and the sets that own their pods.
 
-use super::node::{Node, Wait};
+use super::node::{Node, PodIssue};
+use super::node_state::SetVerdict;
 use super::storage::VolumeSite;
+use crate::desired::Role;
 use crate::planted::{Bug, planted};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,7 +26,7 @@ pub struct NodeSet {
     pub resource_version: String,
     pub created: Timestamp,
     /// The cores that the operator has begun to empty, as the set remembers them.
-    pub marked: Vec<String>,
+    pub evacuating: Vec<String>,
     /// Numbers from `wanted` up to this one have been in use and are not free yet.
     pub watermark: Option<i32>,
     /// By pod: where its durable storage was when it last served.
@@ -36,7 +38,9 @@ pub struct NodeSet {
     /// Its controller has seen that number.
     pub observed: bool,
     /// What keeps the set from making its pods.
-    pub refusal: Option<Wait>,
+    pub refusal: Option<PodIssue>,
+    /// What the pods of its template have come to.
+    pub verdict: SetVerdict,
 }
 
 impl NodeSet {
@@ -62,35 +66,48 @@ pub(crate) fn total<'a>(sets: impl Iterator<Item = &'a NodeSet>) -> i32 {
 }
 
 impl Pool {
+    /// The nodes know whether the operator is emptying them, and the sets what their nodes have come to.
+    pub fn new(mut sets: Vec<NodeSet>, mut nodes: Vec<Node>) -> Pool {
+        for node in nodes.iter_mut().filter(|node| node.role == Role::Core) {
+            node.evacuating_by_us |= sets.iter().any(|set| set.evacuating.contains(&node.pod));
+        }
+        for set in &mut sets {
+            let made_from_it = nodes.iter().filter(|node| node.set == set.name && node.revision == set.revision);
+            let worst = made_from_it.map(Node::verdict).max().unwrap_or_default();
+            set.verdict = if set.refusal.is_some() { SetVerdict::Refused } else { worst };
+        }
+        Pool { sets, nodes }
+    }
+
     /// The nodes whose pods belong to this set.
     pub fn of_set<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a Node> {
         self.nodes.iter().filter(move |node| node.set == set)
     }
 
     pub fn ready(&self) -> i32 {
-        self.count(|node| node.ready && !node.terminating)
+        self.count(|node| node.is_ready())
     }
 
     pub fn available(&self) -> i32 {
-        self.count(|node| node.available && !node.terminating)
+        self.count(|node| node.available && !node.is_terminating())
     }
 
     /// Nodes whose pod was made from this revision.
     pub fn of_revision(&self, revision: &str) -> i32 {
-        self.count(|node| node.revision.as_deref() == Some(revision) && !node.terminating)
+        self.count(|node| node.revision.as_deref() == Some(revision) && !node.is_terminating())
     }
 
     /// Nodes that the EMQX cluster lists as running.
     pub fn members(&self) -> i32 {
-        self.count(|node| node.broker.as_ref().is_some_and(|broker| broker.running))
+        self.count(Node::is_member)
     }
 
     pub fn existing(&self) -> i32 {
-        self.count(|node| !node.terminating)
+        self.count(|node| !node.is_terminating())
     }
 
     /// Pods that all sets together are told to have.
-    pub fn told(&self) -> i32 {
+    pub fn spec_replicas(&self) -> i32 {
         total(self.sets.iter())
     }
 

@@ -6,6 +6,7 @@ use super::claim::Claim;
 use super::identity::{Identity, IdentitySecret};
 use super::memory::Memory;
 use super::node::Node;
+use super::node_state::NodeState;
 use super::object::{Kind, Live, ObjectId};
 use super::pool::Pool;
 use super::reading::Reading;
@@ -93,6 +94,6 @@ impl World {
             IdentitySecret::Cookie => known.cookie,
             IdentitySecret::ApiKey => known.operator_secret,
         };
-        text.is_none() && self.nodes().any(|node| node.started && !node.terminating)
+        text.is_none() && self.nodes().any(|node| node.state != NodeState::Pending && !node.is_terminating())
     }
 }

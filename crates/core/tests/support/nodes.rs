@@ -1,7 +1,7 @@
 //! Sets and their nodes, as the operator sees them.
 
 use emqx_operator_core::desired::Role;
-use emqx_operator_core::world::{Node, NodeSet};
+use emqx_operator_core::world::{Membership, Node, NodeSet, NodeState, Pool, SetVerdict, World};
 use jiff::Timestamp;
 
 pub fn start() -> Timestamp {
@@ -24,19 +24,27 @@ pub fn node(role: Role, set: &str, pod: &str, image: &str, revision: &str) -> No
         created: start(),
         image: image.to_owned(),
         unready_since: None,
-        ready: true,
+        state: NodeState::Ready,
         available: true,
-        terminating: false,
-        running: true,
         running_since: Some(start()),
-        started: true,
         deletion_cost: 0,
-        wait: None,
+        issue: None,
         unsteady: false,
-        never_ready: false,
-        marked: false,
+        evacuating_by_us: false,
+        membership: Membership::Unknown,
         broker: None,
         evacuation: None,
+    }
+}
+
+/// Pools whose nodes and sets a test has put in by hand, joined with each other and with what EMQX says, as the operator does it.
+#[allow(dead_code, reason = "shared by tests that need it and tests that do not")]
+pub fn joined(world: &mut World) {
+    let World { cores, replicants, broker, .. } = world;
+    for pool in [cores, replicants] {
+        let Pool { sets, mut nodes } = std::mem::take(pool);
+        nodes.iter_mut().for_each(|node| node.join(broker));
+        *pool = Pool::new(sets, nodes);
     }
 }
 
@@ -46,12 +54,13 @@ pub fn set(name: &str, wanted: i32) -> NodeSet {
         uid: name.to_owned(),
         resource_version: "1".to_owned(),
         created: start(),
-        marked: Vec::new(),
+        evacuating: Vec::new(),
         watermark: None,
         volume_sites: Default::default(),
         observed: true,
         revision: None,
         wanted,
         refusal: None,
+        verdict: SetVerdict::default(),
     }
 }

@@ -8,8 +8,8 @@ use emqx_client::api::{self, EvacuationState, GetGlobalStatus, GetNodes, Node, N
 use emqx_client::{Answered, Client, Credentials, Endpoint, Feature, NoAnswer, Presence};
 use emqx_operator_core::desired::{ApiKey, Desired, NodeName, OPERATOR_API_KEY};
 use emqx_operator_core::world::{
-    self, Broker, BrokerNode, Disagreement, Evacuation, EvacuationPhase, KubernetesView, Memory, Needs, Reading,
-    Refusal, Sensitive, Told, View, Why, agree, api_candidates, needs, operator_secret,
+    self, Broker, BrokerNode, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, KubernetesView, Memory,
+    Needs, Reading, Refusal, Sensitive, View, Why, agree, api_candidates, needs, operator_secret,
 };
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -216,7 +216,7 @@ fn closed(answer: api::GlobalStatus) -> Result<BTreeMap<NodeName, Evacuation>, W
     let mut closed = BTreeMap::new();
     for rebalance in answer.rebalances {
         let phase = EvacuationPhase::Rebalancing { coordinator: bounds::node_name(rebalance.node)? };
-        let donor = Evacuation { phase, connected: None, told: Told::default() };
+        let donor = Evacuation { phase, connected: None, parameters: EvacuationParameters::default() };
         // Those who give clients away in a rebalance.
         for name in rebalance.donors.unwrap_or_default() {
             closed.insert(bounds::node_name(name)?, donor.clone());
@@ -242,7 +242,7 @@ fn evacuation(seen: api::Evacuation) -> Result<Evacuation, Why> {
         EvacuationState::Disabled => EvacuationPhase::Other("disabled".to_owned()),
         EvacuationState::Unknown(name) => EvacuationPhase::Other(bounds::text(name)),
     };
-    let told = Told {
+    let parameters = EvacuationParameters {
         state: match &seen.state {
             EvacuationState::WaitingHealthCheck => "waiting_health_check".to_owned(),
             EvacuationState::EvictingConns => "evicting_conns".to_owned(),
@@ -258,7 +258,7 @@ fn evacuation(seen: api::Evacuation) -> Result<Evacuation, Why> {
         initial_sessions: stats.initial_sessions,
         initial_connections: stats.initial_connected,
     };
-    Ok(Evacuation { phase, connected: stats.current_connected, told })
+    Ok(Evacuation { phase, connected: stats.current_connected, parameters })
 }
 
 /// The operator's own API key.

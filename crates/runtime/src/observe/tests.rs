@@ -222,7 +222,7 @@ async fn texts_are_one_short_line() {
     let node = broker.nodes.values().next().expect("a node");
     let evacuation = broker.evacuations.fresh().and_then(|all| all.values().next()).expect("an evacuation");
     let texts = [&node.version, &node.edition, &node.role, &node.otp_release].map(|text| text.clone().expect("a text"));
-    for text in texts.iter().chain([&evacuation.told.state]) {
+    for text in texts.iter().chain([&evacuation.parameters.state]) {
         assert!(text.chars().count() <= 65 && !text.chars().any(char::is_control), "{text:?}");
     }
 }

@@ -66,11 +66,11 @@ fn may_bring_one(source: &EnvFromSource) -> bool {
 /// A node of 5.9 or later lives in a cluster of several.
 fn is_cluster(world: &World) -> bool {
     let lives = |node: &&Node| {
-        versions::of_node(node).is_some_and(|version| version >= SINCE) && !node.never_ready && !node.unsteady
+        versions::of_node(node).is_some_and(|version| version >= SINCE) && node.state.has_served() && !node.unsteady
     };
     let new = || world.nodes().filter(lives);
     let members = world.nodes().filter(|node| node.is_member()).count();
-    new().count() > 1 || (members > 1 && new().any(|node| node.is_member() && node.ready))
+    new().count() > 1 || (members > 1 && new().any(|node| node.is_member() && node.is_ready()))
 }
 
 /// Nodes of an earlier version run, or would be made.
@@ -82,7 +82,7 @@ fn comes_from_before(world: &World) -> bool {
 }
 
 pub(in crate::lifecycle) fn has_several(world: &World) -> bool {
-    let told = world.cores.told().saturating_add(world.replicants.told());
+    let told = world.cores.spec_replicas().saturating_add(world.replicants.spec_replicas());
     told > 1 || world.nodes().count() > 1
 }
 

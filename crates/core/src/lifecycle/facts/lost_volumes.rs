@@ -31,7 +31,7 @@ pub(in crate::lifecycle) fn site_of<'a>(storage: &'a Storage, core: &Node) -> Op
 }
 
 fn conflicts(core: &Node) -> bool {
-    core.wait.as_ref().is_some_and(|wait| wait.text.contains(CONFLICT))
+    core.issue.as_ref().is_some_and(|wait| wait.text.contains(CONFLICT))
 }
 
 /// EMQX ends with this word where a core comes with another site than the one that is known under its name.

@@ -9,6 +9,7 @@ pub(in crate::lifecycle) mod lost_volumes;
 pub(in crate::lifecycle) mod old_core_sets;
 mod probes;
 pub(in crate::lifecycle) mod recreation;
+mod releases;
 pub(in crate::lifecycle) mod surge;
 mod target_set;
 pub(in crate::lifecycle) mod topology;

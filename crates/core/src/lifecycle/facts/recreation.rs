@@ -4,7 +4,7 @@ use super::topology::Topology;
 use crate::build::volumes_asked_for;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
-use crate::world::{Kind, Live, Node, NodeSet};
+use crate::world::{Kind, Live, Node, NodeSet, NodeState};
 
 /// In place of what was asked for: once begun, all claims go, also when the spec asks for the same again.
 pub(in crate::lifecycle) const GOING: &str = "going";
@@ -24,7 +24,7 @@ pub(in crate::lifecycle) fn due<'a>(topology: &Topology<'a>) -> Option<(&'a Node
 /// All claims were made for the set and have no volume. A core whose claim is not known may have one.
 fn never_had_any(topology: &Topology<'_>, set: &NodeSet) -> bool {
     let known = |node: &Node| topology.world.claims_of(&set.name).any(|claim| Some(claim.ordinal) == node.ordinal());
-    let waits = |node: &Node| node.never_ready && !node.started && known(node);
+    let waits = |node: &Node| node.state == NodeState::Pending && known(node);
     let kept = topology.world.claims_of(&set.name).any(|claim| !claim.is_empty_of(set));
     (!kept && topology.world.cores.of_set(&set.name).all(waits)) || planted(Bug::RemakeWithVolumes)
 }

@@ -4,8 +4,7 @@
 //! The answer holds still while it is carried out: once a set has the wanted template, it is that one.
 
 use crate::desired::{Desired, digest};
-use crate::reason::Reason;
-use crate::world::{Node, NodeSet, World};
+use crate::world::{NodeSet, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 use std::collections::BTreeMap;
 
@@ -37,23 +36,17 @@ pub(in crate::lifecycle) fn name(desired: &Desired, world: &World, revision: &st
 }
 
 /// Its template does not work: a core that was made from it does not get ready, and not for lack of a place to run.
-pub(in crate::lifecycle) fn has_failed(world: &World, set: &NodeSet) -> bool {
-    world.cores.of_set(&set.name).any(|node| node.revision == set.revision && template_fails(node))
-}
-
-/// What it was made from does not work.
-pub(in crate::lifecycle) fn template_fails(node: &Node) -> bool {
-    let template = |reason| !matches!(reason, Reason::Unschedulable | Reason::VolumePending);
-    node.never_ready && !node.ready && node.wait.as_ref().is_some_and(|wait| template(wait.reason))
+pub(in crate::lifecycle) fn has_failed(_world: &World, set: &NodeSet) -> bool {
+    set.verdict.is_fault_of_template()
 }
 
 /// Whether any of its cores is up. One that is closed, or not ready for a while, has what it had.
 fn runs(world: &World, set: &NodeSet) -> bool {
-    world.cores.of_set(&set.name).any(|node| !node.is_down() && !node.terminating)
+    world.cores.of_set(&set.name).any(|node| !node.is_down() && !node.is_terminating())
 }
 
 fn serving(world: &World, set: &NodeSet) -> usize {
-    world.cores.of_set(&set.name).filter(|node| node.ready && !node.terminating).count()
+    world.cores.of_set(&set.name).filter(|node| node.is_ready()).count()
 }
 
 /// Volumes whose set is gone: whoever deleted it, the data is theirs. Of several, the set that had most.

@@ -2,13 +2,11 @@
 
 use super::license::{self, License};
 use super::upgrade::{self, Upgrade};
-use super::{probes, surge, target_set};
+use super::{probes, target_set};
 use crate::build::{CoreSet, ReplicantSet, core_set, core_template, in_sync, replicant_set};
-use crate::desired::{Desired, NodeName, Role};
-use crate::planted::{Bug, planted};
-use crate::world::{Kind, Node, NodeSet, Reading, View, World, total};
+use crate::desired::{Desired, Role};
+use crate::world::{Kind, Node, NodeSet, Reading, SetVerdict, View, World};
 use emqx_operator_api::hub::UpdateStrategyType;
-use jiff::SignedDuration;
 
 /// The wanted sets beside the nodes that there are.
 pub(in crate::lifecycle) struct Topology<'a> {
@@ -105,11 +103,6 @@ impl<'a> Topology<'a> {
         self.desired.update_strategy.strategy == UpdateStrategyType::BlueGreen
     }
 
-    /// One that the cluster does not see may be cut off from it. Where EMQX cannot be asked, nobody is known to be.
-    pub(in crate::lifecycle) fn is_seen(&self, node: &Node) -> bool {
-        node.is_member() || self.world.broker.fresh().is_none()
-    }
-
     /// What a core lists that answers as a cluster of its own.
     pub(in crate::lifecycle) fn view_of_apart(&self, node: &Node) -> Option<&'a View> {
         self.world.broker.fresh()?.disagreement.apart.get(node.name.as_ref()?)
@@ -119,13 +112,12 @@ impl<'a> Topology<'a> {
     pub(in crate::lifecycle) fn is_open(&self, node: &Node) -> bool {
         let told = self.world.broker.fresh().map(|broker| &broker.evacuations);
         let told = matches!(told, Some(Reading::Fresh(_) | Reading::Off));
-        told && node.ready && node.is_member() && node.evacuation.is_none()
+        told && node.is_ready() && node.is_member() && node.evacuation.is_none()
     }
 
     /// New nodes of a role that serve.
     pub(in crate::lifecycle) fn new_ones_serving(&self, role: Role) -> i32 {
-        let open = |node: &Node| !node.marked && node.evacuation.is_none();
-        let serves = |node: &&Node| node.available && self.is_seen(node) && open(node) && !self.is_outdated(node);
+        let serves = |node: &&Node| node.serves() && !self.is_outdated(node);
         i32::try_from(self.present(role).filter(serves).count()).unwrap_or(i32::MAX)
     }
 
@@ -136,7 +128,7 @@ impl<'a> Topology<'a> {
 
     /// Pods that are there and are not on their way out.
     pub(in crate::lifecycle) fn present(&self, role: Role) -> impl Iterator<Item = &'a Node> {
-        self.world.pool(role).nodes.iter().filter(|node| !node.terminating)
+        self.world.pool(role).nodes.iter().filter(|node| !node.is_terminating())
     }
 
     pub(in crate::lifecycle) fn outdated(&self, role: Role) -> impl Iterator<Item = &'a Node> + '_ {
@@ -151,105 +143,16 @@ impl<'a> Topology<'a> {
         fewer && node.ordinal().is_none_or(|number| node.role == Role::Replicant || number >= set.wanted)
     }
 
-    /// Old replicants that would hang without this core: they run its version, and no other core does. One that does not
-    /// serve leads nobody while this one does.
-    pub(in crate::lifecycle) fn followers(&self, core: &Node) -> usize {
-        let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
-        let leads = |other: &Node| same(&other) && (other.ready || !core.ready);
-        // It does not come back by itself, and while no other core serves nobody follows anybody.
-        let lost = core.is_down() && core.wait.is_some() && !self.present(Role::Core).any(|other| other.ready);
-        if core.never_ready || lost || planted(Bug::DropLastCore) || self.present(Role::Core).any(leads) {
-            return 0;
-        }
-        self.outdated(Role::Replicant).filter(same).filter(|node| node.started && !node.never_ready).count()
+    /// See [`Node::hangs`].
+    pub(in crate::lifecycle) fn hangs(&self, node: &Node) -> bool {
+        node.hangs(self.world.now)
     }
 
-    /// A replicant waits in its boot without limit while no core of its version runs. EMQX must have said that it is not
-    /// there: a node that is cut off may serve.
-    pub(in crate::lifecycle) fn boots_for_long(&self, node: &Node) -> bool {
-        const LONG: SignedDuration = SignedDuration::from_mins(3);
-        let booting = node.booting_since().filter(|_| self.world.broker.fresh().is_some() && !node.is_member());
-        booting.is_some_and(|since| self.world.now.duration_since(since) >= LONG)
-    }
-
-    /// Replicants run its version, and no other core that is up does.
-    pub(in crate::lifecycle) fn leads_alone(&self, core: &Node) -> bool {
-        let same = |other: &&Node| other.image == core.image && other.pod != core.pod && !other.is_down();
-        let leads = !core.is_down() && self.present(Role::Replicant).any(|node| same(&node));
-        leads && !self.present(Role::Core).any(|other| same(&other))
-    }
-
-    /// Replicants start only where cores of their version run: when all cores are new but those that old replicants
-    /// follow, or that stand beside a complete new set.
-    pub(in crate::lifecycle) fn cores_lead(&self) -> bool {
-        let old: Vec<_> = self.outdated_in_target().collect();
-        if old.is_empty() {
-            return self.old_core_sets().next().is_none() || self.is_complete(Role::Core);
-        }
-        let new = self.present(Role::Core).any(|node| !self.is_outdated(node) && node.ready);
-        new && old.iter().all(|core| self.followers(core) > 0)
-    }
-
-    /// The replicant sets of other templates.
-    pub(in crate::lifecycle) fn old_replicant_sets(&self) -> impl Iterator<Item = &'a NodeSet> + '_ {
-        self.world.replicants.sets.iter().filter(|set| !self.is_target(Role::Replicant, &set.name))
-    }
-
-    /// Pods that they are told to have.
-    pub(in crate::lifecycle) fn old_replicants(&self) -> i32 {
-        total(self.old_replicant_sets())
-    }
-
-    /// New replicants cannot start: their cores are not there, or their template does not come up. Those that are wanted
-    /// meanwhile are made by an old set.
-    pub(in crate::lifecycle) fn keeps_old_replicants(&self) -> bool {
-        let held = !self.cores_lead() || self.new_replicants_fail();
-        self.wanted(Role::Replicant) > 0 && held && self.group_in_the_way().is_none()
-    }
-
-    /// Kubernetes does not make the pods of the wanted set.
-    pub(in crate::lifecycle) fn is_refused(&self, role: Role) -> bool {
-        self.target_set(role).is_some_and(|set| set.refusal.is_some())
-    }
-
-    pub(in crate::lifecycle) fn new_replicants_fail(&self) -> bool {
-        let fails = |node: &Node| !self.is_outdated(node) && node.never_ready && node.wait.is_some();
-        self.is_refused(Role::Replicant) || self.present(Role::Replicant).any(fails)
-    }
-
-    /// Before new replicants can start, old ones go only where there are more than wanted, beside those that are on their way.
-    /// Of two that were begun and have restarted, one goes, or each would wait for the other.
-    pub(in crate::lifecycle) fn is_one_too_many(&self, pod: Option<&str>) -> bool {
-        let goes = |node: &&Node| {
-            let before = pod.is_none_or(|pod| node.pod.as_str() < pod);
-            node.marked && Some(node.pod.as_str()) != pod && (before || !self.is_open(node))
-        };
-        let going = self.outdated(Role::Replicant).filter(goes).count();
-        let going = if planted(Bug::DrainTooMany) { 0 } else { i32::try_from(going).unwrap_or(i32::MAX) };
-        !self.cores_lead() && self.old_replicants().saturating_sub(going) > self.wanted(Role::Replicant)
-    }
-
-    /// It goes because fewer are wanted, and nobody takes its place.
-    pub(in crate::lifecycle) fn is_scaled_in(&self, node: &Node) -> bool {
-        let wanted = self.wanted(Role::Replicant);
-        let most = || wanted.saturating_add(surge::max_surge(self.desired));
-        match node.role {
-            Role::Core => self.is_surplus(node),
-            Role::Replicant => {
-                !self.is_outdated(node)
-                    || wanted == 0
-                    || self.is_one_too_many(Some(&node.pod))
-                    || (!self.is_blue_green() && self.world.replicants.told() > most())
-            }
-        }
-    }
-
-    /// A core of the wanted set has not been made: Kubernetes refuses it, or has yet to do it.
-    pub(in crate::lifecycle) fn lacks_a_core(&self) -> bool {
-        self.target_set(Role::Core).is_some_and(|set| {
-            let present = self.present(Role::Core).filter(|core| core.set == set.name).count();
-            i32::try_from(present).is_ok_and(|present| present < set.wanted)
-        })
+    /// What the wanted template of a role has come to, as far as nodes were made from it.
+    pub(in crate::lifecycle) fn verdict(&self, role: Role) -> SetVerdict {
+        let target = self.target_set(role);
+        let has_it = |set: &&NodeSet| set.refusal.is_some() || set.revision.as_deref() == self.revision(role);
+        target.filter(has_it).map(|set| set.verdict).unwrap_or_default()
     }
 
     /// Nodes of another release are in the cluster: EMQX wants no change of its configuration meanwhile, and they may not know
@@ -276,47 +179,5 @@ impl<'a> Topology<'a> {
     /// Cores that are to restart in place.
     pub(in crate::lifecycle) fn outdated_in_target(&self) -> impl Iterator<Item = &'a Node> + '_ {
         self.outdated(Role::Core).filter(|core| self.is_target(Role::Core, &core.set))
-    }
-
-    /// Every core is followed by replicants of another old version, so none can go, none is to be added, and without a new
-    /// core no replicant can start. The smallest group makes way: its sessions move to the others.
-    pub(in crate::lifecycle) fn group_in_the_way(&self) -> Option<&'a str> {
-        let grows = |set: &NodeSet| set.wanted < self.wanted(Role::Core) && set.may_grow();
-        let to_grow = self.target_set(Role::Core).is_some_and(grows);
-        let new = self.present(Role::Core).any(|node| !self.is_outdated(node)) || self.lacks_a_core() || to_grow;
-        let mut groups: Vec<_> =
-            self.outdated_in_target().map(|core| (self.followers(core), core.image.as_str())).collect();
-        groups.sort_unstable();
-        let (followers, image) = groups.first().copied().filter(|_| !new)?;
-        (followers > 0).then_some(image)
-    }
-
-    /// Where the sessions of a node go: to those that stay, so that a session moves once, and rather to replicants than to
-    /// cores. Those of a replicant that is one too many go to the others.
-    pub(in crate::lifecycle) fn targets(&self, leaving: &Node, candidates: &[&str]) -> Vec<NodeName> {
-        let open = |node: &&Node| {
-            node.pod != leaving.pod
-                && node.ready
-                && node.broker.as_ref().is_some_and(|member| member.running && member.evacuates())
-                && !node.terminating
-                && !node.marked
-                && node.evacuation.is_none()
-        };
-        let home = |node: &Node| self.is_target(node.role, &node.set) || planted(Bug::MoveToOld);
-        let stays = |node: &&Node| !candidates.contains(&node.pod.as_str()) && home(node);
-        let replicants = || self.present(Role::Replicant).filter(open);
-        let cores = || self.present(Role::Core).filter(open);
-        let too_many = leaving.role == Role::Replicant
-            && self.wanted(Role::Replicant) > 0
-            && self.is_one_too_many(Some(&leaving.pod));
-        let choices: [Vec<&Node>; 5] = [
-            replicants().filter(stays).collect(),
-            replicants().filter(|_| too_many).collect(),
-            cores().filter(stays).collect(),
-            replicants().collect(),
-            cores().collect(),
-        ];
-        let best = choices.into_iter().find(|nodes| !nodes.is_empty()).unwrap_or_default();
-        best.into_iter().filter_map(|node| node.name.clone()).collect()
     }
 }

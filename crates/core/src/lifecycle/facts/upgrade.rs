@@ -92,8 +92,11 @@ fn sessions(world: &World) -> i64 {
 
 /// Of the nodes that have ever served; of the sets, where no node is there.
 fn running(world: &World) -> Vec<Version> {
-    let nodes: Vec<_> =
-        world.nodes().filter(|node| !node.never_ready && !node.terminating).filter_map(versions::of_node).collect();
+    let nodes: Vec<_> = world
+        .nodes()
+        .filter(|node| node.state.has_served() && !node.is_terminating())
+        .filter_map(versions::of_node)
+        .collect();
     if !nodes.is_empty() {
         return nodes;
     }

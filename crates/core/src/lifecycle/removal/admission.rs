@@ -25,12 +25,12 @@ pub(in crate::lifecycle) enum Decision {
 pub(in crate::lifecycle) fn examine(request: &RemovalRequest<'_, '_>) -> Decision {
     // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says. It waits
     // for those that are ending, which end by themselves, and for nothing that may in turn wait for it.
-    let emptied = request.topology.world.nodes().any(|node| node.evacuation.is_some() && !node.marked);
+    let emptied = request.topology.world.nodes().any(|node| node.evacuation.is_some() && !node.evacuating_by_us);
     let has_nothing = |node: &Node| {
         let sessions = node.broker.as_ref().filter(|member| member.running).and_then(|member| member.sessions);
         // To one that runs somebody's evacuation may bring sessions at any moment; ours lead to nodes that serve.
         let empty = sessions.is_none_or(|sessions| sessions == 0 && !emptied);
-        node.is_down() && (!node.running || empty)
+        node.is_down() && (!node.state.is_running() || empty)
     };
     if request.removal.how == How::Recreate && request.removal.node.is_some_and(has_nothing) {
         return match terminating(request) {
@@ -65,8 +65,9 @@ pub(in crate::lifecycle) fn examine(request: &RemovalRequest<'_, '_>) -> Decisio
 
 /// One core after the other, also among those that do not serve; one that never did counts for nothing.
 fn terminating(request: &RemovalRequest<'_, '_>) -> Option<Hold> {
-    let me = request.removal.node.filter(|node| !node.never_ready)?;
-    let mut others = request.topology.world.cores.nodes.iter().filter(|node| node.terminating && node.pod != me.pod);
+    let me = request.removal.node.filter(|node| node.state.has_served())?;
+    let mut others =
+        request.topology.world.cores.nodes.iter().filter(|node| node.is_terminating() && node.pod != me.pod);
     let Some(other) = others.next() else {
         return match replicas_observed(request) {
             Verdict::Hold(hold) => Some(hold),

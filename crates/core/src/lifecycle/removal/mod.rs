@@ -5,4 +5,5 @@ pub(in crate::lifecycle) mod admission;
 pub(in crate::lifecycle) mod candidates;
 mod checks;
 pub(in crate::lifecycle) mod permit;
+mod recipients;
 pub(in crate::lifecycle) mod request;

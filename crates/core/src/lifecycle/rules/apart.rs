@@ -17,7 +17,7 @@ const JOINS_WITHIN: SignedDuration = SignedDuration::from_secs(20);
 pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     let mut part = Part::default();
     let Some(broker) = topology.world.broker.fresh() else { return part };
-    for core in topology.present(Role::Core).filter(|core| core.ready) {
+    for core in topology.present(Role::Core).filter(|core| core.is_ready()) {
         let Some(name) = &core.name else { continue };
         if let Some(view) = topology.view_of_apart(core) {
             apart(&mut part, topology, core, name, view);

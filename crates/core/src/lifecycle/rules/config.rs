@@ -75,7 +75,7 @@ fn kept_roots(desired: &Desired, running: &Running) -> RuntimeRoots {
 /// what the files have, what is new may be the cure.
 fn is_kept(topology: &Topology<'_>, running: &Running) -> bool {
     let differs = matches!(running, Running::InForce(_)) && !running.is(&topology.desired.config.runtime_revision);
-    let crashes = |core: &Node| core.wait.as_ref().is_some_and(|wait| wait.reason == Reason::CrashLooping);
+    let crashes = |core: &Node| core.issue.as_ref().is_some_and(|wait| wait.reason == Reason::CrashLooping);
     let cured =
         topology.world.nodes().any(|node| topology.has_other_image(node)) || topology.present(Role::Core).any(crashes);
     let unasked = topology.world.broker.fresh().is_none() && !cured;

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     let (wanted, world) = (topology.wanted(Role::Core), topology.world);
     let mut part = Part::default();
-    part.troubles(&world.cores.sets, &world.cores.nodes);
+    part.pod_issues(&world.cores.sets, &world.cores.nodes);
     if recreation::is_due(topology) {
         return part;
     }

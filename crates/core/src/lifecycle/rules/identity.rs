@@ -50,7 +50,7 @@ fn create_or_keep(part: &mut Part, world: &World, manifest: Manifest) {
 /// The Secret, and the command that restores it from a node that has the text.
 fn lost(desired: &Desired, world: &World, secret: IdentitySecret) -> (String, String) {
     let names = &desired.names;
-    let core = world.cores.nodes.iter().find(|node| node.running && !node.terminating);
+    let core = world.cores.nodes.iter().find(|node| node.state.is_running());
     let pod = core.map_or_else(|| format!("{}-0", names.core_set()), |core| core.pod.clone());
     let exec = format!("kubectl exec --namespace {} {pod} --container emqx --", names.namespace);
     let create = format!("kubectl create secret generic --namespace {}", names.namespace);

@@ -22,8 +22,8 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     let until = match topology.license {
         License::Suffices => return part,
         License::KeepsNodes => {
-            part.troubles(&topology.world.cores.sets, &topology.world.cores.nodes);
-            part.troubles(&topology.world.replicants.sets, &topology.world.replicants.nodes);
+            part.pod_issues(&topology.world.cores.sets, &topology.world.cores.nodes);
+            part.pod_issues(&topology.world.replicants.sets, &topology.world.replicants.nodes);
             let other = match (wanted > 1, has_several(topology.world)) {
                 (true, _) => "or set spec.image back",
                 (false, true) => "or set spec.image back until there is one node",

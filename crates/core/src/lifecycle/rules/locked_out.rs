@@ -57,7 +57,7 @@ fn lasts(world: &World, subject: &str) -> bool {
 /// Cores read the key when they start, whatever EMQX knew before, and what one core has read all nodes know.
 fn way_out(refusal: Refusal, secret: &ObjectId, world: &World) -> String {
     let (name, consequence) = (&secret.name, "EMQX is not configured and no node is replaced meanwhile");
-    let pod = world.cores.nodes.iter().rfind(|node| node.ready && !node.terminating);
+    let pod = world.cores.nodes.iter().rfind(|node| node.is_ready());
     let restart = pod.map_or_else(|| "restart a core".to_owned(), |node| format!("delete the pod {}", node.pod));
     match refusal {
         Refusal::KeyNotAccepted => format!(

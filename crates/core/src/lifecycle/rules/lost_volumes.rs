@@ -43,7 +43,7 @@ fn remember(part: &mut Part, topology: &Topology<'_>, storage: &Storage, set: &N
     let stays = |pod: &str| number_of(pod).is_some_and(|number| number < set.wanted);
     let known = set.volume_sites.iter().filter(|(pod, _)| stays(pod) || claim_of(topology.world, set, pod).is_some());
     let mut sites: BTreeMap<_, _> = known.map(|(pod, home)| (pod.clone(), home.clone())).collect();
-    let serves = |node: &&Node| node.is_member() && !node.terminating;
+    let serves = |node: &&Node| node.is_member() && !node.is_terminating();
     for node in topology.world.cores.of_set(&set.name).filter(serves) {
         let site = site_of(storage, node).filter(|site| storage.sites[*site].up);
         if let (Some(site), Some(claim)) = (site, claim_of(topology.world, set, &node.pod)) {
@@ -62,7 +62,7 @@ fn remember(part: &mut Part, topology: &Topology<'_>, storage: &Storage, set: &N
 
 /// For longer than EMQX lists a core that has ended.
 fn has_served(topology: &Topology<'_>, node: &Node) -> bool {
-    let since = node.running_since.filter(|_| node.ready);
+    let since = node.running_since.filter(|_| node.is_ready());
     since.is_some_and(|since| topology.world.now.duration_since(since) >= LISTED_AFTER_ITS_END)
 }
 

@@ -20,7 +20,7 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     }
     let candidates = candidates::candidates(topology);
     let going: Vec<_> = candidates.iter().filter_map(|one| one.node).map(|node| node.pod.as_str()).collect();
-    for candidate in candidates.iter().filter(|one| one.node.is_none_or(|node| !node.terminating)) {
+    for candidate in candidates.iter().filter(|one| one.node.is_none_or(|node| !node.is_terminating())) {
         match examine(&RemovalRequest { topology, removal: candidate, going: &going }) {
             Decision::Granted(permit) => {
                 part.actions.push(Action::Remove(permit));

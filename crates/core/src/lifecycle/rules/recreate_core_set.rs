@@ -62,7 +62,7 @@ fn remake(part: &mut Part, topology: &Topology<'_>, set: &NodeSet, live: &Live) 
 /// Claims without a volume from before the set, perhaps of a resource that was deleted: the set takes them as they are.
 fn older(part: &mut Part, topology: &Topology<'_>, set: &NodeSet) {
     let waits = |claim: &Claim| {
-        let waiting = |node: &Node| node.wait.as_ref().is_some_and(|wait| wait.reason == Reason::VolumePending);
+        let waiting = |node: &Node| node.issue.as_ref().is_some_and(|wait| wait.reason == Reason::VolumePending);
         let mut cores = topology.world.cores.of_set(&set.name);
         cores.any(|node| node.ordinal() == Some(claim.ordinal) && waiting(node))
     };

@@ -19,14 +19,14 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     }
     let candidates = candidates::candidates(topology);
     let stays = |node: &&Node| {
-        !node.terminating
+        !node.is_terminating()
             && !topology.may_be_on_its_way(node)
             && !candidates.iter().any(|one| one.node.is_some_and(|other| other.pod == node.pod))
     };
     for node in topology.world.nodes().filter(stays) {
         match &node.evacuation {
             Some(evacuation)
-                if ((node.marked || is_inherited(topology, node)) && !evacuation.is_rebalance())
+                if ((node.evacuating_by_us || is_inherited(topology, node)) && !evacuation.is_rebalance())
                     || planted(Bug::StopForeign) =>
             {
                 open(&mut part, node);
@@ -40,7 +40,7 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
                 let hold = Hold::new(Reason::ForeignEvacuation, node.pod.as_str(), text, Wake::Poll(10));
                 part.holds.push(hold.not_ready(node.unready_since));
             }
-            None if node.marked => forget(&mut part, topology, node),
+            None if node.evacuating_by_us => forget(&mut part, topology, node),
             None => {}
         }
     }
@@ -50,7 +50,7 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
             let exists = topology.world.cores.nodes.iter().any(|node| node.pod == *pod);
             !exists && number.is_none_or(|number| number >= set.wanted)
         };
-        let gone: Vec<_> = set.marked.iter().map(String::as_str).filter(gone).collect();
+        let gone: Vec<_> = set.evacuating.iter().map(String::as_str).filter(gone).collect();
         if !gone.is_empty() {
             part.actions.push(evacuation_owner::drop_from(set, &gone));
         }
@@ -66,7 +66,7 @@ fn is_inherited(topology: &Topology<'_>, node: &Node) -> bool {
         let claim = topology.world.claims_of(&set.name).find(|claim| Some(claim.ordinal) == node.ordinal());
         claim.is_some_and(|claim| claim.created < set.created)
     };
-    node.never_ready && set.is_some_and(older)
+    !node.state.has_served() && set.is_some_and(older)
 }
 
 fn open(part: &mut Part, node: &Node) {

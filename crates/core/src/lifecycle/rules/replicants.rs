@@ -15,7 +15,7 @@ use crate::world::{Kind, Live, NodeSet, ObjectId};
 pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
     let world = topology.world;
     let mut part = Part::default();
-    part.troubles(&world.replicants.sets, &world.replicants.nodes);
+    part.pod_issues(&world.replicants.sets, &world.replicants.nodes);
     if let Some(set) = &topology.replicant_set {
         let old = topology.old_replicants();
         let wanted = topology.wanted(Role::Replicant);
@@ -37,7 +37,7 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
 /// there is little room.
 fn grow_old(part: &mut Part, topology: &Topology<'_>) {
     let world = topology.world;
-    let there = if topology.is_blue_green() { topology.old_replicants() } else { world.replicants.told() };
+    let there = if topology.is_blue_green() { topology.old_replicants() } else { world.replicants.spec_replicas() };
     let missing = topology.wanted(Role::Replicant).saturating_sub(there);
     if missing <= 0 || planted(Bug::StopScaling) || !topology.keeps_old_replicants() || topology.lacks_a_core() {
         return;
@@ -47,7 +47,7 @@ fn grow_old(part: &mut Part, topology: &Topology<'_>) {
     let serves = |set: &&NodeSet| set.wanted > 0 && world.objects.get(&id(set)).is_some_and(Live::is_ours);
     let is_led = |set: &&NodeSet| {
         let mut images = world.replicants.of_set(&set.name).map(|node| &node.image);
-        images.any(|image| topology.present(Role::Core).any(|core| core.ready && core.image == *image))
+        images.any(|image| topology.present(Role::Core).any(|core| core.is_ready() && core.image == *image))
     };
     let grows = topology.old_replicant_sets().filter(serves).filter(is_led).max_by_key(|set| set.wanted);
     if let Some(set) = grows {

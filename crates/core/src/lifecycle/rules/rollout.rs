@@ -13,7 +13,7 @@ use crate::lifecycle::facts::topology::Topology;
 use crate::lifecycle::{Hold, Part, Wake};
 use crate::planted::{Bug, planted};
 use crate::reason::{Reason, Weight};
-use crate::world::{Kind, LOOK, Node, Reading, Rollout};
+use crate::world::{Kind, LOOK, Node, Reading, Rollout, SetVerdict};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -103,17 +103,21 @@ fn gives_up(topology: &Topology<'_>, record: &LastGood) -> bool {
     topology.desired.update_strategy.rollback_on_failure && other && (at_fault || planted(Bug::GiveUpWorking))
 }
 
-/// A new node does not come up, or cannot be made. One that came up and is not ready has been closed: by whom, or why, is not
-/// the fault of its template.
+/// A new node does not come up, or cannot be made. A node that came up and is not ready has been closed: by whom, or why, is not
+/// the fault of its template. Where EMQX does not say who is closed, a node that has never been ready may be.
 fn fails(topology: &Topology<'_>, role: Role) -> bool {
     let asked = topology.world.broker.fresh().map(|broker| &broker.evacuations);
-    let unclear = matches!(asked, Some(Reading::Unavailable(_)));
-    let troubled = |node: &Node| node.wait.as_ref().is_some_and(|wait| wait.reason != Reason::NotReadyForLong);
-    let down = |node: &Node| {
-        let stays_down = troubled(node) || (node.never_ready && !unclear);
-        !node.ready && node.evacuation.is_none() && stays_down
-    };
-    topology.present(role).any(|node| !topology.is_outdated(node) && down(node)) || topology.is_refused(role)
+    let is_clear = !matches!(asked, Some(Reading::Unavailable(_)));
+    match topology.verdict(role) {
+        SetVerdict::Works | SetVerdict::Unready => false,
+        SetVerdict::Starts | SetVerdict::NeverReady => is_clear,
+        SetVerdict::Unsteady
+        | SetVerdict::CannotStartAgain
+        | SetVerdict::CannotBePlaced
+        | SetVerdict::Crashes
+        | SetVerdict::CannotStart
+        | SetVerdict::Refused => true,
+    }
 }
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.
@@ -130,9 +134,9 @@ fn is_complete(topology: &Topology<'_>, is_member: impl Fn(&Node) -> bool) -> bo
     [Role::Core, Role::Replicant].into_iter().all(|role| {
         let pool = topology.world.pool(role);
         let serves = |node: &Node| node.available && is_member(node) && !topology.is_outdated(node);
-        pool.told() == topology.wanted(role)
+        pool.spec_replicas() == topology.wanted(role)
             && i32::try_from(pool.nodes.len()) == Ok(topology.wanted(role))
-            && pool.nodes.iter().all(|node| serves(node) && !node.terminating)
+            && pool.nodes.iter().all(|node| serves(node) && !node.is_terminating())
     })
 }
 
@@ -153,8 +157,9 @@ fn seen(topology: &Topology<'_>, before: Option<&Rollout>) -> String {
     let sets: Vec<_> = world.cores.sets.iter().chain(replicants).map(|set| (&set.name, set.wanted)).collect();
     let nodes = || world.nodes().filter(|node| !scaled(node.role, &node.set));
     // One that crashes again and again gets ready in between.
-    let ready = |node: &Node| node.ready && !node.unsteady;
-    let told = nodes().map(|node| json!([node.uid, node.revision, ready(node), node.terminating, node.marked]));
+    let ready = |node: &Node| node.is_ready() && !node.unsteady;
+    let told =
+        nodes().map(|node| json!([node.uid, node.revision, ready(node), node.is_terminating(), node.evacuating_by_us]));
     let claims: Vec<_> = world.claims.iter().map(|claim| &claim.uid).collect();
     let kubernetes = short(json!([sets, told.collect::<Vec<_>>(), claims]));
     let emqx = match world.broker.fresh() {

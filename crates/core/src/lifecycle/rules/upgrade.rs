@@ -25,8 +25,8 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>) -> Part {
             part.hold(Reason::NoRequester, "spec.image", text, Wake::Poll(5));
         }
         Upgrade::Held { step, why } => {
-            part.troubles(&topology.world.cores.sets, &topology.world.cores.nodes);
-            part.troubles(&topology.world.replicants.sets, &topology.world.replicants.nodes);
+            part.pod_issues(&topology.world.cores.sets, &topology.world.cores.nodes);
+            part.pod_issues(&topology.world.replicants.sets, &topology.world.replicants.nodes);
             let text = format!(
                 "{step} is held, and no node is changed: {why}. Set spec.image back, or consent to this step: kubectl annotate \
                  emqx {resource} {UPGRADE_CONSENT}='{step}'"

@@ -18,7 +18,7 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
     {
         return rejected(&refusal.text);
     }
-    let old = world.nodes().filter(|node| node.ready && node.startup_revision != config.startup_revision);
+    let old = world.nodes().filter(|node| node.is_ready() && node.startup_revision != config.startup_revision);
     let old: Vec<_> = old.map(|node| node.pod.as_str()).collect();
     if !old.is_empty() {
         let text = format!("Configuration roots require rolling restart of {}", old.join(", "));

@@ -18,7 +18,7 @@ pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, hol
 /// Absent when there are no replicants and should be none.
 pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
     let wanted = desired.replicants_wanted();
-    if wanted == 0 && world.replicants.told() == 0 && world.replicants.nodes.is_empty() {
+    if wanted == 0 && world.replicants.spec_replicas() == 0 && world.replicants.nodes.is_empty() {
         return None;
     }
     let kind = ConditionType::ReplicantNodesProgressing;
@@ -49,7 +49,7 @@ impl Case<'_> {
     fn fact(&self, kind: ConditionType) -> Fact {
         let Case { wanted, pool, .. } = self;
         let (wanted, noun) = (*wanted, self.role.as_str());
-        let told = pool.told();
+        let told = pool.spec_replicas();
         let updated = self.revision.map_or(0, |revision| pool.of_revision(revision));
         let knows = self.world.broker.fresh().is_some();
         let (holds, reason, message) = if pool.sets.is_empty() && wanted > 0 {
@@ -85,7 +85,7 @@ impl Case<'_> {
 }
 
 fn waiting_for_ready(pool: &Pool, wanted: i32, noun: &str) -> String {
-    let waiting: Vec<_> = pool.nodes.iter().filter(|node| !node.ready).map(|node| node.pod.as_str()).collect();
+    let waiting: Vec<_> = pool.nodes.iter().filter(|node| !node.is_ready()).map(|node| node.pod.as_str()).collect();
     let text = format!("{}/{wanted} {noun} pods ready", pool.ready());
     if waiting.is_empty() { text } else { format!("{text}; waiting for {}", few(&waiting)) }
 }

@@ -28,8 +28,8 @@ pub(super) fn ready(
             None => Fact::new(kind, false, reason, format!("{text}: {}", fact.message)),
         };
     }
-    if world.nodes().any(|node| node.terminating) {
-        let leaving: Vec<_> = world.nodes().filter(|node| node.terminating).collect();
+    if world.nodes().any(|node| node.is_terminating()) {
+        let leaving: Vec<_> = world.nodes().filter(|node| node.is_terminating()).collect();
         let pods: Vec<_> = leaving.iter().map(|node| node.pod.as_str()).collect();
         let cores = leaving.iter().any(|node| node.role == Role::Core);
         let reason = if cores { Reason::CoreNodesProgressing } else { Reason::ReplicantNodesProgressing };

@@ -66,7 +66,7 @@ struct HoldLabels {
 impl Figures {
     /// What a pass has seen and planned.
     pub fn saw(&mut self, desired: &Desired, world: &World, plan: &Plan) {
-        let ready = |role| world.pool(role).nodes.iter().filter(|node| node.ready && !node.terminating).count();
+        let ready = |role| world.pool(role).nodes.iter().filter(|node| node.is_ready()).count();
         let broker = world.broker.fresh();
         let total = |count: fn(&emqx_operator_core::world::BrokerNode) -> Option<i64>| {
             broker.map(|broker| broker.nodes.values().filter_map(count).fold(0, i64::saturating_add))

@@ -16,7 +16,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     let topology = request.topology;
     let role = request.removal.role;
     // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
-    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || topology.boots_for_long(node));
+    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || topology.hangs(node));
     let serving = |node: &&Node| !node.is_down() && !idle(node) && topology.view_of_apart(node).is_none();
     let Some(me) = request.removal.node.filter(serving) else { return Verdict::Pass };
     let evacuations = topology.world.broker.fresh().map(|broker| &broker.evacuations);
@@ -29,8 +29,9 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     // One that is being emptied, by whomever, is about to stop serving. A replicant that has restarted meanwhile is not: it
     // may wait for us, and we for it.
     let back = |node: &Node| role == Role::Replicant && topology.is_open(node);
-    let stays =
-        |node: &&Node| (!node.marked || in_the_way || back(node)) && node.evacuation.is_none() && node.pod != me.pod;
+    let stays = |node: &&Node| {
+        (!node.evacuating_by_us || in_the_way || back(node)) && node.evacuation.is_none() && node.pod != me.pod
+    };
     // Where new nodes stand beside the old ones, all of them take over before the first old one goes.
     let takes_over = match role {
         Role::Core => !topology.is_target(role, &me.set) && !planted(Bug::DiscardEarly),
@@ -46,7 +47,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
         Role::Core => topology.is_target(role, &node.set) || planted(Bug::DiscardEarly),
         Role::Replicant => true,
     };
-    let serves = |node: &&Node| node.available && topology.is_seen(node) && stays(node) && counts(node);
+    let serves = |node: &&Node| node.available && !node.is_cut_off() && stays(node) && counts(node);
     let serving = || i32::try_from(topology.present(role).filter(serves).count()).unwrap_or(i32::MAX);
     let serving = if takes_over { topology.new_ones_serving(role) } else { serving() };
     let needed = match role {

@@ -8,7 +8,7 @@ use crate::lifecycle::evacuation_owner;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Broker, Node};
+use crate::world::{Broker, Node, NodeState};
 
 pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, _: &Broker) -> Verdict {
     if planted(Bug::SkipChosen) {
@@ -18,10 +18,10 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, _: &Broker) 
     let others =
         || request.topology.present(Role::Replicant).filter(|other| other.set == me.set && other.pod != me.pod);
     // It may be ready for a while after it was closed; a rival that is closed may stop being so at any moment.
-    let mine = (me.started, me.ready);
-    let theirs = |other: &Node| (other.victim_rank().0, other.victim_rank().1);
+    let mine = (me.state != NodeState::Pending, me.is_ready());
+    let theirs = |other: &Node| (other.deletion_rank().0, other.deletion_rank().1);
     let before = others().filter(|other| theirs(other) < mine && !is_drained(other));
-    if let Some(rival) = before.min_by_key(|other| other.victim_rank()) {
+    if let Some(rival) = before.min_by_key(|other| other.deletion_rank()) {
         let text = format!("waits for {}, which its set would take first", rival.pod);
         return Verdict::Hold(request.hold(Reason::WaitingForOtherNode, text));
     }

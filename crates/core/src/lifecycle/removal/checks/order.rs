@@ -31,7 +31,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     }
     match request.removal.role {
         // What has begun is brought to an end: cores may be waiting for it.
-        Role::Replicant if node.marked => Verdict::Pass,
+        Role::Replicant if node.evacuating_by_us => Verdict::Pass,
         Role::Replicant if topology.group_in_the_way() == Some(node.image.as_str()) => Verdict::Pass,
         Role::Replicant if topology.is_outdated(node) && waits_for_cores(topology, Some(&node.pod)) => {
             Verdict::Hold(request.hold(Reason::WaitingForOrder, "waits for the cores, which are replaced first"))

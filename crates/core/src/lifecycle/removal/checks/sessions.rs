@@ -6,11 +6,14 @@
 use crate::action::{Action, Call, EvacuationOptions};
 use crate::desired::{NodeName, Role};
 use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::recipients::recipients;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::lifecycle::{evacuation_owner, listeners_role};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
-use crate::world::{Broker, BrokerNode, Evacuation, EvacuationPhase, Node, Reading, View, Why, rebalance_text};
+use crate::world::{
+    Broker, BrokerNode, Evacuation, EvacuationPhase, Node, NodeState, Reading, View, Why, rebalance_text,
+};
 use emqx_operator_api::hub::EvacuationType;
 
 pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, broker: &Broker) -> Verdict {
@@ -27,18 +30,20 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, broker: &Bro
     let member = match &node.broker {
         Some(member) if member.running => member,
         // A node that Kubernetes finds healthy and the cluster does not see is cut off, not gone: it has clients.
-        _ if node.ready && !planted(Bug::MissingIsGone) => {
+        _ if node.is_ready() && !planted(Bug::MissingIsGone) => {
             let text = "is ready, but the EMQX cluster does not list it as running";
             return Verdict::Hold(request.hold(Reason::NodeUnknown, text));
         }
         _ if node.is_down() => return Verdict::Pass,
         // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
-        _ if request.topology.boots_for_long(node) => return Verdict::Pass,
+        _ if request.topology.hangs(node) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
         None if planted(Bug::MissingIsGone) => return Verdict::Pass,
         None => return Verdict::Hold(request.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
         // It boots, and nobody is on it yet.
-        Some(_) if node.booting_since().is_some() || planted(Bug::StoppedIsGone) => return Verdict::Pass,
+        Some(_) if matches!(node.state, NodeState::Booting { .. }) || planted(Bug::StoppedIsGone) => {
+            return Verdict::Pass;
+        }
         // A node that is cut off is listed as stopped after a while. One that we have closed is not ready, and has clients.
         Some(_) => {
             let text = "runs, but the EMQX cluster lists it as stopped: it may be cut off, with clients on it";
@@ -89,7 +94,9 @@ fn evacuated(request: &RemovalRequest<'_, '_>, node: &Node, member: &BrokerNode)
     match &node.evacuation {
         Some(_) if planted(Bug::UnderWayIsEmpty) => Verdict::Pass,
         Some(evacuation) if evacuation.is_done(member) => Verdict::Pass,
-        Some(evacuation) if node.marked && !evacuation.is_rebalance() && !planted(Bug::KeepOutdatedEvacuation) => {
+        Some(evacuation)
+            if node.evacuating_by_us && !evacuation.is_rebalance() && !planted(Bug::KeepOutdatedEvacuation) =>
+        {
             if lacks_recipients(request, node, member, evacuation) {
                 let text = "is emptied to nodes that are gone; it is started again with others";
                 let name = node.name.clone();
@@ -101,7 +108,7 @@ fn evacuated(request: &RemovalRequest<'_, '_>, node: &Node, member: &BrokerNode)
             }
         }
         Some(evacuation) => {
-            let ours = node.marked && !evacuation.is_rebalance();
+            let ours = node.evacuating_by_us && !evacuation.is_rebalance();
             let reason = if ours { Reason::EvacuatingSessions } else { Reason::ForeignEvacuation };
             Verdict::Hold(request.hold(reason, progress(evacuation, member)).not_ready(node.unready_since))
         }
@@ -121,12 +128,12 @@ fn lacks_recipients(
 ) -> bool {
     let nothing_left = member.sessions == Some(0) && evacuation.connected == Some(0);
     let takes = |other: &Node| {
-        let named = other.name.as_ref().is_some_and(|name| evacuation.told.recipients.contains(&name.0));
-        named && other.is_member() && other.evacuation.is_none() && !other.terminating
+        let named = other.name.as_ref().is_some_and(|name| evacuation.parameters.recipients.contains(&name.0));
+        named && other.is_member() && other.evacuation.is_none() && !other.is_terminating()
     };
     evacuation.phase == EvacuationPhase::EvictingSessions
         && !nothing_left
-        && !request.topology.targets(node, request.going).is_empty()
+        && !recipients(request.topology, node, request.going).is_empty()
         && !request.topology.world.nodes().any(takes)
 }
 
@@ -148,7 +155,7 @@ fn progress(evacuation: &Evacuation, member: &BrokerNode) -> String {
 }
 
 fn start(request: &RemovalRequest<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
-    let targets = request.topology.targets(node, request.going);
+    let targets = recipients(request.topology, node, request.going);
     if targets.is_empty() && is_single(request) {
         return Verdict::Pass;
     }
@@ -170,7 +177,7 @@ fn is_single(request: &RemovalRequest<'_, '_>) -> bool {
     let topology = request.topology;
     let me = request.removal.node.map(|node| node.pod.as_str());
     // One that is starting may take them in a moment.
-    let down = |other: &Node| other.is_down() && other.wait.is_some();
+    let down = |other: &Node| other.is_down() && other.issue.is_some();
     let alone = topology.world.nodes().all(|other| Some(other.pod.as_str()) == me || down(other));
     let single = topology.wanted(Role::Core) == 1 && topology.wanted(Role::Replicant) == 0;
     single && alone && request.removal.how == How::Recreate

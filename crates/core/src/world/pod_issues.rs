@@ -2,7 +2,7 @@
 //! sentence.
 
 use super::last_words::last_words;
-use super::node::Wait;
+use super::node::PodIssue;
 use super::pull_error;
 use crate::reason::Reason;
 use emqx_operator_api::label;
@@ -22,10 +22,10 @@ const CALM: SignedDuration = SignedDuration::from_mins(10);
 const LONGEST: usize = 300;
 
 /// What the pod waits for, when that is more than time, and how to see more or to end it.
-pub(super) fn wait(pod: &Pod, now: Timestamp) -> Option<Wait> {
+pub(super) fn issue(pod: &Pod, now: Timestamp) -> Option<PodIssue> {
     let wait = cause(pod, now)?;
     let text = format!("{}{}", wait.text, way_out(pod, wait.reason).unwrap_or_default());
-    Some(Wait { text, ..wait })
+    Some(PodIssue { text, ..wait })
 }
 
 /// Where the cause does not say it itself.
@@ -52,17 +52,17 @@ fn way_out(pod: &Pod, reason: Reason) -> Option<String> {
     }
 }
 
-fn cause(pod: &Pod, now: Timestamp) -> Option<Wait> {
+fn cause(pod: &Pod, now: Timestamp) -> Option<PodIssue> {
     if let Some(until) = &pod.metadata.deletion_timestamp {
         return stuck(pod, until.0, now);
     }
     let status = pod.status.as_ref()?;
     let unready = condition(status, "Ready").filter(|condition| condition.status != "True");
     let since = unready.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
-    waits(pod, status, now).map(|wait| Wait { since: wait.since.or(since), ..wait })
+    waits(pod, status, now).map(|wait| PodIssue { since: wait.since.or(since), ..wait })
 }
 
-fn waits(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
+fn waits(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<PodIssue> {
     let name = pod.metadata.name.as_deref().unwrap_or("POD");
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     containers
@@ -73,18 +73,18 @@ fn waits(pod: &Pod, status: &PodStatus, now: Timestamp) -> Option<Wait> {
 }
 
 /// The time in the metadata is the one at which it should have ended.
-fn stuck(pod: &Pod, until: Timestamp, now: Timestamp) -> Option<Wait> {
+fn stuck(pod: &Pod, until: Timestamp, now: Timestamp) -> Option<PodIssue> {
     if now.duration_since(until) < ENDING_GRACE {
         return None;
     }
     let host = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("unknown");
     let text = format!("should have ended and has not; its machine (node {host}) is probably gone or cut off");
-    Some(Wait { reason: Reason::StuckTerminating, text, since: Some(until) })
+    Some(PodIssue { reason: Reason::StuckTerminating, text, since: Some(until) })
 }
 
-fn of_container(pod: &str, container: &ContainerStatus, now: Timestamp) -> Option<Wait> {
+fn of_container(pod: &str, container: &ContainerStatus, now: Timestamp) -> Option<PodIssue> {
     if crashes(container, now) {
-        return Some(Wait { reason: Reason::CrashLooping, text: crash(pod, container), since: None });
+        return Some(PodIssue { reason: Reason::CrashLooping, text: crash(pod, container), since: None });
     }
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let text = waiting.message.as_deref().unwrap_or_default();
@@ -102,7 +102,7 @@ fn of_container(pod: &str, container: &ContainerStatus, now: Timestamp) -> Optio
         "CrashLoopBackOff" => (Reason::CrashLooping, crash(pod, container)),
         _ => return None,
     };
-    Some(Wait { reason, text, since: None })
+    Some(PodIssue { reason, text, since: None })
 }
 
 /// It runs between two crashes.
@@ -136,7 +136,7 @@ fn crash(pod: &str, container: &ContainerStatus) -> String {
     format!("container {name} has ended {count} times{ending}; see `kubectl logs {pod} --container {name} --previous`")
 }
 
-fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Wait> {
+fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<PodIssue> {
     let condition = condition(status, "PodScheduled").filter(|condition| condition.status == "False")?;
     let since = condition.last_transition_time.as_ref().map(|time| time.0);
     let fresh = since.is_some_and(|since| now.duration_since(since) < SCHEDULING_GRACE);
@@ -147,10 +147,10 @@ fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     } else {
         Reason::Unschedulable
     };
-    (!fresh).then(|| Wait { reason, text: sentence(text), since })
+    (!fresh).then(|| PodIssue { reason, text: sentence(text), since })
 }
 
-fn not_ready(status: &PodStatus, now: Timestamp) -> Option<Wait> {
+fn not_ready(status: &PodStatus, now: Timestamp) -> Option<PodIssue> {
     let readiness = condition(status, "Ready");
     if readiness.is_some_and(|condition| condition.status == "True") {
         return None;
@@ -161,7 +161,7 @@ fn not_ready(status: &PodStatus, now: Timestamp) -> Option<Wait> {
     if now.duration_since(since) < READY_GRACE {
         return None;
     }
-    Some(Wait { reason: Reason::NotReadyForLong, text: "does not get ready".to_owned(), since: Some(since) })
+    Some(PodIssue { reason: Reason::NotReadyForLong, text: "does not get ready".to_owned(), since: Some(since) })
 }
 
 /// Whether the pod has never been ready. The kubelet writes the condition when it first sees the pod, and its time
@@ -185,7 +185,7 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::wait;
+    use super::issue;
     use crate::reason::Reason;
     use jiff::{SignedDuration, Timestamp};
     use k8s_openapi::api::core::v1::Pod;
@@ -194,7 +194,7 @@ mod tests {
     fn reason(pod: Value, seconds: i64) -> Option<(Reason, String)> {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
-        wait(&pod, start + SignedDuration::from_secs(seconds)).map(|wait| (wait.reason, wait.text))
+        issue(&pod, start + SignedDuration::from_secs(seconds)).map(|wait| (wait.reason, wait.text))
     }
 
     /// Its machine is gone: the time in the metadata is the one at which it should have ended.
