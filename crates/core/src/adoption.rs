@@ -15,7 +15,7 @@ pub enum Adoption {
     /// It is this cluster's and has lost the labels by which the operator finds it, or the user hands it over: it gets
     /// the labels, and nothing else is changed by that.
     Label,
-    /// It is this cluster's, and the watch is about to tell of it; or Kubernetes is about to delete it.
+    /// The object belongs to this cluster, and the watch is about to report it; or Kubernetes is about to delete it.
     Wait(String),
     /// It belongs to the user or to another controller.
     Taken(String),
@@ -30,7 +30,7 @@ pub fn adoption(manifest: &Manifest, stage: Stage, existing: &Value) -> Adoption
     let metadata = &existing["metadata"];
     let instance = wanted["labels"][label::INSTANCE].as_str().unwrap_or_default();
     let is_others = metadata["labels"].get(label::INSTANCE).is_some_and(|other| other != instance);
-    // The operator reads an identity, and need not own it: controllers that make Secrets go on to keep theirs.
+    // The operator reads an identity, and need not own it: controllers that create Secrets keep owning them.
     let is_identity = is_identity(manifest, stage, existing) && !is_others;
     let is_labeled = metadata["labels"][label::INSTANCE] == instance
         && metadata["labels"][label::MANAGED_BY] == label::MANAGED_BY_VALUE;

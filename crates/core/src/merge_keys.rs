@@ -25,7 +25,7 @@ const LISTS: [(&[&str], &[&str]); 6] = [
     (&["topologySpreadConstraints"], &["topologyKey", "whenUnsatisfiable"]),
 ];
 
-/// What tells the items of a list from each other; `None` where a list is a list.
+/// The keys that identify the items of a list; `None` for a list without keys.
 pub(crate) fn merge_keys(list: &str) -> Option<&'static [&'static str]> {
     LISTS.iter().find(|(lists, _)| lists.contains(&list)).map(|(_, keys)| *keys)
 }

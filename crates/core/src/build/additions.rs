@@ -1,5 +1,5 @@
-//! What later versions of the operator add to pods. It takes effect in pods that are made anyway, and does not enter the
-//! revision of their template: an upgrade of the operator restarts nobody. What the user writes into the spec is no
+//! Additions of later versions of the operator to pods. They take effect in pods that are created later, and do not enter the
+//! revision of their template: an upgrade of the operator restarts no node. What the user writes into the spec is no
 //! addition; it enters the revision, and a change of it restarts nodes.
 //!
 //! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are the user's.
@@ -27,7 +27,7 @@ const GRACE_WITH_SHARDS: i64 = 600;
 
 pub(super) fn add(desired: &Desired, pool: &PoolSpec, template: &mut PodTemplateSpec) {
     let Some(spec) = &mut template.spec else { return };
-    // EMQX asks nothing of Kubernetes. Whoever names an account has something in the pod that does.
+    // EMQX sends no requests to Kubernetes. A spec with a ServiceAccount has another container that does.
     if pool.service_account.is_none() {
         spec.automount_service_account_token.get_or_insert(false);
     }
@@ -96,7 +96,7 @@ fn keys_that_follow(_: &Pod<'_>, container: &mut Container) {
     }
 }
 
-/// The rights that EMQX does without. A user who asks for more than an ordinary user of the container has knows what for,
+/// Rights that EMQX does not need are removed. A user who requests more rights than an ordinary user of the container needs them,
 /// and gets no half of it: Kubernetes refuses some of these combinations, and root without capabilities cannot write to
 /// files of others.
 fn least_privilege(pod: &Pod<'_>, container: &mut Container) {

@@ -1,6 +1,6 @@
 //! What was built from one [`Desired`](crate::desired::Desired): each object once, for as long as that is kept.
 //!
-//! The operator resolves anew in every pass, so between passes no memory is held for objects. Who plans for the same spec
+//! The operator resolves the spec in every reconcile, so no objects are kept between reconciles. A caller that plans for the same spec
 //! over and over, as simulations do, would otherwise do little else than build the same objects again.
 
 use super::pod_template::Template;

@@ -1,5 +1,5 @@
 //! A StatefulSet of cores. Its name, its selector and its volumes never change: the data hangs on them. The first one of
-//! a cluster is `NAME-core`; one that grew beside another has the revision in its name, and its pods carry that as a label.
+//! a cluster is `NAME-core`; a set beside another set has the revision in its name, and its pods have the revision as a label.
 
 use super::labels;
 use super::manifest::{Manifest, set_annotation};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct CoreSet {
     pub manifest: Manifest,
     pub revision: String,
-    /// The claim templates as the spec wants them, also where those that exist are kept.
+    /// The claim templates of the spec, also if the existing claim templates are kept.
     pub claim_templates: Value,
     /// A digest of them.
     pub volumes_asked_for: String,
@@ -38,7 +38,7 @@ pub fn core_template(desired: &Desired, availability_check: bool) -> Arc<Templat
 pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Live>) -> CoreSet {
     let key = (pods.revision.clone(), name.clone());
     let mut set = desired.built.core_sets.get(key, || build(desired, pods.clone(), name));
-    // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
+    // After the digest: the digest covers the wanted templates, also if Kubernetes forbids the change.
     if let Some(asked) = existing.map_or(Some(set.volumes_asked_for.as_str()), volumes_asked_for).map(str::to_owned) {
         set_annotation(&mut set.manifest, annotation::VOLUMES_ASKED_FOR, &asked);
     }
@@ -53,7 +53,7 @@ pub fn claim_templates(live: &Live) -> Option<&Value> {
     Some(&live.body["spec"]["volumeClaimTemplates"]).filter(|templates| !templates.is_null())
 }
 
-/// What the spec asked for when a set was made.
+/// A digest of the volumes that the spec asked for when the set was created.
 pub fn volumes_asked_for(live: &Live) -> Option<&str> {
     live.body["metadata"]["annotations"][annotation::VOLUMES_ASKED_FOR].as_str()
 }

@@ -73,7 +73,7 @@ fn pod_spec(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Pod
         automount_service_account_token: template.automount_service_account_token,
         containers,
         dns_config: template.dns_config.clone(),
-        // Variables such as EMQX_PORT, which Kubernetes makes of Services, look like EMQX settings.
+        // Variables such as EMQX_PORT, which Kubernetes creates for Services, look like EMQX settings.
         enable_service_links: Some(false),
         host_aliases: some(template.host_aliases.clone()),
         image_pull_secrets: some(
@@ -180,7 +180,8 @@ fn from_secret(name: &str, secret: String, key: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
 }
 
-/// A replicant leaves the cluster before it stops, or it would linger as a stopped node of whoever gets its address.
+/// A replicant leaves the cluster before it stops; otherwise it would stay listed as a stopped node under an address that another
+/// pod may get.
 fn lifecycle(pool: &PoolSpec) -> Option<Lifecycle> {
     let given = pool.template.lifecycle.clone();
     if pool.role == Role::Core {
@@ -241,7 +242,7 @@ fn mounts(desired: &Desired, pool: &PoolSpec) -> Vec<VolumeMount> {
     mounts
 }
 
-/// One file of a volume, among those of the image.
+/// One file of a volume, in a folder of the image.
 pub(super) fn file(volume: &str, path: &str, key: &str) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),

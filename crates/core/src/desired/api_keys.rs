@@ -82,7 +82,7 @@ fn entry(path: &str, reference: &KeyRef, references: &References) -> Result<Stri
     let bytes = secret.entries.get(secret_key).ok_or_else(|| {
         Mistake::missing(path, format!("Secret {} has no key {}", name(secret_name), name(secret_key)))
     })?;
-    // Secrets that were made from files end with a line break more often than not.
+    // Secrets that are created from files often end with a line break.
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Mistake::invalid(path, format!("key {} of Secret {} is not text", name(secret_key), name(secret_name)))
     })?;

@@ -1,4 +1,4 @@
-//! The authorities that may have made the certificate of the EMQX API.
+//! The authorities that may have issued the certificate of the EMQX API.
 
 use super::errors::{Mistake, Mistakes};
 use super::references::References;

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Mistake {
     /// Where, as in `kubectl explain`: `spec.config.roots.listeners.tcp.default.bind`.
     pub path: String,
-    /// What is wrong, and what would be right. Never the value of a secret.
+    /// The problem, and a correct value. Never the value of a secret.
     pub problem: String,
     pub kind: MistakeKind,
 }

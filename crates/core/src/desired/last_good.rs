@@ -60,7 +60,7 @@ impl LastGood {
         data
     }
 
-    /// The resource to carry out in place of this one, if its templates are those that were given up.
+    /// The resource to reconcile in place of this one, if its templates were rolled back.
     pub fn instead_of(&self, cr: &EMQX) -> Option<(EMQX, RolledBack)> {
         let rolled_back = self.rolled_back.as_ref().filter(|_| cr.spec.update_strategy.rollback_on_failure)?;
         if Templates::of(cr).revision() != rolled_back.revision {

@@ -63,7 +63,7 @@ pub struct Desired {
     pub volume: VolumeSpec,
     pub config: Config,
     pub api_keys: Vec<ApiKey>,
-    /// The authorities that may have made the certificate of the EMQX API, as PEM; any may where there are none.
+    /// The authorities that may have issued the certificate of the EMQX API, as PEM; without them any certificate is accepted.
     pub api_ca: Option<String>,
     pub services: ServiceSpecs,
     pub update_strategy: UpdateStrategy,
@@ -73,7 +73,7 @@ pub struct Desired {
     pub restart_requested_at: Option<String>,
     /// The upgrade that the user consents to, such as `5.10.4->6.2.2`.
     pub upgrade_consent: Option<String>,
-    /// What pods and configuration are made of.
+    /// The fields that pods and configuration are created from.
     pub templates: Templates,
     /// These templates stand in for the ones of the spec, which were given up.
     pub rolled_back: Option<RolledBack>,

@@ -1,4 +1,4 @@
-//! Names of Kubernetes objects and EMQX nodes. They are made here and nowhere else, and they never change: volumes,
+//! Names of Kubernetes objects and EMQX nodes. They are built only here, and they never change: volumes,
 //! sessions and shards hang on them.
 
 use super::errors::{Mistake, Mistakes};

@@ -7,7 +7,7 @@ use super::references::References;
 use crate::text::quoted;
 use emqx_operator_api::hub::{EMQX, NodeTemplateSpec};
 
-/// Settings that the operator gives, and why nobody else does.
+/// Settings that only the operator may set, and why.
 const RESERVED: [(&[&str], &str); 7] = [
     (&["node", "cookie"], "it is kept in a Secret"),
     (&["node", "name"], "it follows from the pod"),

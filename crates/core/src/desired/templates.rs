@@ -1,4 +1,4 @@
-//! What of a resource pods and configuration are made of: what a rollout rolls out, and a rollback brings back. Numbers of
+//! The fields of a resource that pods and configuration are created from: a rollout applies them, and a rollback restores them. Numbers of
 //! nodes, volumes, Services and the strategy are not in it.
 
 use super::{canonical, digest};
@@ -24,7 +24,7 @@ const STAY: [&[&str]; 13] = [
     &["replicantTemplate", "spec", "podDisruptionBudget"],
 ];
 
-/// The part of a resource that nodes are made of.
+/// The fields of a resource that nodes are created from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Templates {
@@ -50,7 +50,7 @@ impl Templates {
         digest(&canonical(&whole))[..10].to_owned()
     }
 
-    /// The resource with these templates in place of its own, if that makes a resource.
+    /// The resource with these templates in place of its own, if the result is a valid resource.
     pub(crate) fn put_into(&self, cr: &EMQX) -> Option<EMQX> {
         let mut theirs = spec(cr);
         let mut spec = self.spec.clone();

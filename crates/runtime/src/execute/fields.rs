@@ -1,9 +1,9 @@
 //! Who owns the fields of an object that was created. Creation is no apply: Kubernetes keeps its fields under a manager of
-//! their own, and an apply would not drop those that the spec has dropped. So they are handed over before the first one.
+//! their own, and an apply would not remove fields that the spec has dropped. So the fields are handed over before the first apply.
 
 use super::kubernetes::{FIELD_MANAGER, failure, json_patch};
 use super::outcome::FailureKind;
-use emqx_operator_core::action::Version;
+use emqx_operator_core::action::ObjectVersion;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::PatchParams;
 use kube::{Api, Resource, ResourceExt};
@@ -43,7 +43,7 @@ pub(super) fn is_created<K: Resource>(object: &K) -> bool {
 
 /// Hands the fields over, and says which version the object has then. It must be in the state that was seen: what is applied
 /// next was made for that.
-pub(super) async fn take_over<K>(api: &Api<K>, name: &str, on: &Version) -> Result<String, FailureKind>
+pub(super) async fn take_over<K>(api: &Api<K>, name: &str, on: &ObjectVersion) -> Result<String, FailureKind>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {

@@ -1,4 +1,4 @@
-//! Writes to Kubernetes. The answer to each goes into the index at once, so that the next pass sees it.
+//! Writes to Kubernetes. The answer to each goes into the index at once, so that the next reconcile sees it.
 
 use super::LONGEST_TEXT;
 use super::fields::{self, CREATOR, keep_managers};
@@ -7,7 +7,7 @@ use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::{Index, Key};
 use emqx_operator_api::label;
-use emqx_operator_core::action::{Stage, Version};
+use emqx_operator_core::action::{ObjectVersion, Stage};
 use emqx_operator_core::adoption::{Adoption, adoption};
 use emqx_operator_core::build::Manifest;
 use emqx_operator_core::desired::Names;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// The one field manager: what it owns is ours, everything else is not.
+/// The operator's only field manager: fields of other managers belong to others.
 pub const FIELD_MANAGER: &str = "emqx-operator";
 
 /// Calls a generic function for the type of a kind, with the index that holds its objects.
@@ -69,7 +69,7 @@ impl<K> Child for K where
 {
 }
 
-/// Creates an object that is believed absent. One that exists all the same is never merged into; see [`adoption`].
+/// Creates an object that is absent from the snapshot. An object that exists all the same is never merged into; see [`adoption`].
 pub(super) async fn create(
     ctx: &Context,
     cluster: &Cluster,
@@ -92,7 +92,7 @@ async fn create_as<K: Child>(
     let params = PostParams { field_manager: Some(CREATOR.to_owned()), ..PostParams::default() };
     match api.create(&params, &object).await {
         Ok(created) => {
-            cluster.rewritten.note(&cluster.key, manifest, &created);
+            cluster.admission_drift.note(&cluster.key, manifest, &created);
             learn(index, created);
             Ok(())
         }
@@ -124,7 +124,7 @@ async fn adopt_as<K: Child>(
 }
 
 /// What becomes of an object under a label that we do not watch. It is not applied now: it gets the labels, and the watch
-/// tells what it is.
+/// shows what it is.
 async fn settle<K: Child>(api: &Api<K>, existing: &K, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
     let body = serde_json::to_value(existing).map_err(|error| FailureKind::Failed(error.to_string()))?;
     match adoption(manifest, stage, &body) {
@@ -145,12 +145,12 @@ async fn settle<K: Child>(api: &Api<K>, existing: &K, manifest: &Manifest, stage
     }
 }
 
-/// Server-side apply to the object that was seen. Whoever else has set fields of ours is overruled.
+/// Server-side apply to the object that was seen. It overrides other managers of the operator's fields.
 pub(super) async fn apply(
     ctx: &Context,
     cluster: &Cluster,
     manifest: &Manifest,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     for_kind!(manifest.id.kind, ctx, apply_as(cluster, manifest, on))
 }
@@ -160,7 +160,7 @@ async fn apply_as<K: Child>(
     index: &Index<K>,
     cluster: &Cluster,
     manifest: &Manifest,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &cluster.key.namespace);
     let mut body = Value::clone(&manifest.body);
@@ -170,13 +170,13 @@ async fn apply_as<K: Child>(
     if known.is_some_and(|known| fields::is_created(known.as_ref())) {
         version = fields::take_over(&api, &manifest.id.name, on).await?;
     }
-    // The number of pods is part of a set: it must be the one that was seen.
+    // The number of pods is part of a set: it must still be the number that was seen.
     if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) {
         body["metadata"]["resourceVersion"] = version.into();
     }
     let params = PatchParams { force: true, ..PatchParams::apply(FIELD_MANAGER) };
     let applied = api.patch(&manifest.id.name, &params, &Patch::Apply(&body)).await.map_err(failure)?;
-    cluster.rewritten.note(&cluster.key, manifest, &applied);
+    cluster.admission_drift.note(&cluster.key, manifest, &applied);
     learn(index, applied);
     Ok(())
 }
@@ -203,7 +203,7 @@ fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// Sets the number of pods, if it still is the one that was seen.
+/// Sets the number of pods, if it still is the number that was seen.
 pub(super) async fn scale(ctx: &Context, key: &Key, set: &ObjectId, from: i32, to: i32) -> Result<(), FailureKind> {
     for_kind!(set.kind, ctx, scale_as(key, set, from, to))
 }
@@ -239,7 +239,7 @@ pub(super) async fn annotate(
     ctx: &Context,
     key: &Key,
     id: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     annotations: &BTreeMap<&'static str, Option<String>>,
 ) -> Result<(), FailureKind> {
     let annotated = Patch::Merge(json!({"metadata": {
@@ -256,7 +256,7 @@ pub(super) async fn restore(
     ctx: &Context,
     key: &Key,
     set: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     template: &Value,
 ) -> Result<(), FailureKind> {
     let restored = json_patch(json!([
@@ -272,7 +272,7 @@ pub(super) async fn grow(
     ctx: &Context,
     key: &Key,
     claim: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
     to: &str,
 ) -> Result<(), FailureKind> {
     let grown = Patch::Merge(json!({
@@ -288,13 +288,13 @@ pub(super) async fn grow(
 }
 
 /// Deletes the pod that was examined, if it is still in the state in which it was.
-pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &Version) -> Result<(), FailureKind> {
+pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersion) -> Result<(), FailureKind> {
     let existed = delete_seen(ctx, &ctx.objects.pods, key, pod, on, true).await?;
     if existed { Ok(()) } else { Err(FailureKind::Stale(format!("pod {pod} is gone"))) }
 }
 
-/// Whether the pod is still in the state in which it was examined, as far as we have been told.
-pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) -> bool {
+/// Whether the pod is still in the state in which it was checked, as the watch last reported it.
+pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersion) -> bool {
     ctx.objects.pods.of(key).iter().any(|known| {
         known.name_any() == pod
             && known.metadata.uid.as_deref() == Some(&on.uid)
@@ -302,20 +302,20 @@ pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &Version) ->
     })
 }
 
-/// Whether a set that was told to have so many pods has not made all of them.
-pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, told: i32) -> bool {
+/// Whether a set has fewer pods than its number of replicas.
+pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, replicas: i32) -> bool {
     let pods = ctx.objects.pods.of(key);
     let owned = pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| owner.name == set.name));
     match set.kind {
-        Kind::StatefulSet => !owned.into_iter().any(|pod| pod.name_any() == format!("{}-{}", set.name, told - 1)),
+        Kind::StatefulSet => !owned.into_iter().any(|pod| pod.name_any() == format!("{}-{}", set.name, replicas - 1)),
         _ => {
             let present = owned.filter(|pod| pod.metadata.deletion_timestamp.is_none()).count();
-            i32::try_from(present).is_ok_and(|present| present < told)
+            i32::try_from(present).is_ok_and(|present| present < replicas)
         }
     }
 }
 
-/// Whether a core of this set may have data, as far as we have been told.
+/// Whether a core of this set may have data, as the watch last reported it.
 pub(super) fn may_hold_data(ctx: &Context, key: &Key, names: &Names, set: &ObjectId) -> bool {
     let claims = ctx.objects.claims.of(key);
     let of_set = |name: &str| core_of(names, name).is_some_and(|(core_set, _)| core_set == set.name);
@@ -323,7 +323,7 @@ pub(super) fn may_hold_data(ctx: &Context, key: &Key, names: &Names, set: &Objec
 }
 
 /// Deletes the very object that was seen; a core set and a claim only in the very state in which they were seen.
-pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &Version) -> Result<(), FailureKind> {
+pub(super) async fn delete(ctx: &Context, key: &Key, id: &ObjectId, on: &ObjectVersion) -> Result<(), FailureKind> {
     for_kind!(id.kind, ctx, delete_as(key, id, on))
 }
 
@@ -332,19 +332,19 @@ async fn delete_as<K: Child>(
     index: &Index<K>,
     key: &Key,
     id: &ObjectId,
-    on: &Version,
+    on: &ObjectVersion,
 ) -> Result<(), FailureKind> {
     let unchanged = matches!(id.kind, Kind::StatefulSet | Kind::PersistentVolumeClaim);
     delete_seen(ctx, index, key, &id.name, on, unchanged).await.map(drop)
 }
 
-/// Deletes the very object that was seen, `unchanged` or in whatever state; tells whether it still existed.
+/// Deletes the object that was seen, `unchanged` or in any state; returns whether it still existed.
 async fn delete_seen<K: Child>(
     ctx: &Context,
     index: &Index<K>,
     key: &Key,
     name: &str,
-    on: &Version,
+    on: &ObjectVersion,
     unchanged: bool,
 ) -> Result<bool, FailureKind> {
     let api = Api::<K>::namespaced(ctx.client.clone(), &key.namespace);
