@@ -70,7 +70,7 @@ bugs! {
     WrongOrdinal,
     /// Nodes that were closed and stay are never opened again.
     NeverReopen,
-    /// An evacuation continues as it was started, also when the spec has other rates by now, or none of its recipients is left.
+    /// An evacuation continues when none of its recipients is left.
     KeepOutdatedEvacuation,
     /// Evacuations that the operator did not start are stopped.
     StopForeign,

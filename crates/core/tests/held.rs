@@ -119,33 +119,6 @@ fn a_core_that_crashes_does_not_get_an_image_that_cannot_be_pulled() {
     assert_eq!(restarted(Reason::CrashLooping), ["iot-core-0"]);
 }
 
-/// A set that is discarded has got the wanted template because its own did not work. One of its cores has it, and does not
-/// come up; another one still has its own, and crashes.
-#[test]
-fn nor_does_one_that_is_to_go_for_good() {
-    let desired = desired(0);
-    let restarted = |reason| {
-        let mut world = world_for(&desired, &KubernetesView::default(), nobody());
-        let mended = format!("{}-mended", revision(&desired));
-        let mut discarded = set("iot-core-b", 2);
-        (discarded.created, discarded.revision) = (start() + SignedDuration::from_mins(1), Some(mended.clone()));
-        let core = |set, pod| node(Role::Core, set, pod, OLD, "old");
-        let mut crashed = core("iot-core-b", "iot-core-b-0");
-        crash(&mut crashed);
-        world.cores.sets = vec![set("iot-core", 2), discarded];
-        world.cores.nodes = vec![
-            core("iot-core", "iot-core-0"),
-            core("iot-core", "iot-core-1"),
-            crashed,
-            failing("iot-core-b", "iot-core-b-1", &mended, reason),
-        ];
-        written_down(&mut world, &desired);
-        restarts(&world, &desired)
-    };
-    assert_eq!(restarted(Reason::ImagePullFailed), Vec::<String>::new());
-    assert_eq!(restarted(Reason::CrashLooping), ["iot-core-b-0"]);
-}
-
 /// A HorizontalPodAutoscaler goes on meanwhile; that leads the rollout nowhere.
 #[test]
 fn replicants_that_come_and_go_are_no_progress() {

@@ -9,14 +9,12 @@ use emqx_operator_core::build::Manifest;
 use emqx_operator_core::desired::{LastGood, NodeName, Role};
 use emqx_operator_core::lifecycle::How;
 use emqx_operator_core::world::{Kind, Live, ObjectId};
-use serde_json::Value;
 
 impl Sim {
-    /// Whether the set has the template of the spec in force. A set that was patched for its drain does not count.
+    /// Whether the set has the template of the spec in force.
     fn is_new(&self, live: &Live) -> bool {
         let annotations = &live.body["spec"]["template"]["metadata"]["annotations"];
-        !is_patched_for_drain(&live.body)
-            && self.is_wanted_tag(&template(live).1)
+        self.is_wanted_tag(&template(live).1)
             && annotations["apps.emqx.io/restart-requested-at"].as_str()
                 == self.in_force.restart_requested_at.as_deref()
     }
@@ -91,8 +89,7 @@ impl Sim {
         });
         // While a plan gives a set the wanted template, the target set cannot be determined here.
         let mut manifests = actions.iter().filter_map(Action::manifest);
-        let retargets =
-            manifests.any(|manifest| manifest.id.kind == Kind::StatefulSet && !is_patched_for_drain(&manifest.body));
+        let retargets = manifests.any(|manifest| manifest.id.kind == Kind::StatefulSet);
         for (node, targets) in starts.filter(|_| !retargets).collect::<Vec<_>>() {
             let goes = |set: ObjectId| self.replaced_by(&set).is_some();
             let old = targets.iter().find(|target| self.set_of(target).is_some_and(goes));
@@ -201,12 +198,6 @@ impl Sim {
         let selected = self.led_to().is_none_or(|hash| hash_of(&pod.set, role) == Some(hash.as_str()));
         pod.role == role && pod.ready && pod.state == State::Running && selected
     }
-}
-
-/// It has the wanted template only so that its cores come up and can give away what they hold.
-fn is_patched_for_drain(set: &Value) -> bool {
-    let revision = &set["spec"]["template"]["metadata"]["annotations"]["apps.emqx.io/template-revision"];
-    revision.as_str().is_some_and(|revision| revision.ends_with("-mended"))
 }
 
 /// The label of the pods of a set.

@@ -25,19 +25,6 @@ pub struct Template {
     pub revision: String,
 }
 
-impl Template {
-    /// The same for a set that is discarded. By another revision, because the cores are to live in the set that has the
-    /// wanted one.
-    #[must_use]
-    pub fn mended(&self) -> Template {
-        Template { template: self.template.clone(), revision: self.mended_revision() }
-    }
-
-    pub fn mended_revision(&self) -> String {
-        format!("{}-mended", self.revision)
-    }
-}
-
 /// The template of a pool. `availability_check` says whether the broker has that endpoint.
 pub(super) fn pod_template(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Template {
     let labels = labels::pod_labels(&desired.names, pool);

@@ -2,9 +2,8 @@
 //! for good: closed, emptied, without shards, and its volume only after all that. What is left then is an empty set.
 
 use super::fleet::Fleet;
-use super::{Part, Wake, delete_claim, home, remaking, version};
+use super::{Part, Wake, delete_claim, remaking, version};
 use crate::action::Action;
-use crate::build::core_set;
 use crate::desired::{NodeName, Role};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
@@ -14,7 +13,6 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
     let mut part = Part::default();
     let world = fleet.world;
     for set in fleet.discarded() {
-        mend(&mut part, fleet, set);
         if world.broker.fresh().is_some() && !is_known(fleet, set) {
             let text = format!(
                 "stays, because EMQX knows none of its cores: their volumes may hold what no other core has. When nobody needs \
@@ -31,16 +29,6 @@ pub(super) fn plan(fleet: &Fleet<'_>) -> Part {
         delete_empty(&mut part, fleet, set);
     }
     part
-}
-
-/// Cores that do not come up cannot give away what they hold: where the template is at fault they get the wanted one.
-fn mend(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {
-    let existing = fleet.world.live(Kind::StatefulSet, &set.name);
-    let mut cores = fleet.world.cores.of_set(&set.name);
-    if existing.is_some_and(super::is_ours) && !fleet.is_mended(set) && cores.any(home::template_fails) {
-        let wanted = core_set(fleet.desired, &fleet.core_template.mended(), set.name.clone(), existing);
-        part.ensure_set(fleet.world, wanted.manifest, set.wanted);
-    }
 }
 
 fn delete_empty(part: &mut Part, fleet: &Fleet<'_>, set: &NodeSet) {

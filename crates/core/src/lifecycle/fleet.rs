@@ -9,7 +9,6 @@ use crate::planted::{Bug, planted};
 use crate::world::{Kind, Node, NodeSet, Reading, View, World, total};
 use emqx_operator_api::hub::UpdateStrategyType;
 use jiff::SignedDuration;
-use std::sync::Arc;
 
 /// The wanted sets beside the nodes that there are.
 pub(super) struct Fleet<'a> {
@@ -17,8 +16,6 @@ pub(super) struct Fleet<'a> {
     pub(super) world: &'a World,
     /// The set that the cores are to live in.
     pub(super) core_set: CoreSet,
-    /// What its pods are made from.
-    pub(super) core_template: Arc<Template>,
     pub(super) replicant_set: Option<ReplicantSet>,
     /// How many nodes can live with the license of the spec.
     pub(super) license: License,
@@ -37,7 +34,6 @@ impl<'a> Fleet<'a> {
             desired,
             world,
             core_set: core_set(desired, &cores, name, existing),
-            core_template: cores,
             replicant_set: desired.replicants.as_ref().map(|pool| replicant_set(desired, pool, check)),
             license: license::judge(desired, world, beside),
             upgrade: upgrade::judge(desired, world),
@@ -278,32 +274,6 @@ impl<'a> Fleet<'a> {
     /// Cores that are to restart in place.
     pub(super) fn outdated_at_home(&self) -> impl Iterator<Item = &'a Node> + '_ {
         self.outdated(Role::Core).filter(|core| self.is_home(Role::Core, &core.set))
-    }
-
-    /// Cores of sets that are discarded and have got the wanted template because their own did not work.
-    fn of_mended_sets(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        let mended = self.discarded().filter(|set| self.is_mended(set));
-        mended.flat_map(|set| self.world.cores.of_set(&set.name)).filter(|node| !node.terminating)
-    }
-
-    /// Those that are made from it.
-    pub(super) fn mended(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        self.of_mended_sets().filter(|node| self.is_mended_revision(node.revision.as_deref()))
-    }
-
-    /// Those that are down and get it when they restart.
-    pub(super) fn to_mend(&self) -> impl Iterator<Item = &'a Node> + '_ {
-        let older = |node: &&Node| !self.is_mended_revision(node.revision.as_deref());
-        self.of_mended_sets().filter(older).filter(|node| node.is_down())
-    }
-
-    /// It is discarded, and has the wanted template, so that its cores come up and can give away what they hold.
-    pub(super) fn is_mended(&self, set: &NodeSet) -> bool {
-        self.is_mended_revision(set.revision.as_deref())
-    }
-
-    fn is_mended_revision(&self, revision: Option<&str>) -> bool {
-        revision == Some(&self.core_template.mended_revision())
     }
 
     /// Every core is followed by replicants of another old version, so none can go, none is to be added, and without a new

@@ -38,7 +38,7 @@ fn cores<'a>(fleet: &Fleet<'a>) -> Vec<Candidate<'a>> {
     // One that is to go for good restarts as well when it is down: with the wanted template it may come up, and can give away
     // what it holds.
     let goes = |node: &&Node| (!fleet.is_surplus(node) || node.is_down()) && fleet.followers(node) == 0;
-    let mut old: Vec<_> = fleet.outdated_at_home().chain(fleet.to_mend()).filter(goes).collect();
+    let mut old: Vec<_> = fleet.outdated_at_home().filter(goes).collect();
     let is_new = |core: &&Node| old.iter().all(|known| known.pod != core.pod);
     let let_in: Vec<_> = lost_volumes::let_in(fleet).into_iter().filter(is_new).collect();
     old.extend(let_in);
@@ -92,7 +92,7 @@ fn failure(fleet: &Fleet<'_>) -> Failure {
     // Somebody may have closed one that works.
     let open = |core: &Node| !core.marked && core.evacuation.is_none();
     let unsteady = |core: &Node| core.unsteady || (waits(core).is_some() && (core.is_down() || open(core)));
-    if new().chain(fleet.mended()).any(cannot_start) {
+    if new().any(cannot_start) {
         Failure::Hopeless
     } else if new().any(unsteady) {
         Failure::Unsteady

@@ -90,16 +90,14 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
         Some(_) if planted(Bug::UnderWayIsEmpty) => Verdict::Pass,
         Some(evacuation) if is_empty(evacuation, member) => Verdict::Pass,
         Some(evacuation) if node.marked && !evacuation.is_rebalance() && !planted(Bug::KeepOutdatedEvacuation) => {
-            match outdated(case, node, member, evacuation) {
-                Some(text) => {
-                    let name = node.name.clone();
-                    let stop = name.map(|node| Action::Call(Call::StopEvacuation { node, anew: true }));
-                    Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
-                }
-                None => {
-                    let hold = case.hold(Reason::EvacuatingSessions, progress(evacuation, member));
-                    Verdict::Hold(hold.not_ready(node.unready_since))
-                }
+            if lacks_recipients(case, node, member, evacuation) {
+                let text = "is emptied to nodes that are gone; it is started again with others";
+                let name = node.name.clone();
+                let stop = name.map(|node| Action::Call(Call::StopEvacuation { node, anew: true }));
+                Verdict::Prepare(stop.into_iter().collect(), case.hold(Reason::EvacuatingSessions, text))
+            } else {
+                let hold = case.hold(Reason::EvacuatingSessions, progress(evacuation, member));
+                Verdict::Hold(hold.not_ready(node.unready_since))
             }
         }
         Some(evacuation) => {
@@ -111,45 +109,20 @@ fn evacuated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode) -> Verdict {
     }
 }
 
-/// Why an evacuation is not the one that is wanted any more. EMQX keeps to the pace and to the recipients that it was told,
-/// and tells those of them that are available; so it is stopped, and started again by the next pass. Recipients that are to
-/// go later take what they get, and give it away in their turn: who is to go can depend on who is being emptied, and nobody
-/// is to be closed and opened by turns.
-fn outdated(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, evacuation: &Evacuation) -> Option<&'static str> {
-    let targets = case.fleet.targets(node, case.going);
+/// None of the recipients of an evacuation is left, and other nodes can take the sessions. EMQX keeps to the recipients that it
+/// was told, so the evacuation is stopped, and started again by the next pass. Recipients that are to go later take what they
+/// get, and give it away in their turn: which nodes are to go can depend on which node is being emptied, and no node is to be
+/// closed and opened by turns.
+fn lacks_recipients(case: &Case<'_, '_>, node: &Node, member: &BrokerNode, evacuation: &Evacuation) -> bool {
     let nothing_left = member.sessions == Some(0) && evacuation.connected == Some(0);
-    if targets.is_empty() || nothing_left {
-        return None;
-    }
-    let told = &evacuation.told;
     let takes = |other: &Node| {
-        let named = other.name.as_ref().is_some_and(|name| told.recipients.contains(&name.0));
+        let named = other.name.as_ref().is_some_and(|name| evacuation.told.recipients.contains(&name.0));
         named && other.is_member() && other.evacuation.is_none() && !other.terminating
     };
-    if evacuation.phase == EvacuationPhase::EvictingSessions && !case.fleet.world.nodes().any(takes) {
-        return Some("is emptied to nodes that are gone; it is started again with others");
-    }
-    let wanted = options(case, node, member, targets);
-    is_worthwhile(member, evacuation, &wanted)
-        .then_some("is emptied at another pace than the spec says now; it is started again at the new one")
-}
-
-/// A slower pace is wanted, or a faster one gains more than it takes to begin again.
-fn is_worthwhile(member: &BrokerNode, evacuation: &Evacuation, wanted: &EvacuationOptions) -> bool {
-    let (connections, sessions) = (evacuation.connected.unwrap_or(0), member.sessions.unwrap_or(0));
-    let told = &evacuation.told;
-    let (Some(old_connections), Some(old_sessions)) = (told.connection_rate, told.session_rate) else { return false };
-    let new_connections = i64::from(wanted.connection_rate);
-    let new_sessions = i64::from(wanted.session_rate);
-    // What goes within a second goes before it could be slowed down.
-    let slower = (connections > new_connections && new_connections < old_connections)
-        || (sessions > new_sessions && new_sessions < old_sessions);
-    let seconds = |by: i64, rate: i64| by / rate.max(1);
-    let waits = i64::from(wanted.wait_health_check) + i64::from(wanted.wait_takeover);
-    let now = seconds(connections, old_connections).saturating_add(seconds(sessions, old_sessions));
-    let then = seconds(connections, new_connections).saturating_add(seconds(sessions, new_sessions));
-    let then = waits.saturating_add(then);
-    slower || then < now
+    evacuation.phase == EvacuationPhase::EvictingSessions
+        && !nothing_left
+        && !case.fleet.targets(node, case.going).is_empty()
+        && !case.fleet.world.nodes().any(takes)
 }
 
 /// Closed and empty. With durable sessions the last phase may never come, because the offline sessions of the whole
