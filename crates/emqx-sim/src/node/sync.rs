@@ -70,7 +70,7 @@ impl Node {
             Err(error) => tracing::error!(node = self.name, "failed to use the cluster's configuration: {error}"),
         }
         if let SyncState::Copying(heard) = std::mem::replace(&mut *sync, SyncState::Done) {
-            heard.into_iter().for_each(|news| self.take_note(update));
+            heard.into_iter().for_each(|update| self.take_note(update));
         }
     }
 
