@@ -1,4 +1,4 @@
-//! Lists that Kubernetes takes for maps. Server-side apply fails as a whole, with 500, where two items of one list have the
+//! Lists that Kubernetes treats as maps. Server-side apply fails as a whole, with 500, where two items of one list have the
 //! same key.
 
 /// Lists by the field that holds them, in objects and in specs, with the fields that are the key of an item.

@@ -289,13 +289,13 @@ pub struct EvacuationStrategy {
     #[serde(default, rename = "type")]
     pub strategy: EvacuationType,
 
-    /// Connections per second that are closed, so that clients reconnect to other nodes; a change applies to evacuations that start after it.
-    /// Default: 1000.
+    /// Connections per second that are closed, so that clients reconnect to other nodes. Default: 1000. A change applies to
+    /// evacuations that start after it.
     #[serde(default = "defaults::eviction_rate")]
     #[schemars(range(min = 1))]
     pub connection_eviction_rate: i32,
 
-    /// Sessions per second that are moved to other nodes; a change applies to evacuations that start after it. Default: 1000.
+    /// Sessions per second that are moved to other nodes. Default: 1000. A change applies to evacuations that start after it.
     #[serde(default = "defaults::eviction_rate")]
     #[schemars(range(min = 1))]
     pub session_eviction_rate: i32,

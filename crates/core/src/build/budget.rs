@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: a drain of Kubernetes nodes takes brokers away one by one.
+//! PodDisruptionBudgets: a drain of Kubernetes nodes evicts brokers one by one.
 
 use super::Wanted;
 use super::labels;

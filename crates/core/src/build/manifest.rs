@@ -1,7 +1,7 @@
 //! An object to apply, and the comparison with the existing object.
 //!
-//! Two things make an object stale. The digest in its annotation differs: we want something else than last time, which
-//! also shows fields that the spec has dropped. Or a field of the operator has another value: another client changed it. Fields and
+//! Two things make an object stale. The digest in its annotation differs: the manifest has changed, which also shows
+//! fields that the spec has dropped. Or a field of the operator has another value: another client changed it. Fields and
 //! labels of other managers, and fields that the API server fills in, are ignored.
 
 use crate::desired::{Desired, Owner, canonical, digest};
@@ -106,7 +106,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Where an object is not as the manifest wants it, and a digest of what is there instead, which may be secret.
+/// Fields in which an object differs from its manifest, with a digest of the live value, which may be secret.
 pub type Differences = BTreeMap<String, String>;
 
 /// Whether the existing object is as the manifest says, or as Kubernetes stored it when it was last applied: an

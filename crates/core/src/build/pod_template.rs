@@ -1,4 +1,4 @@
-//! The pods of both roles. What cores and replicants have in common stands here; what differs is matched on the role.
+//! The pods of both roles. Common parts of cores and replicants are here; differences are matched on the role.
 
 use super::additions;
 use super::dashboard_ports;
@@ -105,7 +105,7 @@ fn emqx_container(desired: &Desired, pool: &PoolSpec, availability_check: bool) 
     }
 }
 
-/// The operator's variables, then the user's; of two with one name the user's stays.
+/// The operator's variables, then the user's; for duplicate names the user's variable stays.
 fn environment(desired: &Desired, pool: &PoolSpec) -> Vec<EnvVar> {
     let user = &pool.template.env;
     let mut all: Vec<_> = operator_environment(desired, pool.role)
@@ -240,7 +240,7 @@ pub(super) fn file(volume: &str, path: &str, key: &str) -> VolumeMount {
     }
 }
 
-/// `None` for an empty list: what we do not say we do not own.
+/// `None` for an empty list: the operator does not own fields that it does not set.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }

@@ -61,7 +61,7 @@ fn one(path: &str, key: &BootstrapApiKey, references: &References) -> Result<Api
     Ok(ApiKey { key, secret })
 }
 
-/// One malformed line ends EMQX's reading of the whole file, so nothing malformed may get into it.
+/// One malformed line ends EMQX's reading of the whole file, so malformed keys are refused.
 fn check(path: &str, key: &str, secret: &str) -> Result<(), Mistakes> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if key.is_empty() || !key.chars().all(legal) {

@@ -48,7 +48,7 @@ fn check(pem: &str) -> Result<(), &'static str> {
     if blocks.all(readable) { Ok(()) } else { Err("holds a certificate that is cut or damaged") }
 }
 
-/// One ASN.1 sequence, of the length that it says; what is in it the one who verifies by it reads.
+/// One ASN.1 sequence, of the length that it says; its content is checked when a certificate is verified.
 fn is_der(body: &str) -> bool {
     let body: String = body.split_whitespace().collect();
     let Ok(bytes) = STANDARD.decode(body) else { return false };

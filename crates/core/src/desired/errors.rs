@@ -18,13 +18,13 @@ pub struct Mistake {
 /// What kind of repair a mistake needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum MistakeKind {
-    /// Something that is referred to does not exist (yet).
+    /// A referenced object does not exist (yet).
     Missing,
     /// The spec has to be corrected.
     Invalid,
 }
 
-/// All mistakes of a spec; of very many, the first ones.
+/// The mistakes of a spec, up to a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mistakes(Vec<Mistake>);
 

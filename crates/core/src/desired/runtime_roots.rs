@@ -6,8 +6,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Roots that are left as they are when the spec drops them, since EMQX itself keeps more in them than the spec said: keys of
-/// others, a license that was given in the dashboard, plugins that were installed there.
+/// Roots that are left as they are when the spec drops them, since EMQX stores more in them than the spec has: keys of
+/// other users, a license that was set in the dashboard, plugins that were installed there.
 const LEFT: [&str; 4] = ["api_key", "config_backup_interval", "license", "plugins"];
 
 /// Whether each of them is a list.
@@ -63,7 +63,7 @@ impl RuntimeRoots {
         let reset = self.dropped(wanted).filter(|(root, _)| !LEFT.contains(root));
         reset
             .map(|(root, list)| match (root, list) {
-                // All else of it is read only when EMQX starts, and may not be in the request.
+                // Its other keys are read only when EMQX starts, and may not be in the request.
                 ("cluster", _) => "\"cluster\" = {\"links\":[]}\n".to_owned(),
                 (root, true) => format!("\"{root}\" = []\n"),
                 (root, false) => format!("\"{root}\" = {{}}\n"),

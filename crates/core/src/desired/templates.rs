@@ -29,7 +29,7 @@ const STAY: [&[&str]; 13] = [
 #[serde(rename_all = "camelCase")]
 pub struct Templates {
     spec: Value,
-    /// The wish of the user to restart all nodes.
+    /// The requested restart of all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     restart_requested_at: Option<String>,
 }
@@ -44,7 +44,7 @@ impl Templates {
         Templates { spec, restart_requested_at: wish.cloned() }
     }
 
-    /// Ten characters that stand for all of it.
+    /// Ten characters of a digest of all fields.
     pub fn revision(&self) -> String {
         let whole = serde_json::to_value(self).expect("templates are plain data");
         digest(&canonical(&whole))[..10].to_owned()
