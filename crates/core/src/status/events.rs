@@ -57,7 +57,7 @@ fn whole(action: &Action, world: &World) -> Option<EventText> {
         Action::Delete { id, because, .. } => {
             let which = match (id.kind, because) {
                 (Kind::PersistentVolumeClaim, Reason::RemakingCoreSet) => "which never had a volume",
-                (Kind::PersistentVolumeClaim, _) => "the volume of a core that was scaled away",
+                (Kind::PersistentVolumeClaim, _) => "the volume of a removed core",
                 (Kind::StatefulSet, Reason::RemakingCoreSet) => "whose cores never had a volume",
                 (Kind::StatefulSet, _) => "whose cores have been replaced",
                 (Kind::PodDisruptionBudget, Reason::BudgetOfUser) => {
@@ -72,14 +72,14 @@ fn whole(action: &Action, world: &World) -> Option<EventText> {
         }
         Action::RestoreTemplate { set, edited_by, .. } => {
             let text = format!(
-                "{edited_by} changed the pod template of {set}, which was taken back: nodes are made from the EMQX resource. To \
-                 restart all nodes, one after the other: kubectl annotate emqx NAME {RESTART_REQUESTED_AT}=\"$(date)\" \
+                "{edited_by} changed the pod template of {set}; the operator reverted it, because pods are created from the EMQX \
+                 resource. To restart all nodes, one after the other: kubectl annotate emqx NAME {RESTART_REQUESTED_AT}=\"$(date)\" \
                  --overwrite"
             );
             reconciled(Reason::TemplateEdited, text, set)
         }
         Action::GrowVolume { claim, to, .. } => {
-            reconciled(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
+            reconciled(Reason::GrowingVolume, format!("growing {claim} to {to}"), claim)
         }
         Action::Call(call) => called(call, world),
         Action::Create { .. } | Action::Adopt { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,

@@ -1,4 +1,4 @@
-//! Whether clients find as many nodes as the spec promises them.
+//! Whether as many nodes serve clients as the spec wants.
 
 use super::{Condition, ConditionType};
 use crate::desired::Desired;

@@ -1,4 +1,4 @@
-//! Whether the configuration of the spec is in force.
+//! Whether the configuration of the spec is active.
 
 use super::{Condition, ConditionType};
 use crate::desired::Desired;
@@ -31,14 +31,14 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Condition {
     let left = left_config(desired, world);
     if !left.is_empty() {
         let text = format!(
-            "Desired configuration is active; EMQX keeps what it had of {left}, which the operator does not reset"
+            "Desired configuration is active; EMQX keeps its values of {left}, which the operator does not reset"
         );
         return Condition::new(kind, true, Reason::Applied, text);
     }
     Condition::new(kind, true, Reason::Applied, "Desired configuration is active")
 }
 
-/// What EMQX had before stays in force.
+/// EMQX refused the configuration; the previous configuration stays active.
 pub(super) fn rejected(refusal: &str) -> Condition {
     let text = format!("Runtime configuration rejected by EMQX API: {refusal}");
     Condition::new(ConditionType::ConfigApplied, false, Reason::ConfigRejected, text)

@@ -93,7 +93,7 @@ pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions, ho
     let api = api(world, holds);
     let mut conditions = vec![ready::ready(world, &progressing, &config, &api, degraded.as_ref(), holds)];
     conditions.extend(desired.paused.then(|| {
-        let text = "the annotation apps.emqx.io/paused is set: nothing but this status is written";
+        let text = "the annotation apps.emqx.io/paused is set: the operator writes only this status";
         Condition::new(ConditionType::Paused, true, Reason::AnnotationSet, text)
     }));
     conditions.extend(degraded);

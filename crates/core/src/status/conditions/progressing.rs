@@ -1,4 +1,4 @@
-//! Whether the nodes of a role are still on their way to what the spec says.
+//! Whether the nodes of a role still differ from the spec.
 
 use super::{Condition, ConditionType};
 use crate::desired::{Desired, Role};
@@ -18,7 +18,7 @@ pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, hol
     )
 }
 
-/// Absent when there are no replicants and should be none.
+/// Absent if there are no replicants and the spec wants none.
 pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Condition> {
     let wanted = desired.replicants_wanted();
     if wanted == 0 && world.replicants.told() == 0 && world.replicants.nodes.is_empty() {

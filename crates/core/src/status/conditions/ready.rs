@@ -1,4 +1,4 @@
-//! The one condition that scripts wait for: everything is as the spec says.
+//! The condition that scripts wait for: the cluster is as the spec says.
 
 use super::{Condition, ConditionStatus, ConditionType};
 use crate::desired::Role;
@@ -6,7 +6,7 @@ use crate::lifecycle::Hold;
 use crate::reason::{Reason, Severity};
 use crate::world::World;
 
-/// Ready needs knowledge. While EMQX does not answer and all pods are ready, it is neither true nor false.
+/// While all pods are ready and EMQX does not answer, Ready is Unknown.
 pub(super) fn ready(
     world: &World,
     progressing: &[Option<Condition>],
@@ -35,7 +35,7 @@ pub(super) fn ready(
         let reason = if cores { Reason::CoreNodesProgressing } else { Reason::ReplicantNodesProgressing };
         return match degraded {
             Some(degraded) => Condition::new(kind, false, degraded.reason, degraded.message.clone()),
-            None => Condition::new(kind, false, reason, format!("waiting for {} to end", pods.join(", "))),
+            None => Condition::new(kind, false, reason, format!("waiting for {} to terminate", pods.join(", "))),
         };
     }
     if !config.holds() {
