@@ -1,6 +1,7 @@
 //! The project's commands. `cargo xtask demo` and `cargo xtask test` are the two that everybody needs.
 
 mod bench;
+mod circles;
 mod cluster;
 mod demo;
 mod deny;

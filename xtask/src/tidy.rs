@@ -1,6 +1,7 @@
-//! The dependency arrows of ARCHITECTURE.md. Cargo forbids cycles only; these keep the core pure.
+//! The dependency arrows of ARCHITECTURE.md, between crates and between the files of the core. Cargo forbids circles between crates
+//! only; these keep the core pure.
 
-use crate::{paths, shell};
+use crate::{circles, paths, shell};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,6 +21,19 @@ const ARROWS: [(&str, &[&str]); 8] = [
 
 /// What would bring IO, clocks or randomness into the core.
 const IMPURE: [&str; 7] = ["tokio", "reqwest", "kube", "rand", "tracing", "futures", "hyper"];
+
+/// Needs of files of the core that close a circle, each with its reason.
+const ALLOWED: [(&str, &str); 1] = [
+    // What was built from a spec is kept with it, or simulations would build it again and again.
+    ("desired", "build/built"),
+];
+
+/// What is wanted knows no rule, facts know no rule, and no rule knows another.
+const LIFECYCLE: [(&str, &[&str]); 3] = [
+    ("rules", &["rules", "removal/checks"]),
+    ("facts", &["rules", "removal"]),
+    ("removal/checks", &["rules", "removal/checks", "removal/admission"]),
+];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut metadata = Command::new("cargo");
@@ -44,6 +58,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         bail!("the architecture is violated:\n  {}", wrong.join("\n  "));
     }
     println!("{} crates depend on each other as the architecture says", names.len());
+    let files = circles::check(&paths::root().join("crates/core/src"), &ALLOWED, &LIFECYCLE)?;
+    println!("{files} files of the core need each other in one direction");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::lifecycle::Permit;
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
 use crate::text::beginning;
-use crate::world::{Kind, ObjectId};
+use crate::world::{Kind, ObjectId, ObjectVersion};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -52,16 +52,6 @@ pub enum Action {
     /// Restart a node or remove it for good. Only admission grants the permit.
     Remove(Permit),
 }
-
-/// The identity and state of an object when it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ObjectVersion {
-    pub uid: String,
-    pub resource_version: String,
-}
-
-/// The name in `lifecycle`, until it says [`ObjectVersion`].
-pub use ObjectVersion as Version;
 
 /// A request to EMQX that changes something.
 #[derive(Clone, PartialEq, Eq, Serialize)]

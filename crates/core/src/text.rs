@@ -1,5 +1,6 @@
 //! Bounds texts of users, brokers and other controllers, which have any length, for messages to users.
 
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// The beginning of a text that is too long. Takes no longer for a longer text.
@@ -41,6 +42,18 @@ pub(crate) fn few<T: AsRef<str>>(all: &[T]) -> String {
     const SHOWN: usize = 3;
     let shown = all.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
+}
+
+/// The word for the type of a JSON value that stands where another type should.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 #[cfg(test)]

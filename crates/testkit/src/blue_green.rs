@@ -100,7 +100,7 @@ impl Sim {
             self.check_switched(&node);
         }
         let mut removals = actions.iter().filter_map(|action| match action {
-            Action::Remove(permit) if *permit.how() == How::Restart => permit.pod(),
+            Action::Remove(permit) if *permit.how() == How::Recreate => permit.pod(),
             _ => None,
         });
         if let Some((pod, _)) = removals.next().filter(|_| !retargets) {

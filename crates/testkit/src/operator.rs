@@ -5,11 +5,12 @@ use crate::kubernetes::{Claim, keep_annotations};
 use crate::sim::Sim;
 use crate::spec::BAD;
 use crate::view;
-use emqx_operator_core::action::{Action, Call, ObjectVersion, Stage};
+use emqx_operator_core::action::{Action, Call, Stage};
 use emqx_operator_core::desired::NodeName;
 use emqx_operator_core::lifecycle::{How, Permit};
 use emqx_operator_core::planted::{Bug, planted};
 use emqx_operator_core::reason::Reason;
+use emqx_operator_core::world::ObjectVersion;
 use emqx_operator_core::world::{Kind, Live, ObjectId, Ownership};
 use emqx_operator_core::{Plan, plan};
 use serde_json::Value;
@@ -309,13 +310,13 @@ impl Sim {
             }
         }
         match permit.how() {
-            How::Restart => {
+            How::Recreate => {
                 let (name, _) = permit.pod().ok_or(NotNow)?;
                 self.check_restart(name);
                 self.end(name, "restarted");
                 Ok(())
             }
-            How::Shrink { set, from, to } => {
+            How::ScaleIn { set, from, to } => {
                 if permit.pod().is_none() && !self.is_unmade(set, *from) {
                     return Err(NotNow);
                 }

@@ -5,7 +5,7 @@
 //! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are not changed.
 
 use super::config_map::INETRC;
-use super::pod_template::{API_KEYS_FILE, API_KEYS_VARIABLE, CORE_HOST, file, variable};
+use super::pod_parts::{API_KEYS_FILE, API_KEYS_VARIABLE, CORE_HOST, file, variable};
 use crate::desired::{API_KEYS_VOLUME, CONFIG_VOLUME, Desired, Names, PoolSpec, Role};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, PodSecurityContext, PodTemplateSpec, SeccompProfile, SecurityContext, VolumeMount,

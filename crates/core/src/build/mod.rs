@@ -12,12 +12,14 @@ mod dashboard_ports;
 mod labels;
 mod last_good;
 mod manifest;
+mod pod_parts;
 mod pod_template;
 mod probes;
 mod replicant_set;
 mod revision;
 mod secrets;
 mod services;
+mod wanted;
 
 pub(crate) use additions::API_KEYS_PATH;
 pub use budget::budget;
@@ -31,10 +33,4 @@ pub use pod_template::Template;
 pub use replicant_set::{ReplicantSet, replicant_set};
 pub use secrets::{api_key_secret, cookie_secret};
 pub use services::{dashboard, headless, listeners};
-
-/// Whether an object should exist. Only [`Wanted::Absent`] ever leads to a deletion.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Wanted {
-    Present(Manifest),
-    Absent { id: crate::world::ObjectId, because: crate::reason::Reason },
-}
+pub use wanted::Wanted;

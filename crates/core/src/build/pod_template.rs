@@ -3,6 +3,7 @@
 use super::additions;
 use super::dashboard_ports;
 use super::labels;
+use super::pod_parts::{API_KEYS_FILE, API_KEYS_VARIABLE, CORE_HOST, file, variable};
 use super::probes;
 use super::revision::revision;
 use crate::desired::{API_KEYS_VOLUME, CONFIG_VOLUME, Desired, PoolSpec, Role};
@@ -121,14 +122,6 @@ fn environment(desired: &Desired, pool: &PoolSpec) -> Vec<EnvVar> {
     all
 }
 
-/// The name of a core, as it was when the cores asked for the records of all ports. It enters the revision as it was.
-pub(super) const CORE_HOST: &str = "$(POD_NAME).$(EMQX_CLUSTER__DNS__NAME)";
-
-/// Where cores find their first API keys.
-pub(super) const API_KEYS_VARIABLE: &str = "EMQX_API_KEY__BOOTSTRAP_FILE";
-/// As it enters the revision. The quotes are for EMQX, which parses values of variables as HOCON.
-pub(super) const API_KEYS_FILE: &str = "\"/opt/emqx/etc/bootstrap_api_keys\"";
-
 fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
     let names = &desired.names;
     let mut env = Vec::new();
@@ -149,10 +142,6 @@ fn operator_environment(desired: &Desired, role: Role) -> Vec<EnvVar> {
         env.push(variable(API_KEYS_VARIABLE, API_KEYS_FILE));
     }
     env
-}
-
-pub(super) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
 }
 
 fn from_field(name: &str, path: &str) -> EnvVar {
@@ -227,17 +216,6 @@ fn mounts(desired: &Desired, pool: &PoolSpec) -> Vec<VolumeMount> {
     mounts.push(file(CONFIG_VOLUME, "/opt/emqx/etc/emqx.conf", "emqx.conf"));
     mounts.extend(pool.template.extra_volume_mounts.clone());
     mounts
-}
-
-/// One file of a volume, in a folder of the image.
-pub(super) fn file(volume: &str, path: &str, key: &str) -> VolumeMount {
-    VolumeMount {
-        name: volume.to_owned(),
-        mount_path: path.to_owned(),
-        sub_path: Some(key.to_owned()),
-        read_only: Some(true),
-        ..VolumeMount::default()
-    }
 }
 
 /// `None` for an empty list: the operator does not own fields that it does not set.

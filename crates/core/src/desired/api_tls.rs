@@ -1,13 +1,12 @@
 //! The authorities that may have issued the certificate of the EMQX API.
 
 use super::errors::{Mistake, Mistakes};
-use super::references::References;
+use super::references::{API_CA, References};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use emqx_operator_api::hub::{ApiTls, CaSecretRef};
 
 /// Where the spec names them.
-pub(super) const PATH: &str = "spec.apiTLS.caSecretRef";
 
 /// Some dozens of certificates. The operator keeps them for every cluster.
 const LARGEST: usize = 64 << 10;
@@ -26,10 +25,10 @@ pub(super) fn resolve(
             "there is no certificate to verify without config.roots.dashboard.listeners.https: add that listener";
         return Err(Mistake::invalid("spec.apiTLS", problem).into());
     }
-    let missing = |problem: String| Mistake::missing(PATH, problem);
+    let missing = |problem: String| Mistake::missing(API_CA, problem);
     let secret = references.secrets.get(name).ok_or_else(|| missing(format!("Secret {name} does not exist")))?;
     let bytes = secret.entries.get(key).ok_or_else(|| missing(format!("Secret {name} has no key {key}")))?;
-    let invalid = |problem: &str| Mistake::invalid(PATH, format!("key {key} of Secret {name} {problem}"));
+    let invalid = |problem: &str| Mistake::invalid(API_CA, format!("key {key} of Secret {name} {problem}"));
     if bytes.len() > LARGEST {
         return Err(invalid("is longer than 64 KiB; name only the authorities of this cluster").into());
     }

@@ -6,12 +6,13 @@
 
 use super::errors::{Mistake, Mistakes};
 use super::image::Image;
-use super::listeners::{self, ListenerPort};
+use super::listeners::{self, DashboardPorts, ListenerPort};
 use super::references::References;
 use super::roots;
 use super::runtime_roots::RuntimeRoots;
+use super::secret_refs::{Roots, SECRET_REF, SecretReference, with_secrets};
 use super::settings;
-use crate::text::{field, name, quoted};
+use crate::text::{field, kind, name, quoted};
 use emqx_operator_api::hub::EMQX;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,13 +65,6 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Config({})", self.revision)
     }
-}
-
-/// Where the dashboard and the HTTP API listen; at least one of both does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct DashboardPorts {
-    pub http: Option<u16>,
-    pub https: Option<u16>,
 }
 
 pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mistakes> {
@@ -135,8 +129,6 @@ fn is_for_clusters(license: &Value) -> bool {
     }
 }
 
-type Roots = BTreeMap<String, Value>;
-
 fn check_root(root: &str, value: &Value, image: Option<&Image>) -> Result<(), Mistakes> {
     let path = field("spec.config.roots", root);
     if root.contains('.') {
@@ -196,18 +188,6 @@ fn nested(key: &str, value: &Value) -> String {
     // Nothing of EMQX is deeper.
     let parts: Vec<_> = key.split('.').take(12).map(|part| format!("{{\"{}\": ", quoted(part))).collect();
     format!("{}{shown}{}", parts.concat(), "}".repeat(parts.len()))
-}
-
-/// The word for what stands where something else should.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// Startup and runtime roots; `cluster` is divided.
@@ -287,16 +267,6 @@ pub(crate) fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-/// The key that marks a reference to a Secret.
-const SECRET_REF: &str = "$secretRef";
-
-/// A reference to an entry of a Secret in the middle of a configuration.
-struct SecretReference<'a> {
-    path: String,
-    name: &'a str,
-    key: &'a str,
-}
-
 impl SecretReference<'_> {
     /// The text in place of the value in digests: it changes with the Secret and does not reveal it.
     fn stand_in(&self, references: &References) -> Result<Value, Mistake> {
@@ -323,63 +293,4 @@ impl SecretReference<'_> {
             Mistake::missing(&self.path, format!("Secret {} has no key {}", name(self.name), name(self.key)))
         })
     }
-}
-
-/// The roots with every reference replaced by the result of `replace`.
-fn with_secrets(
-    roots: &Roots,
-    replace: &mut impl FnMut(SecretReference<'_>) -> Result<Value, Mistake>,
-) -> Result<Roots, Mistakes> {
-    let mut mistakes = Mistakes::default();
-    let mut replaced = Roots::new();
-    for (root, value) in roots {
-        let path = field("spec.config.roots", root);
-        if let Some(value) = mistakes.collect(fill(&path, value, replace)) {
-            replaced.insert(root.clone(), value);
-        }
-    }
-    mistakes.finish()?;
-    Ok(replaced)
-}
-
-fn fill(
-    path: &str,
-    value: &Value,
-    replace: &mut impl FnMut(SecretReference<'_>) -> Result<Value, Mistake>,
-) -> Result<Value, Mistakes> {
-    match value {
-        Value::Object(fields) if fields.contains_key(SECRET_REF) => Ok(replace(secret_reference(path, fields)?)?),
-        Value::Object(fields) => {
-            let mut filled = Map::new();
-            for (key, value) in fields {
-                filled.insert(key.clone(), fill(&field(path, key), value, replace)?);
-            }
-            Ok(Value::Object(filled))
-        }
-        Value::Array(items) => {
-            let filled =
-                items.iter().enumerate().map(|(index, value)| fill(&format!("{path}[{index}]"), value, replace));
-            Ok(Value::Array(filled.collect::<Result<_, _>>()?))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
-    }
-}
-
-fn secret_reference<'a>(path: &str, fields: &'a Map<String, Value>) -> Result<SecretReference<'a>, Mistakes> {
-    let text = |key: &str| fields[SECRET_REF].get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    match (text("name"), text("key"), fields.len()) {
-        (Some(name), Some(key), 1) => Ok(SecretReference { path: path.to_owned(), name, key }),
-        _ => Err(Mistake::invalid(path, "a reference looks like {\"$secretRef\": {\"name\": …, \"key\": …}}").into()),
-    }
-}
-
-/// Paths and names of the Secrets that a root refers to. Malformed references are reported by [`resolve`].
-pub(super) fn secret_references(path: &str, value: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let ignored = fill(path, value, &mut |reference| {
-        found.push((reference.path.clone(), reference.name.to_owned()));
-        Ok(Value::Null)
-    });
-    drop(ignored);
-    found
 }

@@ -4,13 +4,19 @@
 //! right while none answers. EMQX's own rules apply: four listeners exist unless they are disabled, an added listener does
 //! not replace them, and a `bind` may be a port or an address with a port.
 
-use super::config::{DashboardPorts, kind};
 use super::errors::{Mistake, Mistakes};
-use crate::text::{field, quoted};
+use crate::text::{field, kind, quoted};
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the dashboard and the HTTP API listen; at least one of both does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DashboardPorts {
+    pub http: Option<u16>,
+    pub https: Option<u16>,
+}
 
 /// A port that clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -15,33 +15,35 @@ mod names;
 mod own_labels;
 mod pools;
 mod references;
+mod role;
 mod roots;
 mod runtime_roots;
+mod secret_refs;
 mod services;
 mod settings;
 mod templates;
 
 pub use api_keys::ApiKey;
 pub(crate) use api_keys::digest_of_keys;
-pub use config::{Config, DashboardPorts};
+pub use config::Config;
 pub(crate) use config::{canonical, digest};
 pub use errors::{Mistake, MistakeKind, Mistakes};
 pub use image::{Edition, Image, Version, version_of_image, version_of_text};
 pub use last_good::{LastGood, RolledBack};
-pub use listeners::{ListenerPort, Transport};
+pub use listeners::{DashboardPorts, ListenerPort, Transport};
 pub(crate) use names::DISTRIBUTION_PORT;
 pub use names::{Names, NodeName, OPERATOR_API_KEY};
 pub(crate) use pools::{API_KEYS_VOLUME, CONFIG_VOLUME};
-pub use pools::{PoolSpec, Role};
+pub use pools::{PoolSpec, VolumeSpec};
 pub use references::{Reference, ReferenceKind, References, SecretData, references};
+pub use role::Role;
 pub use runtime_roots::RuntimeRoots;
 pub use services::ServiceSpecs;
 pub use templates::Templates;
 
 use crate::build::Built;
 use emqx_operator_api::annotation;
-use emqx_operator_api::hub::{EMQX, UpdateStrategy, VolumeRetention};
-use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
+use emqx_operator_api::hub::{EMQX, UpdateStrategy};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -88,13 +90,6 @@ pub struct Desired {
 pub struct Owner {
     pub name: String,
     pub uid: String,
-}
-
-/// The volume of each core.
-#[derive(Clone, Debug, Serialize)]
-pub struct VolumeSpec {
-    pub claim: PersistentVolumeClaimSpec,
-    pub when_deleted: VolumeRetention,
 }
 
 impl Desired {

@@ -1,14 +1,15 @@
 //! The two pools of nodes, and the volumes of the cores.
 
-use super::VolumeSpec;
 use super::errors::{Mistake, Mistakes};
 use super::names::Names;
 use super::own_labels;
+use super::role::Role;
 use crate::quantity::Amount;
 use crate::text::{field, quoted};
 use emqx_operator_api::hub::{
-    CoreTemplateSpec, EMQX, EMQXSpec, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata,
+    CoreTemplateSpec, EMQX, EMQXSpec, NodeTemplateSpec, PodDisruptionBudgetSpec, PodMetadata, VolumeRetention,
 };
+use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,21 +28,11 @@ pub struct PoolSpec {
     pub service_account: Option<String>,
 }
 
-/// Cores keep the data; replicants carry clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Role {
-    Core,
-    Replicant,
-}
-
-impl Role {
-    /// As EMQX and the labels spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Core => "core",
-            Role::Replicant => "replicant",
-        }
-    }
+/// The volume of each core.
+#[derive(Clone, Debug, Serialize)]
+pub struct VolumeSpec {
+    pub claim: PersistentVolumeClaimSpec,
+    pub when_deleted: VolumeRetention,
 }
 
 /// Volume names of the operator.

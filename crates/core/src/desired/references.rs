@@ -1,13 +1,15 @@
 //! Objects that a spec refers to. The runtime adds them to the snapshot, so that the core can tell a missing
 //! object from a wrong one.
 
-use super::config::secret_references;
+use super::secret_refs::secret_references;
 use crate::text::field;
 use emqx_operator_api::hub::{EMQX, NodeTemplateSpec};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, Volume};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub(super) const API_CA: &str = "spec.apiTLS.caSecretRef";
 
 /// An object of the same namespace that the spec names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,7 +91,7 @@ pub fn references(cr: &EMQX) -> Vec<Reference> {
         }
     }
     if let Some(api_tls) = &cr.spec.api_tls {
-        add(ReferenceKind::SecretValue, &api_tls.ca_secret_ref.name, super::api_tls::PATH.to_owned());
+        add(ReferenceKind::SecretValue, &api_tls.ca_secret_ref.name, API_CA.to_owned());
     }
     for (root, value) in cr.spec.config.iter().flat_map(|config| &config.roots) {
         for (path, name) in secret_references(&field("spec.config.roots", root), value) {

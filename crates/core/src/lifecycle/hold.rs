@@ -50,19 +50,24 @@ const LASTING: SignedDuration = SignedDuration::from_secs(30);
 
 impl Hold {
     /// Names and answers of others stand in both texts, so both are cut.
-    pub(super) fn new(reason: Reason, subject: impl AsRef<str>, detail: impl AsRef<str>, wake: Wake) -> Hold {
+    pub(in crate::lifecycle) fn new(
+        reason: Reason,
+        subject: impl AsRef<str>,
+        detail: impl AsRef<str>,
+        wake: Wake,
+    ) -> Hold {
         let subject = both_ends(subject.as_ref(), LONGEST_SUBJECT).into_owned();
         let detail = beginning(detail.as_ref(), LONGEST_DETAIL).into_owned();
         Hold { reason, subject, detail, wake, since: None }
     }
 
     /// The same, since a moment that Kubernetes knows.
-    pub(super) fn since(self, since: Option<Since>) -> Hold {
+    pub(in crate::lifecycle) fn since(self, since: Option<Since>) -> Hold {
         Hold { since, ..self }
     }
 
     /// The same, of a pod that has not been ready for so long.
-    pub(super) fn not_ready(self, since: Option<Timestamp>) -> Hold {
+    pub(in crate::lifecycle) fn not_ready(self, since: Option<Timestamp>) -> Hold {
         self.since(since.map(Since::NotReady))
     }
 

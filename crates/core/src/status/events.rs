@@ -46,8 +46,8 @@ fn whole(action: &Action, world: &World) -> Option<EventText> {
                 clients => format!(", which disconnects {clients} clients"),
             };
             let reason = match permit.how() {
-                How::Restart => Reason::RollingUpdate,
-                How::Shrink { .. } => Reason::ScalingDown,
+                How::Recreate => Reason::RollingUpdate,
+                How::ScaleIn { .. } => Reason::ScalingDown,
             };
             let pod = permit.pod().map(|(pod, _)| pod);
             let risk = pod.and_then(|pod| at_risk(pod, world)).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What EMQX tells about itself, in our words, and whom to ask.
+//! What EMQX tells about itself, in our words.
 
-use super::node::Node;
-use super::{Disagreement, KubernetesView, Reading, Storage, View, assemble};
-use crate::desired::{Desired, NodeName, Role};
+use super::broker_node::BrokerNode;
+use super::{Disagreement, Reading, Storage, View};
+use crate::desired::NodeName;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,20 @@ impl Evacuation {
     pub fn is_rebalance(&self) -> bool {
         matches!(self.phase, EvacuationPhase::Rebalancing { .. })
     }
+
+    /// The node is closed and empty. With durable sessions the last phase may never come, because the offline sessions of the
+    /// whole cluster are counted; the node's own numbers tell.
+    pub fn is_done(&self, member: &BrokerNode) -> bool {
+        match self.phase {
+            EvacuationPhase::Empty => true,
+            EvacuationPhase::EvictingSessions => self.connected == Some(0) && member.sessions == Some(0),
+            EvacuationPhase::WaitingForLoadBalancers
+            | EvacuationPhase::EvictingConnections
+            | EvacuationPhase::WaitingForTakeover
+            | EvacuationPhase::Rebalancing { .. }
+            | EvacuationPhase::Other(_) => false,
+        }
+    }
 }
 
 /// How an evacuation was started.
@@ -74,66 +88,10 @@ pub enum EvacuationPhase {
     Other(String),
 }
 
-/// A node as the EMQX cluster lists it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct BrokerNode {
-    pub running: bool,
-    /// A word of EMQX for it that is neither `running` nor `stopped`.
-    pub status: Option<String>,
-    pub role: Option<String>,
-    pub version: Option<String>,
-    pub edition: Option<String>,
-    pub otp_release: Option<String>,
-    /// Sessions on the node, connected or not.
-    pub sessions: Option<i64>,
-    /// Connected clients.
-    pub connections: Option<i64>,
-}
-
-/// A pod that can be asked through the EMQX API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Endpoint {
-    pub pod: String,
-    pub ip: String,
-    pub port: u16,
-    pub https: bool,
-}
-
-impl BrokerNode {
-    /// The same node is listed once more: what only one of both says is not known.
-    pub fn doubt(&mut self, other: &BrokerNode) {
-        let more = |one: Option<i64>, other: Option<i64>| one.zip(other).map(|(one, other)| one.max(other));
-        self.running &= other.running;
-        self.sessions = more(self.sessions, other.sessions);
-        self.connections = more(self.connections, other.connections);
-    }
-
-    /// The open source edition, which ends with 5.8, can neither be emptied nor take sessions of others.
-    pub fn evacuates(&self) -> bool {
-        self.edition.as_deref() != Some("Opensource")
-    }
-}
-
-/// Every one that does not answer costs a connection in each pass, and pods of a cluster are as many as somebody makes.
-const MOST_ASKED: usize = 16;
-
-/// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
-/// core that the operator has closed: its API answers, and only the API can open it again.
-pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
-    let cores = assemble::nodes(desired, view, Role::Core);
-    let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
-        let nodes = cores.iter().filter(|node| !node.terminating && wanted(node));
-        nodes.filter_map(|node| endpoint(desired, node)).take(MOST_ASKED).collect()
-    };
-    let ready = asked(|node| node.ready);
-    if ready.is_empty() { asked(|node| node.running && node.marked) } else { ready }
-}
-
-fn endpoint(desired: &Desired, node: &Node) -> Option<Endpoint> {
-    let ports = node.dashboard.unwrap_or(desired.config.dashboard);
-    let http = ports.http.map(|port| (port, false));
-    let https = ports.https.map(|port| (port, true));
-    // A certificate that shall be verified is shown over HTTPS only. A node from before that listener has none to show.
-    let (port, https) = if desired.api_ca.is_some() { https.or(http) } else { http.or(https) }?;
-    Some(Endpoint { pod: node.pod.clone(), ip: node.ip.clone()?, port, https })
+/// What is said of a node that gives clients away in a rebalance.
+pub(crate) fn rebalance_text(coordinator: &NodeName) -> String {
+    let host = coordinator.0.trim_start_matches("emqx@");
+    format!(
+        "gives clients away in a rebalance that somebody has started; it ends by itself, or with `emqx ctl rebalance stop` on {host}"
+    )
 }

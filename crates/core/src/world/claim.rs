@@ -1,5 +1,6 @@
 //! The volumes of the cores, as the claims on them.
 
+use super::pool::NodeSet;
 use crate::desired::Names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -25,6 +26,13 @@ pub struct Claim {
     pub capacity: Option<Quantity>,
     /// Why the volume could not be made larger, as Kubernetes tells it.
     pub resize_error: Option<String>,
+}
+
+impl Claim {
+    /// It was made for this set, and never had a volume.
+    pub fn is_empty_of(&self, set: &NodeSet) -> bool {
+        !self.may_hold_data && self.created >= set.created
+    }
 }
 
 /// Whether a claim has a volume, had one that is lost, or is to get one that is filled from elsewhere.

@@ -1,6 +1,7 @@
 //! One node of the cluster: a pod and the EMQX node in it.
 
-use super::broker::{BrokerNode, Evacuation};
+use super::broker::Evacuation;
+use super::broker_node::BrokerNode;
 use crate::desired::{DashboardPorts, NodeName, Role};
 use crate::reason::Reason;
 use jiff::Timestamp;

@@ -87,6 +87,11 @@ pub struct Live {
 }
 
 impl Live {
+    /// Only what the operator made itself is deleted.
+    pub fn is_ours(&self) -> bool {
+        self.ownership == Ownership::Ours && !self.terminating
+    }
+
     /// The container of EMQX in the pod template of a set.
     pub fn emqx_container(&self) -> Option<&Value> {
         let containers = self.body["spec"]["template"]["spec"]["containers"].as_array()?;
@@ -103,4 +108,11 @@ pub enum Ownership {
     Nobodys,
     /// Its controller is somebody else.
     Foreign(String),
+}
+
+/// The identity and state of an object when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ObjectVersion {
+    pub uid: String,
+    pub resource_version: String,
 }

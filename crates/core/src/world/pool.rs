@@ -2,6 +2,7 @@
 
 use super::node::{Node, Wait};
 use super::storage::VolumeSite;
+use crate::planted::{Bug, planted};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -42,6 +43,16 @@ impl NodeSet {
     /// The highest number that has been in use and is not free yet.
     pub fn retired(&self) -> Option<i32> {
         self.watermark.filter(|mark| *mark > self.wanted).map(|mark| mark.saturating_sub(1))
+    }
+
+    /// Whether a number may be taken away: it has been written down.
+    pub fn is_watched(&self) -> bool {
+        self.watermark.is_some_and(|mark| mark >= self.wanted) || planted(Bug::NoWatermark)
+    }
+
+    /// Whether the set may grow: nothing of what was there before is left.
+    pub fn may_grow(&self) -> bool {
+        self.retired().is_none() || planted(Bug::ReuseNumberEarly)
     }
 }
 

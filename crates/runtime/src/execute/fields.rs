@@ -3,7 +3,7 @@
 
 use super::kubernetes::{FIELD_MANAGER, failure, json_patch};
 use super::outcome::FailureKind;
-use emqx_operator_core::action::ObjectVersion;
+use emqx_operator_core::world::ObjectVersion;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::PatchParams;
 use kube::{Api, Resource, ResourceExt};

@@ -135,14 +135,14 @@ async fn remove(ctx: &Context, key: &Key, permit: &Permit) -> Result<(), Failure
     if let Some((pod, _)) = permit.pod().filter(|(pod, on)| !kubernetes::is_unchanged(ctx, key, pod, on)) {
         return Err(FailureKind::Stale(format!("pod {pod} has changed")));
     }
-    if let (How::Shrink { set, from, .. }, None) = (permit.how(), permit.pod())
+    if let (How::ScaleIn { set, from, .. }, None) = (permit.how(), permit.pod())
         && !kubernetes::is_unmade(ctx, key, set, *from)
     {
         return Err(FailureKind::Stale(format!("{set} has made its last pod by now")));
     }
     match (permit.how(), permit.pod()) {
-        (How::Restart, Some((pod, on))) => kubernetes::restart(ctx, key, pod, on).await,
-        (How::Restart, None) => Ok(()),
-        (How::Shrink { set, from, to }, _) => kubernetes::scale(ctx, key, set, *from, *to).await,
+        (How::Recreate, Some((pod, on))) => kubernetes::restart(ctx, key, pod, on).await,
+        (How::Recreate, None) => Ok(()),
+        (How::ScaleIn { set, from, to }, _) => kubernetes::scale(ctx, key, set, *from, *to).await,
     }
 }

@@ -1,0 +1,65 @@
+//! Enough of the others serve. A node that does not serve itself, or is a cluster of its own, takes nothing away by going.
+//!
+//! *Why the fact is stable:* it is not, pods may break at any time; but then they break with or without us.
+
+use crate::desired::Role;
+use crate::lifecycle::facts::surge::max_unavailable;
+use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
+use crate::planted::{Bug, planted};
+use crate::reason::Reason;
+use crate::world::{Node, Reading};
+
+pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
+    if planted(Bug::SkipSurvivors) {
+        return Verdict::Pass;
+    }
+    let topology = request.topology;
+    let role = request.removal.role;
+    // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
+    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || topology.boots_for_long(node));
+    let serving = |node: &&Node| !node.is_down() && !idle(node) && topology.view_of_apart(node).is_none();
+    let Some(me) = request.removal.node.filter(serving) else { return Verdict::Pass };
+    let evacuations = topology.world.broker.fresh().map(|broker| &broker.evacuations);
+    if matches!(evacuations, Some(Reading::Unavailable(_))) && !planted(Bug::UnknownIsOff) {
+        let text = "stays, because EMQX cannot be asked which other nodes are being emptied";
+        return Verdict::Hold(request.hold(Reason::RequestFailed, text));
+    }
+    // It goes without replacement, or nothing ever goes.
+    let in_the_way = role == Role::Replicant && topology.group_in_the_way() == Some(me.image.as_str());
+    // One that is being emptied, by whomever, is about to stop serving. A replicant that has restarted meanwhile is not: it
+    // may wait for us, and we for it.
+    let back = |node: &Node| role == Role::Replicant && topology.is_open(node);
+    let stays =
+        |node: &&Node| (!node.marked || in_the_way || back(node)) && node.evacuation.is_none() && node.pod != me.pod;
+    // Where new nodes stand beside the old ones, all of them take over before the first old one goes.
+    let takes_over = match role {
+        Role::Core => !topology.is_target(role, &me.set) && !planted(Bug::DiscardEarly),
+        Role::Replicant => {
+            topology.is_blue_green()
+                && topology.is_outdated(me)
+                && !in_the_way
+                && !topology.is_one_too_many(Some(&me.pod))
+        }
+    };
+    // A core that goes is made up for by those of its own set: others may be of another version, and go themselves.
+    let counts = |node: &Node| match role {
+        Role::Core => topology.is_target(role, &node.set) || planted(Bug::DiscardEarly),
+        Role::Replicant => true,
+    };
+    let serves = |node: &&Node| node.available && topology.is_seen(node) && stays(node) && counts(node);
+    let serving = || i32::try_from(topology.present(role).filter(serves).count()).unwrap_or(i32::MAX);
+    let serving = if takes_over { topology.new_ones_serving(role) } else { serving() };
+    let needed = match role {
+        _ if takes_over => topology.wanted(role),
+        Role::Core if planted(Bug::OneMoreMissing) => topology.wanted(role).saturating_sub(2),
+        Role::Core => topology.wanted(role).saturating_sub(1),
+        Role::Replicant => topology.wanted(role).saturating_sub(max_unavailable(topology.desired)),
+    };
+    let needed = if in_the_way { needed.min(1) } else { needed };
+    if serving >= needed {
+        return Verdict::Pass;
+    }
+    let (which, noun) = (if takes_over { "new" } else { "other" }, role.as_str());
+    let text = format!("stays until {needed} {which} {noun} nodes serve; {serving} do now");
+    Verdict::Hold(request.hold(Reason::WaitingForSurvivors, text))
+}

@@ -1,0 +1,38 @@
+//! What was decided before has been carried out: the set has the pods that it was told to have, and no others. While it
+//! has, who of them goes is not ours to say, and deciding again would take a second one.
+//!
+//! *Why the fact is stable:* only we change the number.
+
+use crate::desired::Role;
+use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
+use crate::planted::{Bug, planted};
+use crate::reason::Reason;
+
+pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
+    if planted(Bug::SkipSettled) {
+        return Verdict::Pass;
+    }
+    let topology = request.topology;
+    let role = request.removal.role;
+    let own = match (&request.removal.how, request.removal.node) {
+        (How::ScaleIn { set, .. }, _) => set.name.as_str(),
+        (How::Recreate, Some(node)) => node.set.as_str(),
+        (How::Recreate, None) => return Verdict::Pass,
+    };
+    // One core after the other, whichever set it is of.
+    let concerned = topology.world.pool(role).sets.iter().filter(|set| set.name == own || role == Role::Core);
+    for set in concerned {
+        let present = || topology.present(role).filter(|node| node.set == set.name);
+        // Where pods have numbers, one that is missing for a moment does not make up for one that is to go.
+        let too_many = match role {
+            Role::Core => present().any(|node| node.ordinal() >= Some(set.wanted)),
+            Role::Replicant => i32::try_from(present().count()).is_ok_and(|present| present > set.wanted),
+        };
+        if too_many {
+            let text = format!("waits until {} has {} pods; it has {}", set.name, set.wanted, present().count());
+            return Verdict::Hold(request.hold(Reason::WaitingForOtherNode, text));
+        }
+    }
+    Verdict::Pass
+}
