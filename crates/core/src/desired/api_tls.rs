@@ -6,8 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use emqx_operator_api::hub::{ApiTls, CaSecretRef};
 
-/// Where the spec names them.
-
 /// Some dozens of certificates. The operator keeps them for every cluster.
 const LARGEST: usize = 64 << 10;
 
