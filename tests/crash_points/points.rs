@@ -3,7 +3,7 @@
 use crate::end_state;
 use crate::scenario::Scenario;
 use emqx_operator_runtime::Settings;
-use emqx_operator_runtime::witness::{Moment, Witness};
+use emqx_operator_runtime::write_hook::{Moment, WriteHook};
 use emqx_operator_tests::fleet::Fleet;
 use emqx_operator_tests::operator::Operator;
 use emqx_operator_tests::{cluster, crd, operator};
@@ -36,8 +36,8 @@ struct Killer {
     killed: CancellationToken,
 }
 
-impl Witness for Killer {
-    fn sees<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
+impl WriteHook for Killer {
+    fn called<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
         async move {
             if moment != self.moment || self.seen.fetch_add(1, Ordering::AcqRel) + 1 != self.number {
                 return;
@@ -93,7 +93,7 @@ async fn environment() -> (Client, &'static Fleet) {
 }
 
 fn mortal(namespace: &str, killer: &Arc<Killer>) -> Operator {
-    let settings = Settings { witness: Some(killer.clone()), ..operator::settings(&[namespace]) };
+    let settings = Settings { write_hook: Some(killer.clone()), ..operator::settings(&[namespace]) };
     Operator::mortal(settings, killer.killed.clone())
 }
 

@@ -34,7 +34,7 @@ fn service(of: &str) -> Value {
 /// Fields of a node template that are refused, with what is said.
 fn refused_in_templates() -> Vec<(&'static str, Value, &'static str)> {
     let mut cases = vec![
-        ("nodeName", json!("machine"), "goes around the scheduler"),
+        ("nodeName", json!("machine"), "bypasses the scheduler"),
         ("extraVolumes", json!([{"name": "v", "hostPath": {"path": "/"}}]), "nothing of the host"),
         ("extraVolumes", json!([{"name": "v", "nfs": {"server": "s", "path": "/"}}]), "nothing of the host"),
         ("ports", json!([{"name": "mqtt-host", "containerPort": 1999, "hostPort": 1999}]), "hostPort"),

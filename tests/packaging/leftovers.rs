@@ -66,7 +66,7 @@ async fn versions_that_are_stored_and_not_served() {
 async fn kinds_of_older_lines() {
     let (client, _alone) = prepared().await;
     let error = stopped_by(&client, &[any_crd("apps.emqx.io", "EmqxBroker", "emqxbrokers", "v1beta4")]).await;
-    assert!(error.contains("CRD emqxbrokers.apps.emqx.io is of a Go operator"), "{error}");
+    assert!(error.contains("CRD emqxbrokers.apps.emqx.io belongs to a Go operator"), "{error}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! and resources that come and go.
 
 use crate::{environment, prepared};
-use emqx_operator_runtime::witness::{Moment, Witness};
+use emqx_operator_runtime::write_hook::{Moment, WriteHook};
 use emqx_operator_runtime::{LEASE, LeaderElection, Settings};
 use emqx_operator_tests::cluster::{apply, operator_user};
 use emqx_operator_tests::link::Link;
@@ -42,8 +42,8 @@ fn value(metrics: &str, series: &str) -> Option<f64> {
 #[derive(Debug)]
 struct Defect(&'static str);
 
-impl Witness for Defect {
-    fn sees<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
+impl WriteHook for Defect {
+    fn called<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
         assert!(moment == Moment::After || !write.contains(self.0), "a planted defect that knows hunter2");
         async {}.boxed()
     }
@@ -53,9 +53,9 @@ impl Witness for Defect {
 async fn a_defect_ends_one_pass_and_no_other() {
     let (client, namespace) = environment("defect").await;
     let metrics = free_port();
-    let witness: Arc<dyn Witness> = Arc::new(Defect("bad-headless"));
+    let hook: Arc<dyn WriteHook> = Arc::new(Defect("bad-headless"));
     let _operator =
-        Operator::with(Settings { witness: Some(witness), metrics_address: Some(metrics), ..settings(&[&namespace]) });
+        Operator::with(Settings { write_hook: Some(hook), metrics_address: Some(metrics), ..settings(&[&namespace]) });
     apply(&client, Some(&namespace), &emqx::resource("bad", emqx::cores(1))).await.unwrap();
     let told = emqx::condition(&client, &namespace, "bad", "Degraded", LIMIT, |c| c.reason == "InternalError").await;
     assert!(told.message.contains("survival.rs:") && !told.message.contains("hunter2"), "{}", told.message);
@@ -74,8 +74,8 @@ async fn a_defect_ends_one_pass_and_no_other() {
 #[derive(Debug)]
 struct Sends(&'static str, Arc<Notify>);
 
-impl Witness for Sends {
-    fn sees<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
+impl WriteHook for Sends {
+    fn called<'a>(&'a self, moment: Moment, write: &'a str) -> BoxFuture<'a, ()> {
         if moment == Moment::Before && write.starts_with(self.0) {
             self.1.notify_one();
         }
@@ -123,11 +123,11 @@ async fn no_request_is_sent_to_a_broker_after_the_lease_is_lost() {
     let metrics = free_port();
     let election = LeaderElection { namespace: namespace.clone(), identity: "first".to_owned() };
     let sent = Arc::new(Notify::new());
-    let witness: Arc<dyn Witness> = Arc::new(Sends("put config", sent.clone()));
+    let hook: Arc<dyn WriteHook> = Arc::new(Sends("put config", sent.clone()));
     let settings = Settings {
         leader_election: Some(election),
         metrics_address: Some(metrics),
-        witness: Some(witness),
+        write_hook: Some(hook),
         ..settings(&[&namespace])
     };
     let _operator = Operator::with(settings);

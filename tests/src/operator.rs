@@ -71,7 +71,7 @@ pub fn settings(namespaces: &[&str]) -> Settings {
         leader_election: None,
         concurrency: 16,
         emqx_deadline: Duration::from_secs(10),
-        witness: None,
+        write_hook: None,
     }
 }
 

@@ -24,7 +24,7 @@ pub fn emqx_crd() -> CustomResourceDefinition {
     crd
 }
 
-/// `kubectl scale` and autoscalers are refused with an error of the server where the number that they ask for is not there.
+/// The API server refuses `kubectl scale` and autoscalers with an error if the resource has no number of replicas.
 fn count_replicants(schema: &mut JSONSchemaProps) {
     let spec = schema.properties.as_mut().and_then(|fields| fields.get_mut("spec"));
     let fields = spec.and_then(|spec| spec.properties.as_mut());

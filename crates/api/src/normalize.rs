@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The fields that hold a quantity in the Kubernetes types that a spec embeds and the operator writes.
 pub const QUANTITIES: [&str; 2] = ["sizeLimit", "divisor"];
-/// Those that hold a map of quantities.
+/// The fields that hold a map of quantities.
 pub const MAPS_OF_QUANTITIES: [&str; 3] = ["limits", "requests", "capacity"];
 
 /// Turns quantities that were written as numbers into text, at any depth outside of `config.roots`.

@@ -1,5 +1,5 @@
-//! What the operator may do to the world. Actions are absolute and carry the assumption they were planned under, so
-//! that one planned on a stale snapshot fails instead of doing harm.
+//! Everything that the operator may do. Actions are absolute and carry the assumption they were planned under, so that an
+//! action that was planned on a stale snapshot fails instead of doing harm.
 
 use crate::build::Manifest;
 use crate::desired::NodeName;
@@ -13,31 +13,31 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One step. [`Action::stage`] says when it is its turn.
+/// One step. [`Action::stage`] says when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Action {
-    /// Create an object that is believed absent. Creation fails where the object exists: what then becomes of it is
-    /// said in [`crate::adoption`]. It is never merged into.
+    /// Create an object that is absent from the snapshot. Creation fails where the object exists; [`crate::adoption`] then
+    /// decides about the existing object, which is never merged into.
     Create { manifest: Manifest, stage: Stage },
-    /// Take over an object that is believed lost, if one exists under its name and says that it is this cluster's: users
-    /// restore objects without the labels by which the operator finds them. Never creates one.
+    /// Take over an object that is missing in the snapshot, if an object of this name exists and says that it belongs to this
+    /// cluster: users restore objects without the labels by which the operator finds them. Never creates an object.
     Adopt { manifest: Manifest, stage: Stage },
-    /// Server-side apply: our fields become what the manifest says, fields of others stay.
+    /// Server-side apply: our fields become what the manifest says, fields of other managers stay.
     Apply {
         manifest: Manifest,
-        /// The object this was planned on.
+        /// The object as it was when the action was planned.
         on: ObjectVersion,
         /// When to apply.
         stage: Stage,
     },
     /// Set the number of pods of a set, if it still is `from`.
     Scale { set: ObjectId, from: i32, to: i32 },
-    /// Delete an object that the spec switches off, if it still is the one that was seen.
+    /// Delete an object that the spec switches off, if it still is the object that was seen.
     Delete { id: ObjectId, on: ObjectVersion, because: Reason },
-    /// Set or remove annotations, if the object still is the one that was seen.
+    /// Set or remove annotations, if the object still is the object that was seen.
     Annotate { id: ObjectId, on: ObjectVersion, annotations: BTreeMap<&'static str, Option<String>>, stage: Stage },
-    /// Make the pod template of a set what the operator wants and nothing else, if the set still is in the state that was
-    /// seen: an apply leaves what others have added.
+    /// Replace the pod template of a set, if the set still is in the state that was seen. An apply would leave fields that other
+    /// managers added.
     RestoreTemplate {
         set: ObjectId,
         on: ObjectVersion,
@@ -49,46 +49,46 @@ pub enum Action {
     GrowVolume { claim: ObjectId, on: ObjectVersion, to: String },
     /// A request to EMQX.
     Call(Call),
-    /// Restart a node or take it away for good. Only admission can permit it.
+    /// Restart a node or remove it for good. Only admission grants the permit.
     Remove(Permit),
 }
 
 /// A request to EMQX that changes something.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub enum Call {
-    /// Put runtime roots in force on all nodes. Applying the same text twice is harmless.
+    /// Apply runtime roots on all nodes. Applying the same text twice is harmless.
     PutConfig {
         #[serde(skip)]
         text: String,
         revision: String,
     },
-    /// Have cores read this file of API keys again.
+    /// Have all cores read this file of API keys again.
     LoadApiKeys { file: &'static str },
-    /// Close a node to newcomers and empty it.
+    /// Close a node to new clients, and evacuate it.
     StartEvacuation { node: NodeName, options: EvacuationOptions },
-    /// Open it again; perhaps only to have it emptied `anew`, in another way.
+    /// Open a node again. With `anew` the evacuation starts again afterwards, with other options.
     StopEvacuation { node: NodeName, anew: bool },
-    /// Say which sites shall hold the shards of a database.
+    /// Set the sites that hold the shards of a database.
     PlaceShards { database: String, sites: Vec<String> },
-    /// Forget a site that holds nothing and does not come back. It is not `needed` where nothing is stored at all: a site too
-    /// many harms nobody then.
+    /// Forget a site that holds no shard and does not come back. The call is not `needed` where no database exists: a surplus
+    /// site does no harm then.
     ForgetSite { site: String, needed: bool },
-    /// Take a core out of the cluster that does not come back.
+    /// Remove a core that does not come back from the EMQX cluster.
     ForceLeave { node: NodeName },
 }
 
-/// How a node is emptied.
+/// How a node is evacuated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EvacuationOptions {
-    /// Where sessions go.
+    /// The nodes that take the sessions.
     pub targets: Vec<NodeName>,
     /// Connections per second.
     pub connection_rate: u32,
     /// Sessions per second.
     pub session_rate: u32,
-    /// Seconds in which load balancers notice, while clients are still accepted.
+    /// Seconds for load balancers to notice, while the node still accepts clients.
     pub wait_health_check: u32,
-    /// Seconds in which clients may fetch their sessions from elsewhere.
+    /// Seconds for clients to reconnect to another node and take their sessions over.
     pub wait_takeover: u32,
 }
 
@@ -110,15 +110,16 @@ pub enum Stage {
     Identity,
     /// Configuration that pods read when they start, and the names they find each other by.
     Config,
-    /// Sets of pods, and what stands in front of them.
+    /// Sets of pods, and the Services in front of them.
     Workload,
-    /// What we are about to ask of EMQX, written down first: a stop in between must not make it somebody else's.
+    /// Records of the evacuations that the operator is about to start: after a restart in between, the operator must not take
+    /// them for a user's.
     Intent,
     /// Requests to EMQX.
     Broker,
-    /// What we must remember, written where it belongs once the requests before have succeeded.
+    /// Annotations on the objects they concern, once the requests of the earlier stages have succeeded.
     Marks,
-    /// Objects that the spec switches off, and nodes whose turn it is.
+    /// Objects that the spec switches off, and the node that has the permit.
     Removal,
 }
 
@@ -138,7 +139,7 @@ impl Action {
         }
     }
 
-    /// When it is the turn of this action.
+    /// The stage in which this action is carried out.
     pub fn stage(&self) -> Stage {
         match self {
             Action::Create { stage, .. } | Action::Adopt { stage, .. } | Action::Apply { stage, .. } => *stage,
@@ -149,8 +150,8 @@ impl Action {
         }
     }
 
-    /// Whether later stages need this one: without it they do not begin. Volumes that do not grow and a Service that is
-    /// refused concern no node; who needs a Service to lead elsewhere looks at it.
+    /// Whether later stages need this action: if it fails they do not begin. A volume that does not grow, and a refused Service,
+    /// concern no node; a rule that needs the Service to select other nodes checks the Service itself.
     pub fn is_needed(&self) -> bool {
         match self {
             _ if planted(Bug::StopForAnything) => true,
@@ -163,13 +164,14 @@ impl Action {
         }
     }
 
-    /// Done even when something before it failed: a node that stays is opened again, whatever else is refused.
+    /// Whether the action is carried out even when an earlier stage failed: a node that stays is opened again, whatever else is
+    /// refused.
     pub fn stands_alone(&self) -> bool {
         matches!(self, Action::Call(Call::StopEvacuation { anew: false, .. })) && !planted(Bug::StopForAnything)
     }
 }
 
-/// What a line in a log holds of one action: values of annotations and names in EMQX can be of any length.
+/// The longest line about one action: values of annotations and names in EMQX can be of any length.
 const LONGEST_LINE: usize = 1000;
 
 /// One line for logs and golden files.
@@ -222,7 +224,7 @@ impl Call {
                 format!("start evacuation of {node} to {}", targets.join(", "))
             }
             Call::StopEvacuation { node, anew: false } => format!("stop evacuation of {node}"),
-            Call::StopEvacuation { node, anew: true } => format!("stop evacuation of {node} to start it anew"),
+            Call::StopEvacuation { node, anew: true } => format!("stop evacuation of {node} to start it again"),
             Call::PlaceShards { database, sites } => format!("place shards of {database} on {}", sites.join(", ")),
             Call::ForgetSite { site, .. } => format!("forget site {site}"),
             Call::LoadApiKeys { file } => format!("read API keys from {file}"),

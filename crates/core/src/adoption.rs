@@ -1,4 +1,4 @@
-//! What becomes of an object that exists where one was believed absent. A name proves nothing: it may be the user's.
+//! Decides about an existing object whose name the operator needs. The name alone proves nothing: the object may be the user's.
 //!
 //! *Decides* whether the object is taken over, from its owner, labels and annotations. *Never* takes over an object that
 //! neither belongs to this resource nor says that it does: it would be changed now, and deleted with the resource.
@@ -9,19 +9,19 @@ use crate::world::Kind;
 use emqx_operator_api::{annotation, label};
 use serde_json::Value;
 
-/// What becomes of an object that exists where one was believed absent.
+/// The decision about an existing object whose name the operator needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adoption {
-    /// It is this cluster's and has lost the labels by which the operator finds it, or the user hands it over: it gets
-    /// the labels, and nothing else is changed by that.
+    /// The object belongs to this cluster and has lost the labels by which the operator finds it, or the user hands it over:
+    /// the operator adds the labels and changes nothing else.
     Label,
-    /// It is this cluster's, and the watch is about to tell of it; or Kubernetes is about to delete it.
+    /// The object belongs to this cluster, and the watch is about to report it; or Kubernetes is about to delete it.
     Wait(String),
-    /// It belongs to the user or to another controller.
+    /// The object belongs to the user or to another controller.
     Taken(String),
 }
 
-/// The keys of the Secrets that give a cluster its identity. Users and backups make them before the resource.
+/// The keys of the Secrets that give a cluster its identity. Users and backups create them before the resource.
 const IDENTITIES: [&str; 2] = ["node_cookie", "bootstrap_api_key"];
 
 /// `existing` is the object as the API server gives it, for the manifest that could not be created.
@@ -30,7 +30,7 @@ pub fn adoption(manifest: &Manifest, stage: Stage, existing: &Value) -> Adoption
     let metadata = &existing["metadata"];
     let instance = wanted["labels"][label::INSTANCE].as_str().unwrap_or_default();
     let is_others = metadata["labels"].get(label::INSTANCE).is_some_and(|other| other != instance);
-    // The operator reads an identity, and need not own it: controllers that make Secrets go on to keep theirs.
+    // The operator reads an identity, and need not own it: controllers that create Secrets keep owning them.
     let is_identity = is_identity(manifest, stage, existing) && !is_others;
     let is_labeled = metadata["labels"][label::INSTANCE] == instance
         && metadata["labels"][label::MANAGED_BY] == label::MANAGED_BY_VALUE;
@@ -76,7 +76,7 @@ fn known_soon(manifest: &Manifest) -> Adoption {
     Adoption::Wait(format!("{} exists already", manifest.id))
 }
 
-/// A Secret that holds what it is wanted for.
+/// A Secret with the needed keys.
 fn is_identity(manifest: &Manifest, stage: Stage, existing: &Value) -> bool {
     let holds = |key: &&str| manifest.body["data"].get(*key).is_some() && existing["data"].get(*key).is_some();
     manifest.id.kind == Kind::Secret && stage == Stage::Identity && IDENTITIES.iter().any(holds)

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! Read in this order: [`plan`] (the entry point), then any rule in [`lifecycle`]; each is one file whose function
-//! gets what is wanted and what was seen. [`desired`] turns a spec into typed values and refuses mistakes with their
+//! gets the desired state and the observed world. [`desired`] turns a spec into typed values and refuses mistakes with their
 //! path; [`world`] is the snapshot, in which a missing answer is a [`world::Reading`] and never a zero; [`build`] says
-//! what objects look like; [`status`] says what users are told; [`reason`] is the one vocabulary of both. [`action`]
+//! what objects look like; [`status`] builds status and events; [`reason`] is their vocabulary. [`action`]
 //! lists everything that the operator can do at all.
 //!
-//! Nothing is deleted because a list lacks it, nothing is removed because EMQX did not answer, and no rule reads the
-//! status back: what must be remembered stands on the object it concerns.
+//! No object is deleted because a list lacks it, no node is removed because EMQX did not answer, and no rule reads the status:
+//! state that must survive is stored on the object it concerns.
 
 pub mod action;
 pub mod adoption;

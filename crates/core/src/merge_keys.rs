@@ -1,4 +1,4 @@
-//! Lists that Kubernetes takes for maps. Server-side apply fails as a whole, with 500, where two items of one list have the
+//! Lists that Kubernetes treats as maps. Server-side apply fails as a whole, with 500, where two items of one list have the
 //! same key.
 
 /// Lists by the field that holds them, in objects and in specs, with the fields that are the key of an item.
@@ -25,7 +25,7 @@ const LISTS: [(&[&str], &[&str]); 6] = [
     (&["topologySpreadConstraints"], &["topologyKey", "whenUnsatisfiable"]),
 ];
 
-/// What tells the items of a list from each other; `None` where a list is a list.
+/// The keys that identify the items of a list; `None` for a list without keys.
 pub(crate) fn merge_keys(list: &str) -> Option<&'static [&'static str]> {
     LISTS.iter().find(|(lists, _)| lists.contains(&list)).map(|(_, keys)| *keys)
 }

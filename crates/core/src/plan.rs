@@ -1,4 +1,4 @@
-//! From what is wanted and what was seen to what should be done: the one entry point of the core.
+//! From the desired state and the observed world to actions, holds and a report: the one entry point of the core.
 
 use crate::action::{Action, Call, Stage};
 use crate::desired::Desired;
@@ -9,7 +9,7 @@ use crate::world::{Kind, Memory, World};
 use serde::Serialize;
 use std::fmt;
 
-/// What should be done, what is waited for, what users are told. A value that can be compared, printed and replayed.
+/// Actions to carry out, holds that wait, and the report for users. A value that can be compared, printed and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// Sorted by stage.
@@ -17,13 +17,13 @@ pub struct Plan {
     pub holds: Vec<Hold>,
     pub report: Report,
     pub wake: Wake,
-    /// What the next pass has to know of this one.
+    /// What this reconcile leaves to the next one.
     pub memory: Memory,
 }
 
-/// At rest the broker is asked this often.
+/// How often EMQX is asked at rest, in seconds.
 const AT_REST: u32 = 60;
-/// While nodes start, the membership is asked this often.
+/// How often EMQX is asked for its members while nodes start, in seconds.
 const WHILE_STARTING: u32 = 2;
 
 /// Total and deterministic: the same arguments give the same plan, byte for byte.
@@ -50,8 +50,8 @@ pub fn plan(desired: &Desired, world: &World) -> Plan {
     Plan { actions, holds, report, wake, memory }
 }
 
-/// A plan either prepares or removes. While a set changes or EMQX is asked to move something, the world is not the one
-/// in which a removal was examined; it waits for the next pass.
+/// A plan either prepares or removes. While a set changes, or EMQX moves clients or shards, the world is not the one that the
+/// removal was checked against; the removal waits for the next reconcile.
 fn prepare_or_remove(actions: &mut Vec<Action>) {
     let prepares = actions.iter().any(|action| match action {
         Action::Create { manifest, .. } | Action::Apply { manifest, .. } => {
@@ -85,12 +85,12 @@ fn earliest(holds: &[Hold], ready: bool) -> Wake {
         Wake::Watch | Wake::At(_) => None,
     });
     let own = if ready { AT_REST } else { WHILE_STARTING };
-    // While something else holds, asking EMQX every two seconds would tell nothing new.
+    // While a hold asks for a longer interval, asking EMQX every two seconds would bring no news.
     Wake::Poll(polls.min().map_or(own, |seconds| seconds.min(AT_REST)))
 }
 
 impl Plan {
-    /// Whether anything is to be written for the first time: worth a line in the log.
+    /// Whether the plan changes nothing. A plan with actions is worth a line in the log.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty()
     }

@@ -1,7 +1,7 @@
 //! Bugs that are planted on purpose, one at a time, to see that the simulation catches them: `cargo xtask mutants`.
 //!
 //! Without the feature `planted-bugs`, which no release has, every question is answered with "no" at compile time. A bug
-//! that is not caught is a report about the simulation.
+//! that is not caught is a gap in the simulation.
 
 macro_rules! bugs {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
@@ -26,43 +26,43 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// Sessions are not looked at before a node goes.
+    /// Sessions are not checked before a node is removed.
     SkipSessions,
     /// "No sessions right now" is taken for "closed and empty".
     EmptyIsEnough,
     /// A node whose evacuation is still under way is taken for empty.
     UnderWayIsEmpty,
-    /// Evacuations that cannot be read are taken for none that EMQX knows.
+    /// Evacuations that cannot be read are taken for no evacuations.
     UnknownIsOff,
-    /// When EMQX does not answer, removals go on.
+    /// Nodes are removed also when EMQX does not answer.
     BlindRemoval,
     /// A node that the list of EMQX lacks is taken for gone, although its pod is ready.
     MissingIsGone,
     /// A node that the list of EMQX calls stopped is taken for gone, although its container runs and has not restarted.
     StoppedIsGone,
-    /// Shards are not looked at before a core goes for good.
+    /// Shards are not checked before a core is removed for good.
     SkipShards,
-    /// Old cores go before the new set beside them is complete.
+    /// Old cores are removed before the new set beside them is complete.
     DiscardEarly,
     /// Sessions are moved to nodes of the set that is discarded, too.
     MoveToOld,
-    /// A core set whose cores have volumes is made anew when the spec asks for others.
+    /// A core set whose cores have volumes is deleted and created again when the spec asks for other volumes.
     RemakeWithVolumes,
     /// A set that is discarded is deleted while its last core is still being retired.
     DeleteSetEarly,
-    /// A set that was discarded stays as an empty one.
+    /// A set that was discarded is kept with no pods.
     KeepEmptySet,
-    /// Nodes are emptied while the Service still leads to the old ones.
+    /// Nodes are emptied while the Service still selects old nodes.
     SkipSwitch,
-    /// Cores go while another one is on its way.
+    /// A core is replaced while another core is leaving or starting.
     SkipOneAtATime,
-    /// A set that has not carried out the last decision is told to shrink again.
+    /// A set that has not carried out its last change of replicas is scaled in again.
     SkipSettled,
-    /// Nobody counts how many others serve.
+    /// The number of other nodes that serve is not checked.
     SkipSurvivors,
     /// One more core than allowed may be missing.
     OneMoreMissing,
-    /// A ReplicaSet takes whom it likes, not the one that was examined.
+    /// A ReplicaSet deletes another pod than the one that was checked.
     SkipChosen,
     /// The core that old replicants follow is replaced with the others.
     DropLastCore,
@@ -70,41 +70,41 @@ bugs! {
     WrongOrdinal,
     /// Nodes that were closed and stay are never opened again.
     NeverReopen,
-    /// An evacuation goes on when none of its recipients is left.
+    /// An evacuation continues when none of its recipients is left.
     KeepOutdatedEvacuation,
-    /// Evacuations that somebody else has started are stopped.
+    /// Evacuations that the operator did not start are stopped.
     StopForeign,
-    /// The mark of a closed core is dropped while it restarts.
+    /// The annotation of an evacuated core is removed while the core restarts.
     ForgetMarkEarly,
-    /// The number of a core is used again while its traces are still there.
+    /// The ordinal of a core is used again while its node, site or volume is still known.
     ReuseNumberEarly,
     /// The volume of a retired core is deleted while its site is known.
     VolumeBeforeSite,
-    /// Numbers are not written down before they are taken away, so nothing is retired.
+    /// The ordinals of cores are not recorded before scaling in, so that no core is retired.
     NoWatermark,
     /// A core that is down counts as one whose volume was lost.
     ForgetUnproven,
-    /// Cores go on to be replaced while EMQX refuses the configuration that they would start with.
+    /// Cores are still replaced while EMQX refuses the configuration that they would start with.
     RestartRefused,
-    /// A core that has crashed is replaced although the wanted template does not come up elsewhere.
+    /// A crashed core is replaced although the wanted template does not start on other cores.
     RestartIntoFailure,
     /// No replicants are added while their cores are replaced.
     StopScaling,
-    /// Where one replicant too many is there, several are emptied.
+    /// Where one replicant is surplus, several are evacuated.
     DrainTooMany,
-    /// What was refused keeps nodes that are to be opened again from it.
+    /// A refused request keeps nodes closed that are to be opened again.
     StopForAnything,
-    /// Templates are given up although their nodes serve.
+    /// A rollout is rolled back although its nodes serve.
     GiveUpWorking,
-    /// Shards are placed on the cores that are there, also on those that go.
+    /// Shards are placed on all existing cores, also on cores that are removed.
     PlaceOnLeaving,
     /// Shards are placed without waiting for the cores that stay.
     PlaceWithoutWaiting,
-    /// One replicant more than wanted is made.
+    /// One replicant more than wanted is created.
     OneTooMany,
     /// A plan prepares and removes at once.
     PrepareAndRemove,
-    /// A plan removes all who may go, not one.
+    /// A plan removes all nodes with a permit, not one.
     TwoRemovals,
     /// A permit is used although the spec has changed since.
     StaleSpec,

@@ -169,7 +169,7 @@ mod tests {
             ("-9Ei", "-9223372036854775807"),
             ("7.99999999999999999999Ei", "9223372036854775807"),
             ("0e1000000000000000000000", "0"),
-            // Beyond what is told from each other.
+            // Beyond the precision of the comparison.
             ("10000000000000000P", "1e1000000000000000000000"),
         ];
         for (a, b) in cases {

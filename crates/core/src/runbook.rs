@@ -1,5 +1,5 @@
-//! What to look at when a reason asks for somebody: commands for the reference page of reasons. `NAME` is the resource,
-//! `POD` the pod that the message names, in the namespace of the resource.
+//! Commands for the reference page of reasons: what a user looks at, and how a user acts. `NAME` is the resource, `POD` the
+//! pod that the message names, in the namespace of the resource.
 
 use crate::reason::Reason;
 
@@ -14,14 +14,14 @@ const EVACUATIONS: &str = "kubectl get emqx NAME --output jsonpath='{.status.nod
 const STORAGE: &str = "kubectl exec service/NAME-headless --container emqx -- emqx ctl ds info";
 
 impl Reason {
-    /// Commands that show more, the most telling one first. Reasons that are themselves all there is to know have none.
+    /// Commands that show more, the most useful one first. Reasons that need no explanation have none.
     pub fn commands(self) -> &'static [&'static str] {
         match self {
             Reason::EvacuatingSessions => &[EVACUATIONS],
             Reason::ForeignEvacuation => &[
                 EVACUATIONS,
                 "kubectl exec POD --container emqx -- emqx ctl rebalance node-status",
-                "kubectl exec POD --container emqx -- emqx ctl rebalance stop    # when it is not wanted any more",
+                "kubectl exec POD --container emqx -- emqx ctl rebalance stop    # when the evacuation is not wanted any more",
             ],
             Reason::WaitingForSurvivors | Reason::CorePodsUnavailable | Reason::ReplicantPodsUnavailable => {
                 &["kubectl get pods --selector apps.emqx.io/instance=NAME --output wide", DESCRIBE]
@@ -32,7 +32,7 @@ impl Reason {
             Reason::VolumeLeft => &[
                 "kubectl get statefulsets,pvc --selector apps.emqx.io/instance=NAME",
                 NODES,
-                "kubectl delete statefulset SET && kubectl delete pvc CLAIM    # when nobody needs the data",
+                "kubectl delete statefulset SET && kubectl delete pvc CLAIM    # when the data is not needed",
             ],
             Reason::RolledBack => &[
                 DESCRIBE,
@@ -58,7 +58,7 @@ impl Reason {
             Reason::RequestFailed => &[NODES, POD_LOG, "kubectl get networkpolicies", OPERATOR_LOG],
             Reason::LockedOut => &[
                 "kubectl get secret NAME-bootstrap-api-key --output yaml",
-                "kubectl delete pod POD    # one core: it reads the Secret when it starts",
+                "kubectl delete pod POD    # one core: EMQX reads the Secret when the core starts",
             ],
             Reason::InvalidSpec | Reason::ApplyRejected => &[DESCRIBE, "kubectl edit emqx NAME"],
             Reason::IdentityLost => &[
@@ -73,7 +73,7 @@ impl Reason {
             Reason::RequestRefused => &[EVACUATIONS, NODES, OPERATOR_LOG],
             Reason::StuckTerminating => &[
                 "kubectl get nodes",
-                "kubectl delete pod POD --force --grace-period=0    # when its machine does not come back",
+                "kubectl delete pod POD --force --grace-period=0    # when its Kubernetes node does not come back",
             ],
             Reason::MissingReference => &[DESCRIBE, "kubectl get secrets,configmaps,serviceaccounts,pvc"],
             Reason::ConfigRejected => &[DESCRIBE, POD_LOG],
@@ -122,12 +122,12 @@ impl Reason {
 
 #[cfg(test)]
 mod tests {
-    use crate::reason::{Reason, Weight};
+    use crate::reason::{Reason, Severity};
 
-    /// Whoever is woken up by a reason is told where to look.
+    /// A user who gets an alert with a reason finds commands on the reference page.
     #[test]
     fn every_trouble_has_a_command() {
-        let silent = |reason: &&Reason| reason.weight() == Weight::Trouble && reason.commands().is_empty();
+        let silent = |reason: &&Reason| reason.severity() == Severity::Trouble && reason.commands().is_empty();
         assert_eq!(Reason::ALL.iter().find(silent), None);
     }
 }

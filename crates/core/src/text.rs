@@ -1,4 +1,4 @@
-//! Texts of users, brokers and other controllers are of any length; what is said to users is not.
+//! Bounds texts of users, brokers and other controllers, which have any length, for messages to users.
 
 use serde_json::Value;
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// Both ends of a text that is too long: of a path they tell most.
+/// Both ends of a text that is too long: they are the most useful parts of a path.
 pub(crate) fn both_ends(text: &str, most: usize) -> Cow<'_, str> {
     let half = most / 2;
     let (Some(_), Some((first, _)), Some((last, _))) =
@@ -37,7 +37,7 @@ pub(crate) fn field(path: &str, key: &str) -> String {
     both_ends(&format!("{path}.{}", both_ends(key, 80)), 300).into_owned()
 }
 
-/// The first three of a list; more tell nothing new.
+/// The first three items of a list, and how many more there are.
 pub(crate) fn few<T: AsRef<str>>(all: &[T]) -> String {
     const SHOWN: usize = 3;
     let shown = all.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");

@@ -11,7 +11,7 @@ use emqx_operator_core::action::{Action, Call};
 use emqx_operator_core::build::differences;
 use emqx_operator_core::desired::{Desired, NodeName, References};
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::status::{ConditionType, Truth};
+use emqx_operator_core::status::{ConditionStatus, ConditionType};
 use emqx_operator_core::world::{
     Broker, BrokerNode, ConfigRefused, Disagreement, Endpoint, Kind, KubernetesView, Reading, api_candidates,
 };
@@ -137,7 +137,9 @@ fn nobody_is_restarted_with_configuration_that_emqx_refuses() {
     assert!(!sends_config(&second) && !removes(&second), "{second}");
     let hold = second.holds.iter().find(|hold| hold.reason == Reason::ConfigRejected);
     assert!(hold.is_some_and(|hold| hold.detail.contains("not a size")), "{second}");
-    let told = |kind: ConditionType| second.report.facts.iter().find(|fact| fact.kind == kind).map(|fact| fact.reason);
+    let told = |kind: ConditionType| {
+        second.report.conditions.iter().find(|condition| condition.kind == kind).map(|condition| condition.reason)
+    };
     assert_eq!(told(ConditionType::ConfigApplied), Some(Reason::ConfigRejected));
     assert_eq!(told(ConditionType::Degraded), Some(Reason::ConfigRejected));
 
@@ -188,7 +190,12 @@ fn a_paused_cluster_is_told_of_and_left_alone() {
     changed.paused = true;
     let plan = plan_for(&changed, &view, answering());
     assert!(plan.is_empty(), "{plan}");
-    assert!(plan.report.facts.iter().any(|fact| fact.kind == ConditionType::Paused && fact.truth == Truth::True));
+    assert!(
+        plan.report
+            .conditions
+            .iter()
+            .any(|condition| condition.kind == ConditionType::Paused && condition.status == ConditionStatus::True)
+    );
 }
 
 /// Where the spec wants the dashboard is right for new pods only.

@@ -15,7 +15,7 @@ mod living;
 use chance::{Choices, mutate, text};
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, References, references};
-use emqx_operator_core::status::{merge, refused, story};
+use emqx_operator_core::status::{event, merge, refused};
 use emqx_operator_core::world::{
     Broker, BrokerNode, ConfigRefused, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, FreshSecrets,
     KubernetesView, Memory, ObjectEvent, Reading, ReplicaState, Shard, Site, Storage, View, Why, World, api_candidates,
@@ -302,12 +302,12 @@ fn look_at(plan: &Plan, world: &World) {
         bounded("subject of a hold", &hold.subject, 403);
         bounded("hold", &hold.to_string(), 1100);
     }
-    for fact in &plan.report.facts {
-        bounded("message of a condition", &fact.message, 2500);
+    for condition in &plan.report.conditions {
+        bounded("message of a condition", &condition.message, 2500);
     }
     for action in &plan.actions {
         bounded("line of an action", &action.to_string(), 1001);
-        if let Some(told) = story(action, world) {
+        if let Some(told) = event(action, world) {
             bounded("event", &told.text, 1001);
         }
         if let Some(manifest) = action.manifest() {

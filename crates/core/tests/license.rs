@@ -246,10 +246,10 @@ fn the_condition_names_the_field() {
     for (view, spec) in [(KubernetesView::default(), spec(NEW, 2)), (cluster(&spec(OLD, 3), &[]), spec(NEW, 3))] {
         let plan = plan_for(&desired(&spec), &view, nobody());
         for kind in [ConditionType::Ready, ConditionType::Degraded] {
-            let fact = plan.report.facts.iter().find(|fact| fact.kind == kind).expect("it is told");
-            assert_eq!(fact.reason, Reason::LicenseMissing);
-            assert!(fact.message.contains("spec.config.roots.license.key"), "{}", fact.message);
-            assert!(fact.message.contains("`evaluation`"), "{}", fact.message);
+            let condition = plan.report.conditions.iter().find(|condition| condition.kind == kind).expect("it is told");
+            assert_eq!(condition.reason, Reason::LicenseMissing);
+            assert!(condition.message.contains("spec.config.roots.license.key"), "{}", condition.message);
+            assert!(condition.message.contains("`evaluation`"), "{}", condition.message);
         }
     }
 }

@@ -8,8 +8,8 @@ mod nodes;
 
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, NodeName, References, Role};
-use emqx_operator_core::reason::{Reason, Weight};
-use emqx_operator_core::status::{ConditionType, Truth};
+use emqx_operator_core::reason::{Reason, Severity};
+use emqx_operator_core::status::{ConditionStatus, ConditionType};
 use emqx_operator_core::world::{
     Broker, Disagreement, Evacuation, FreshSecrets, Identity, Kind, KubernetesView, Live, Memory, NodeState, ObjectId,
     Ownership, Reading, Refusal, Sensitive, Why, World,
@@ -107,8 +107,12 @@ fn objects(desired: &Desired) -> BTreeMap<ObjectId, Live> {
     live.collect()
 }
 
-fn reason(plan: &Plan, kind: ConditionType) -> Option<(Truth, Reason)> {
-    plan.report.facts.iter().find(|fact| fact.kind == kind).map(|fact| (fact.truth, fact.reason))
+fn reason(plan: &Plan, kind: ConditionType) -> Option<(ConditionStatus, Reason)> {
+    plan.report
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == kind)
+        .map(|condition| (condition.status, condition.reason))
 }
 
 #[test]
@@ -135,9 +139,9 @@ fn what_lasts_is_told_and_what_a_starting_node_says_is_not() {
 #[test]
 fn before_it_lasts_nothing_is_trouble() {
     let plan = last(&[(0, 1, locked()), (2, 1, locked())]);
-    assert!(plan.holds.iter().all(|hold| hold.reason.weight() < Weight::Trouble), "{plan}");
+    assert!(plan.holds.iter().all(|hold| hold.reason.severity() < Severity::Trouble), "{plan}");
     assert_eq!(reason(&plan, ConditionType::Degraded), None);
-    assert_eq!(reason(&plan, ConditionType::EMQXAPIAvailable), Some((Truth::False, Reason::NoRequester)));
+    assert_eq!(reason(&plan, ConditionType::EMQXAPIAvailable), Some((ConditionStatus::False, Reason::NoRequester)));
 }
 
 #[test]
@@ -146,13 +150,13 @@ fn the_conditions_say_so_with_the_way_out() {
         let broker = || Reading::Unavailable(refused(refusal));
         let plan = last(&[(0, 2, broker()), (5, 2, broker())]);
         for kind in [ConditionType::Degraded, ConditionType::EMQXAPIAvailable] {
-            let fact = plan.report.facts.iter().find(|fact| fact.kind == kind).expect("it is told");
-            assert_eq!(fact.reason, Reason::LockedOut, "{kind:?}");
+            let condition = plan.report.conditions.iter().find(|condition| condition.kind == kind).expect("it is told");
+            assert_eq!(condition.reason, Reason::LockedOut, "{kind:?}");
             for part in [told, "iot-bootstrap-api-key", "delete the pod iot-core-1"] {
-                assert!(fact.message.contains(part), "{kind:?}: {}", fact.message);
+                assert!(condition.message.contains(part), "{kind:?}: {}", condition.message);
             }
         }
-        assert_ne!(reason(&plan, ConditionType::Ready).map(|(truth, _)| truth), Some(Truth::True));
+        assert_ne!(reason(&plan, ConditionType::Ready).map(|(status, _)| status), Some(ConditionStatus::True));
     }
     assert_eq!(reason(&last(&[(0, 0, Reading::Unavailable(Why::NobodyToAsk))]), ConditionType::Degraded), None);
 }

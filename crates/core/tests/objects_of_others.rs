@@ -77,8 +77,8 @@ fn an_identity_that_is_lost_is_not_replaced_while_nodes_live_by_it() {
         let hold = told.iter().find(about).unwrap_or_else(|| panic!("nothing is told of {secret}: {told:?}"));
         assert!(hold.detail.contains(command) && hold.detail.contains("kubectl create secret"), "{hold}");
     }
-    let degraded = plan.report.facts.iter().find(|fact| fact.kind == ConditionType::Degraded);
-    assert!(degraded.is_some_and(|fact| fact.reason == Reason::IdentityLost), "{degraded:?}");
+    let degraded = plan.report.conditions.iter().find(|condition| condition.kind == ConditionType::Degraded);
+    assert!(degraded.is_some_and(|condition| condition.reason == Reason::IdentityLost), "{degraded:?}");
 }
 
 #[test]

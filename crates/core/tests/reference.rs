@@ -1,19 +1,22 @@
 //! Reference pages that are written from the code.
 
-use emqx_operator_core::reason::{Reason, Weight};
+use emqx_operator_core::reason::{Reason, Severity};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 fn page() -> String {
     let mut page = String::from(
         "# Reasons\n\nWritten from `crates/core/src/reason.rs` and `runbook.rs` by `cargo xtask generate`. Conditions, events \
-         and metrics use these words; where to begin is told in [troubleshooting](../troubleshooting.md). In the commands, \
-         NAME is the resource and POD, SET, CLAIM or SITE what its message names. *Fine*: nothing to do. *Progress*: work is under way and needs nobody. *Trouble*: somebody \
-         should look; such a reason also makes the condition `Degraded` true.\n",
+         and metrics use these reasons; [troubleshooting](../troubleshooting.md) says where to begin. In the commands, NAME is \
+         the resource, and POD, SET, CLAIM and SITE are named in its message. *Action required*: the message names the field \
+         or the pod; such a reason also makes the condition `Degraded` true. *Progress*: work is under way; no action is \
+         required. *Fine*: no action is required.\n",
     );
-    for (weight, title) in [(Weight::Trouble, "Trouble"), (Weight::Progress, "Progress"), (Weight::Fine, "Fine")] {
+    for (severity, title) in
+        [(Severity::Trouble, "Action required"), (Severity::Progress, "Progress"), (Severity::Fine, "Fine")]
+    {
         let _ = write!(page, "\n## {title}\n");
-        for reason in Reason::ALL.iter().filter(|reason| reason.weight() == weight) {
+        for reason in Reason::ALL.iter().filter(|reason| reason.severity() == severity) {
             let words: Vec<_> = reason.text().split_whitespace().collect();
             let _ = write!(page, "\n### {}\n\n{}\n", reason.as_str(), words.join(" "));
             if !reason.commands().is_empty() {

@@ -13,7 +13,7 @@ use emqx_operator_api::annotation::VOLUME_SITES;
 use emqx_operator_core::action::Action;
 use emqx_operator_core::desired::{Desired, References};
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::status::story;
+use emqx_operator_core::status::event;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Disagreement, Kind, KubernetesView, Reading, ReplicaState, Shard, Site, Storage,
 };
@@ -112,7 +112,7 @@ fn what_no_operator_can_save_is_told() {
         let plan = plan(&new, &world);
         let removal = plan.actions.iter().find(|action| matches!(action, Action::Remove(_)));
         let told =
-            removal.and_then(|removal| story(removal, &world)).unwrap_or_else(|| panic!("no core restarts: {plan}"));
+            removal.and_then(|removal| event(removal, &world)).unwrap_or_else(|| panic!("no core restarts: {plan}"));
         assert_eq!(told.text.contains("can lose messages"), loses, "{}", told.text);
     }
 }

@@ -16,14 +16,14 @@ use std::time::Duration;
 /// Larger answers are not read: a node list of a thousand nodes has half a megabyte.
 const LARGEST_ANSWER: usize = 4 << 20;
 
-/// Of an error no more is read. What EMQX says to a configuration that it refuses quotes all of it and tells why at the end,
+/// The most that is read of an error. EMQX's refusal of a configuration quotes all of it and gives the cause at the end,
 /// so this is more than a configuration has.
 const LARGEST_ERROR: usize = 256 << 10;
 
 /// Packets to the address of a pod that is gone are dropped without a word. A node that lives accepts at once.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
-/// Told of every request when it has ended: its method, and the code of the answer, if there was one in time.
+/// Called for every request when it has ended: its method, and the code of the answer, if there was one in time.
 pub trait Observer: std::fmt::Debug + Send + Sync {
     fn ended(&self, method: &str, answer: Option<u16>);
 }
@@ -63,7 +63,7 @@ impl Client {
         Ok(Client { http, observer: None, budget: None })
     }
 
-    /// The same client, with somebody who counts.
+    /// The same client, with an observer.
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Client {
         Client { observer: Some(observer), ..self }
     }

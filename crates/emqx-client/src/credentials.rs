@@ -1,10 +1,10 @@
-//! As whom to ask. EMQX has API keys for nearly everything, and tokens of users for the management of API keys; a
+//! Credentials of requests. EMQX has API keys for nearly everything, and tokens of users for the management of API keys; a
 //! request names which of them it takes, so that the wrong one does not compile. Nothing here prints a secret.
 
 use reqwest::RequestBuilder;
 use std::fmt;
 
-/// Says who asks.
+/// Adds credentials to a request.
 pub trait Authorize: Sync {
     fn authorize(&self, call: RequestBuilder) -> RequestBuilder;
 }
@@ -39,11 +39,11 @@ impl Authorize for Token {
     }
 }
 
-/// Public operations need nobody.
+/// For public operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nobody;
+pub struct NoCredentials;
 
-impl Authorize for Nobody {
+impl Authorize for NoCredentials {
     fn authorize(&self, call: RequestBuilder) -> RequestBuilder {
         call
     }

@@ -5,13 +5,13 @@ use crate::failure::Code;
 /// How a request failed. Texts name the operation and never hold bodies or secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The client could not be made.
+    /// The client could not be created.
     #[error("failed to set up the HTTP client")]
     Setup(#[source] reqwest::Error),
     /// The certificates to trust cannot be read.
     #[error("failed to read the trusted certificates: {problem}")]
     Certificates { problem: String },
-    /// Nobody listens, nothing was sent. The node may be starting or gone, or its certificate is not trusted.
+    /// No process listens, so no request was sent. The node may be starting or gone, or its certificate is not trusted.
     #[error("{operation}: cannot connect: {reason}")]
     Unreachable { operation: &'static str, reason: String },
     /// The connection broke before the answer. What was asked for may have been done.
@@ -70,13 +70,13 @@ impl Error {
         }
     }
 
-    /// Whether the other side could not prove that an authority of ours made its certificate.
+    /// Whether the server's certificate is not from a trusted authority.
     pub fn is_untrusted(&self) -> bool {
         matches!(self, Error::Unreachable { reason, .. } if reason.contains("certificate"))
     }
 
     /// Whether what was asked for may have been done all the same.
-    pub fn may_be_done(&self) -> bool {
+    pub fn may_have_been_applied(&self) -> bool {
         match self {
             Error::Broken { .. } | Error::TimedOut { .. } | Error::Broker { .. } | Error::Unreadable { .. } => true,
             Error::Setup(_)

@@ -75,7 +75,7 @@ impl Client {
     }
 }
 
-/// Whoever finds something to say about a path has it.
+/// Any answer but "no such path" means that the feature is present.
 fn presence(outcome: Result<(), Error>) -> Presence {
     match outcome {
         Err(Error::NotFound { missing: Missing::Path, .. }) => Presence::Absent,

@@ -11,29 +11,29 @@
 //! | file | what it knows |
 //! | --- | --- |
 //! | `client` | one exchange: deadline, largest answer, pool |
-//! | `text` | what of a broker's texts people get to read |
-//! | `candidates`, `feature` | whom to ask next, and what silence means |
+//! | `text` | which part of a broker's texts users read |
+//! | `failover`, `feature` | which endpoint to ask next, and what a missing answer means |
 //! | `failure`, `redact`, `error` | from an error answer to an [`Error`] without secrets |
-//! | `credentials`, `endpoint`, `tls` | whom to ask, as whom, whom to trust |
+//! | `credentials`, `endpoint`, `tls` | endpoint, credentials, trusted authorities |
 //! | `api/` | paths, bodies, answers |
 
 pub mod api;
-mod candidates;
 mod client;
 mod credentials;
 mod endpoint;
 mod error;
+mod failover;
 mod failure;
 mod feature;
 mod redact;
 mod text;
 mod tls;
 
-pub use candidates::{Answered, NoAnswer};
 pub use client::{Client, Observer};
-pub use credentials::{Authorize, Credentials, Nobody, Secret, Token};
+pub use credentials::{Authorize, Credentials, NoCredentials, Secret, Token};
 pub use endpoint::Endpoint;
 pub use error::{Error, Missing};
+pub use failover::{Answered, NoAnswer};
 pub use failure::{Code, Failure};
 pub use feature::{Feature, Presence};
 pub use redact::lacks_a_file;

@@ -1,4 +1,4 @@
-//! Makes text for people from EMQX's error bodies. Those quote what was sent, and that may be a password, so only what
+//! Text for users from EMQX's error bodies. The bodies quote the request, and that may be a password, so only what
 //! is known to be harmless passes: paths, reasons in words, causes from a list. Values never do.
 
 use crate::text::plain;
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The longest text that is taken from an answer.
 const LONGEST: usize = 300;
 
-/// Of several errors the first ones are enough to go on.
+/// Of several errors the first are enough for users.
 const MOST_ERRORS: usize = 5;
 
 const MISSING_FILE: &str = "a file does not exist";
@@ -63,7 +63,7 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
     texts.take(MOST_ERRORS).collect::<Vec<_>>().join("; ")
 }
 
-/// EMQX's own reason quotes the text around the error, so only the place is told.
+/// EMQX's own reason quotes the text around the error, so only the position is reported.
 fn syntax_error(line: Option<&Value>, error: &Value) -> String {
     let what = if error["type"] == "scan_error" { "illegal character" } else { "syntax error" };
     match line.and_then(Value::as_u64) {
@@ -147,7 +147,7 @@ fn words(value: &Value) -> String {
     before_terms(value.as_str().unwrap_or("refused"))
 }
 
-/// Erlang's maps and binaries hold values; the words before them tell enough.
+/// Erlang's maps and binaries hold values; the words before them are enough.
 fn before_terms(text: &str) -> String {
     let end = ["#{", "<<", "\""].iter().filter_map(|start| text.find(start)).min();
     let words = text[..end.unwrap_or(text.len())].split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! Texts of brokers, made fit for people: statuses, events and logs are read in terminals.
+//! Texts of brokers, made safe for terminals: statuses, events and logs are read in terminals.
 
 /// One line without control characters and without marks that turn the direction of writing, cut where it becomes longer
 /// than so many characters.

@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// Which certificates of brokers are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Every one, whoever made it.
+    /// Every certificate, of any issuer.
     AnyCertificate,
-    /// Those made by one of these authorities (PEM), for whatever name.
+    /// Certificates of one of these authorities (PEM), with any name.
     Roots(String),
 }
 

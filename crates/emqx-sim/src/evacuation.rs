@@ -1,5 +1,5 @@
 //! Evacuation of one node: `waiting_health_check`, `evicting_conns`, `waiting_takeover`, `evicting_sessions`, and
-//! `prohibiting` until it is stopped. It is kept in the volume, so that a restarted node goes on evicting.
+//! `prohibiting` until it is stopped. It is kept in the volume, so that a restarted node continues the eviction.
 
 use crate::node::{Node, lock};
 use crate::rpc::{Request, Response};
@@ -168,7 +168,7 @@ impl Node {
         }
     }
 
-    /// Running nodes that are not evacuating themselves. The status shows these, not those that were asked for.
+    /// Running nodes that are not evacuating themselves. The status shows these nodes, not the requested nodes.
     async fn recipients(&self, options: &Options) -> Vec<String> {
         let answers = self.ask_members(Request::TakesSessions).await;
         let free = answers

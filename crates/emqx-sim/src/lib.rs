@@ -1,4 +1,4 @@
-//! A stand-in for EMQX brokers: what an operator sees of them, without Erlang.
+//! A simulator of EMQX brokers: what an operator sees of them, without Erlang.
 //!
 //! [`node::Node`] is one broker with its volume; nodes talk through [`rpc::Peers`] as Erlang nodes do. The HTTP API is a
 //! function from [`http::Call`] to [`http::Reply`]; [`http::serve`] puts it on sockets. Tests start nodes with
@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod clients;
+pub mod cluster_state;
 pub mod config;
 mod evacuation;
 pub mod faults;
@@ -19,7 +20,6 @@ pub mod node;
 pub mod pod;
 mod rebalance;
 pub mod rpc;
-pub mod shared;
 mod storage;
 pub mod timings;
 pub mod volume;

@@ -45,8 +45,8 @@ impl Peers for Link {
     }
 }
 
-/// An address of loopback that nobody else has, with the port of MQTT. A port of 127.0.0.1 that is free now can be
-/// anybody's in a moment: the next test's, or the near end of a connection.
+/// An unused loopback address, with the port of MQTT. A free port of 127.0.0.1 can be taken in a
+/// moment: the next test's, or the near end of a connection.
 pub fn own_address() -> SocketAddr {
     static USED: AtomicU8 = AtomicU8::new(0);
     let process = std::process::id() % (254 * 254);
@@ -125,7 +125,7 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Nothing goes out and nobody gets an answer before the rest ends, which takes a moment.
+        // No request and no answer is sent before the remaining tasks end, which takes a moment.
         if let Some((broker, _)) = &self.listening {
             broker.kill();
         }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A stand-in for an EMQX node.
+/// A simulator of an EMQX node.
 #[derive(Parser)]
 struct Arguments {
     /// The folder with etc and data.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// After a node could not be reached it gets less time for so long, so that publishers do not wait for it each time.
-const DOUBTED: Duration = Duration::from_secs(2);
+const SUSPECTED: Duration = Duration::from_secs(2);
 const LESS_TIME: Duration = Duration::from_millis(300);
 /// Less than callers wait, or they would be gone before it is noted that the node is silent.
 const TIME: Duration = Duration::from_millis(4500);
@@ -70,11 +70,11 @@ impl Peers for Links {
         let name = node.to_owned();
         async move {
             let node = self.node().ok_or("the node has ended")?;
-            let doubted = self.failed().get(&name).is_some_and(|at| at.elapsed() < DOUBTED);
+            let suspected = self.failed().get(&name).is_some_and(|at| at.elapsed() < SUSPECTED);
             // The answer to a lock may take its time, and a session must not be lost on its way.
             let waits =
                 matches!(request, PeerRequest::Lock { .. } | PeerRequest::TakeOver { .. } | PeerRequest::Import { .. });
-            let limit = if doubted && !waits { LESS_TIME } else { TIME };
+            let limit = if suspected && !waits { LESS_TIME } else { TIME };
             let call = node.pass_on(&name, request);
             let answer = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(format!("{name} is silent")));
             match &answer {
@@ -112,7 +112,7 @@ impl Clients for MqttClients {
         self.synthetic.evict_connections(limit - evicted as u64);
     }
 
-    /// Real ones are moved here, the number is that of the others. A session that is on its way arrives, even when the
+    /// Real sessions are moved here, the number counts the synthetic sessions. A session that is on its way arrives, even when the
     /// evacuation is stopped meanwhile.
     fn evict_sessions(&self, limit: u64, to: &[String]) -> BoxFuture<'_, u64> {
         let (broker, to) = (self.broker.clone(), to.to_vec());

@@ -14,10 +14,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// A change of the configuration reaches the listeners within this time.
 const RELOAD: Duration = Duration::from_millis(200);
-/// How often connected durable sessions look for what they were not told of.
+/// How often connected durable sessions look for records that they did not get.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Listens while the node runs; clients are told when it stops or joins.
+/// Listens while the node runs; clients are disconnected when it stops or joins.
 pub(crate) async fn serve(node: Arc<Node>, broker: Broker) {
     let expiry = broker.clone();
     let expire = async {
@@ -46,8 +46,8 @@ async fn listen(node: &Arc<Node>, broker: &Broker) {
     broker.open();
     let mut tasks = JoinSet::new();
     if node.config().durable_sessions() {
-        let catching_up = broker.clone();
-        tasks.spawn(async move { catching_up.catch_up_all().await });
+        let sync = broker.clone();
+        tasks.spawn(async move { sync.catch_up_all().await });
         // Also where no replica is, on replicants.
         let looking = broker.clone();
         tasks.spawn(async move {
@@ -61,7 +61,7 @@ async fn listen(node: &Arc<Node>, broker: &Broker) {
     loop {
         let listeners = node.config().listeners().into_iter().filter(|listener| listener.enable);
         let wanted: BTreeMap<_, _> = listeners.map(|listener| (listener.id(), listener)).collect();
-        // Those that a change of the configuration touches are closed, with their connections, and opened again.
+        // Listeners that a change of the configuration touches are closed, with their connections, and opened again.
         open.retain(|id, (listener, task)| {
             let stays = wanted.get(id) == Some(listener);
             if let Some(task) = task.as_ref().filter(|_| !stays) {
@@ -127,7 +127,7 @@ async fn accept(broker: Broker, listener: Listener, acceptor: Acceptor) {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        // Small packets, and somebody waits for each.
+        // Packets are small, and a client waits for each.
         let _ = stream.set_nodelay(true);
         let broker = broker.clone();
         match &acceptor {

@@ -1,10 +1,10 @@
 //! Durable storage: shards are allocated once, when enough sites are known; replicas move one step a tick, always by
 //! the running core whose name sorts first.
 
+use crate::cluster_state::{Change, Role, Shard, Storage};
 use crate::config::Edition;
 use crate::mqtt::{DurableRequest, DurableResponse, PeerRequest, PeerResponse};
 use crate::node::{Node, Seen};
-use crate::shared::{Change, Role, Shard, Storage};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::timeout;
 
@@ -15,9 +15,9 @@ impl Node {
         if !self.config().durable_sessions() || self.faults().storage_stuck || !self.moves_replicas().await {
             return;
         }
-        let before = self.shared().storage.clone();
+        let before = self.cluster_state().storage.clone();
         let ready = self.ready_sites(&before).await;
-        let mut storage = self.shared().storage.clone();
+        let mut storage = self.cluster_state().storage.clone();
         // The next look is soon enough for what others have changed meanwhile.
         if storage.version != before.version {
             return;
@@ -32,16 +32,16 @@ impl Node {
         }
     }
 
-    /// Tells everybody, also those who have not heard of what changed before.
+    /// Sends the storage to all members, also to members that missed earlier changes.
     pub(crate) async fn change_storage(&self, mut storage: Storage) {
-        storage.version = (self.shared().storage.version.0 + 1, self.name.clone());
+        storage.version = (self.cluster_state().storage.version.0 + 1, self.name.clone());
         self.change(Change::Storage(storage)).await;
     }
 
-    /// The first core does not wait for others, unless it is told how many sites there will be.
+    /// The first core does not wait for others, unless the configuration says how many sites there will be.
     pub(crate) async fn open_databases(&self) {
-        let mut storage = self.shared().storage.clone();
-        let alone = self.config().durable_sessions() && self.shared().members.len() == 1;
+        let mut storage = self.cluster_state().storage.clone();
+        let alone = self.config().durable_sessions() && self.cluster_state().members.len() == 1;
         if alone && self.allocate(&mut storage) {
             self.change_storage(storage).await;
         }
@@ -49,7 +49,7 @@ impl Node {
 
     async fn moves_replicas(&self) -> bool {
         let running = self.running().await;
-        let members = self.shared().members.clone();
+        let members = self.cluster_state().members.clone();
         running.iter().find(|name| members.get(*name) == Some(&Role::Core)) == Some(&self.name)
     }
 
@@ -75,7 +75,7 @@ impl Node {
     async fn ready_sites(&self, storage: &Storage) -> Vec<BTreeSet<String>> {
         let mut up = BTreeSet::new();
         for (site, node) in &storage.sites {
-            if self.shared().members.contains_key(node) && self.seen(node).await == Seen::Running {
+            if self.cluster_state().members.contains_key(node) && self.seen(node).await == Seen::Running {
                 up.insert(site.clone());
             }
         }
@@ -113,14 +113,14 @@ impl Node {
         if self.profile.edition == Edition::OpenSource {
             return vec![vec![self.name.clone()]];
         }
-        let shared = self.shared();
-        let sites = &shared.storage.sites;
+        let state = self.cluster_state();
+        let sites = &state.storage.sites;
         let nodes = |shard: &Shard| shard.replicas.iter().filter_map(|site| sites.get(site).cloned()).collect();
-        shared.storage.databases.get(DATABASE).into_iter().flatten().map(nodes).collect()
+        state.storage.databases.get(DATABASE).into_iter().flatten().map(nodes).collect()
     }
 
     pub(crate) fn lost_sites(&self, storage: &Storage) -> BTreeSet<String> {
-        let members = self.shared().members.clone();
+        let members = self.cluster_state().members.clone();
         let lost = storage.sites.iter().filter(|(_, node)| !members.contains_key(*node));
         lost.map(|(site, _)| site.clone()).collect()
     }
@@ -129,7 +129,7 @@ impl Node {
 impl Node {
     /// Refused while the site is up, only down, holds a replica, or shall hold one.
     pub(crate) async fn forget_site(&self, site: &str) -> Result<(), &'static str> {
-        let mut storage = self.shared().storage.clone();
+        let mut storage = self.cluster_state().storage.clone();
         if !storage.sites.contains_key(site) {
             return Err("not_found");
         }

@@ -1,7 +1,7 @@
 //! The data directory of a node: what survives a restart, and what is gone with the volume.
 //! One file per fact; an absent file is the state of a new volume.
 
-use crate::shared::Shared;
+use crate::cluster_state::ClusterState;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Volume {
 /// What a node remembers of its cluster, as its database does.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Memory {
-    pub shared: Shared,
+    pub state: ClusterState,
     /// Cores that were running when this one was last seen running: it may not start without one of them.
     pub running_peers: Vec<String>,
 }
@@ -41,7 +41,7 @@ impl Volume {
         write(&self.memory_file(node), &serde_json::to_vec(memory)?)
     }
 
-    /// The site of this volume, made up at first use.
+    /// The site of this volume, generated at first use.
     pub fn site(&self) -> io::Result<String> {
         let file = self.path.join("emqx_ds_builtin_site.eterm");
         if let Ok(text) = std::fs::read_to_string(&file) {

@@ -1,4 +1,4 @@
-//! The clients as a command: they live until they are told to end, and say what they lost.
+//! The clients as a command: they run until they are stopped, and report losses.
 
 use crate::{Clients, Plan};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What is printed on stderr when everybody is connected ends with this.
+/// The end of the line on stderr when all clients are connected.
 pub const READY: &str = "are subscribed";
 
 /// Runs until the time is over or a signal comes, and prints the report; false if something was lost.

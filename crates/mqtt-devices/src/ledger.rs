@@ -36,7 +36,7 @@ pub(super) struct Ledger(Mutex<Pages>);
 #[derive(Default)]
 struct Pages {
     acknowledged: BTreeSet<Message>,
-    /// The broker acknowledged them and said that nobody is subscribed (0x10).
+    /// The broker acknowledged them and said that there is no subscriber (0x10).
     nobody: BTreeSet<Message>,
     /// How often each message arrived at its addressee.
     received: BTreeMap<Message, u32>,

@@ -2,7 +2,7 @@
 //! with QoS 1, that connect again when they are sent away, and that notice what they lost.
 //!
 //! Every message has one addressee and a number, and is lost if the broker acknowledged it and its addressee never gets
-//! it. A session is lost if a client that connects again is told that there is none. Both are read off the wire, not
+//! it. A session is lost if EMQX answers a reconnecting client that it has no session. Both are read off the wire, not
 //! asked of the broker.
 
 pub mod command;
@@ -38,7 +38,7 @@ pub struct Plan {
     /// Where they connect, every time: the address of a Service, of a balancer, or of a node.
     pub host: String,
     pub port: u16,
-    /// Client names and topics begin with it; one that is new finds no sessions of earlier runs.
+    /// Client names and topics begin with it; a new prefix finds no sessions of earlier runs.
     pub name: String,
     /// Persistent sessions, each with a subscription and a connection.
     pub sessions: usize,
@@ -68,7 +68,7 @@ impl Plan {
     }
 }
 
-/// Clients that live until they are told to finish; dropping them ends them.
+/// Clients that run until they are finished; dropping them ends them.
 pub struct Clients {
     plan: Arc<Plan>,
     ledger: Arc<Ledger>,
@@ -80,7 +80,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Returns when everybody is connected and subscribed, and the publishers have begun; fails after `patience`.
+    /// Returns when all clients are connected and subscribed, and the publishers have begun; fails after `patience`.
     pub async fn start(plan: Plan, patience: Duration) -> anyhow::Result<Clients> {
         let plan = Arc::new(plan);
         let mut clients = Clients {
@@ -122,7 +122,7 @@ impl Clients {
         Report::new(lives.collect(), &self.ledger)
     }
 
-    /// Publishes no more, waits until everybody is connected and every acknowledged message has arrived, but not longer
+    /// Publishes no more, waits until all clients are connected and every acknowledged message has arrived, but not longer
     /// than `patience`, and reports.
     pub async fn finish(mut self, patience: Duration) -> Report {
         let deadline = Instant::now() + patience;

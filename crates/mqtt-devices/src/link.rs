@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Nobody here has more under way; the library reserves memory for each.
+/// No client has more messages in flight; the library reserves memory for each.
 const IN_FLIGHT: u16 = 16;
 
 /// What a client goes by.
@@ -91,7 +91,7 @@ fn reason(error: &ConnectionError) -> String {
         ConnectionError::MqttState(StateError::ConnectionAborted) => "closed without a word".to_owned(),
         ConnectionError::MqttState(StateError::Io(io)) | ConnectionError::Io(io) => format!("network: {}", io.kind()),
         ConnectionError::Timeout(_) => "no connection in time".to_owned(),
-        // This is how the library tells that a connection broke in the middle of a packet.
+        // This is how the library reports that a connection broke in the middle of a packet.
         ConnectionError::MqttState(StateError::Deserialization(rumqttc::v5::mqttbytes::Error::Io(_))) => {
             "network: connection broken".to_owned()
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Story {
     pub name: String,
-    /// How often it was told, when it connected again, that it has no session.
+    /// How often EMQX had no session when the client reconnected.
     pub sessions_lost: u32,
     /// Why connections ended that had been accepted.
     pub disconnects: Vec<String>,
@@ -61,18 +61,18 @@ pub struct Report {
     pub sessions_lost: Vec<String>,
     /// QoS 1 messages that the broker acknowledged.
     pub acknowledged: usize,
-    /// Of these, acknowledged with the remark that nobody is subscribed.
+    /// Of these, acknowledged with the remark that there is no subscriber.
     pub acknowledged_for_nobody: usize,
-    /// Of the acknowledged ones, those that never arrived.
+    /// Acknowledged messages that never arrived.
     pub messages_lost: Vec<Message>,
     /// Messages that arrived more than once count once for each further time; QoS 1 allows them.
     pub duplicates: u64,
-    /// Messages that arrived at somebody who is not their addressee.
+    /// Messages that arrived at the wrong client.
     pub astray: u64,
     pub disconnects: usize,
     pub disconnects_per_client_max: usize,
     pub disconnects_per_client_mean: f64,
-    /// How often each reason was given; codes are those of MQTT 5.
+    /// How often each reason was given; codes are from MQTT 5.
     pub disconnect_reasons: BTreeMap<String, usize>,
     /// Attempts to connect that failed, by reason.
     pub failed_attempts: BTreeMap<String, usize>,
@@ -106,7 +106,7 @@ impl Report {
         }
     }
 
-    /// Nobody is without connection, and no session and no acknowledged message was lost.
+    /// All clients are connected, and no session and no acknowledged message was lost.
     pub fn nothing_lost(&self) -> bool {
         self.offline_now == 0 && self.sessions_lost.is_empty() && self.messages_lost.is_empty() && self.astray == 0
     }

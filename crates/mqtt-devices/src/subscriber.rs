@@ -21,7 +21,7 @@ pub(super) fn topic(plan: &Plan, addressee: usize) -> String {
 }
 
 impl Subscriber {
-    /// With what tells when it is subscribed.
+    /// Returns the subscriber, and a signal that it is subscribed.
     pub(super) fn new(plan: &Plan, number: usize, link: Link, ledger: Arc<Ledger>) -> (Self, oneshot::Receiver<()>) {
         let (ready, subscribed) = oneshot::channel();
         (Self { number, filter: topic(plan, number), link, ledger, ready: Some(ready), subscribed: false }, subscribed)
@@ -47,7 +47,7 @@ impl Subscriber {
         }
     }
 
-    /// New, or forgotten by the broker: a device subscribes and goes on.
+    /// New, or forgotten by the broker: a device subscribes and continues.
     async fn subscribe(&mut self) {
         if !self.subscribed {
             self.link.client.subscribe(self.filter.as_str(), QoS::AtLeastOnce).await.expect("the link lives");

@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     metrics_secure: bool,
 
-    /// Take the certificate for /metrics from tls.crt and tls.key in this folder, anew when they change.
+    /// Take the certificate for /metrics from tls.crt and tls.key in this folder, again when they change.
     #[arg(long, value_name = "DIR", requires = "metrics_secure")]
     metrics_cert_dir: Option<PathBuf>,
 
@@ -95,7 +95,7 @@ impl Arguments {
             leader_election: self.leader_elect.then_some(election),
             concurrency: self.max_concurrent_reconciles,
             emqx_deadline: Duration::from_secs(5),
-            witness: None,
+            write_hook: None,
         })
     }
 }

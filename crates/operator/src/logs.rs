@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    // The library opens a span for every pass, which would stand in front of every line.
+    // The library opens a span for every reconcile, which would stand in front of every line.
     let filter = EnvFilter::try_new(format!("kube_runtime=warn,{level}"))
         .with_context(|| format!("--log-level {level} is not a level or a filter"))?;
     let colors = std::io::stderr().is_terminal();

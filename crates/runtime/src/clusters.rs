@@ -1,20 +1,20 @@
 //! What the operator keeps of each EMQX resource between two reconciles, by its uid.
 //!
-//! A reconcile that is under way when its resource is deleted goes on with its own handle, and what it writes there goes with
-//! it: nothing of a deleted resource comes back, and a new resource of the same name inherits nothing.
+//! A reconcile that runs while its resource is deleted continues with its own handle, and the state that it writes is dropped
+//! with the handle: no state of a deleted resource is kept, and a new resource of the same name inherits nothing.
 
+use crate::admission_drift::AdmissionDrift;
 use crate::failures::Failures;
 use crate::index::Key;
 use crate::observe::{ReferenceKey, SetEvents};
 use crate::refusals::Refusals;
-use crate::report::{Figures, Written};
-use crate::rewritten::Rewritten;
+use crate::report::{ClusterMetrics, Written};
 use emqx_operator_core::world::Memory;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// What is kept of one resource. A restarted operator begins to count anew: it was not there to see.
+/// The state of one resource. It starts empty in a restarted operator, which did not see what happened before.
 #[derive(Default)]
 pub struct Cluster {
     pub key: Key,
@@ -24,20 +24,20 @@ pub struct Cluster {
     pub failures: Failures,
     pub written: Written,
     pub refusals: Refusals,
-    pub rewritten: Rewritten,
+    pub admission_drift: AdmissionDrift,
     pub set_events: SetEvents,
     /// The objects that its spec names.
     pub named: Mutex<HashSet<ReferenceKey>>,
-    pub figures: Mutex<Figures>,
+    pub metrics: Mutex<ClusterMetrics>,
 }
 
-/// All resources that the watch has told of and that exist. Cheap to clone.
+/// All existing resources that the watch has reported. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Clusters(Arc<Mutex<BTreeMap<Key, Arc<Cluster>>>>);
 
 impl Clusters {
-    /// The watch tells of a resource.
-    pub fn know(&self, key: &Key, uid: &str) {
+    /// Adds a resource that the watch reports.
+    pub fn register(&self, key: &Key, uid: &str) {
         let mut clusters = self.0.lock();
         if clusters.get(key).is_none_or(|known| known.uid != uid) {
             let new = Cluster { key: key.clone(), uid: uid.to_owned(), ..Cluster::default() };
@@ -45,12 +45,12 @@ impl Clusters {
         }
     }
 
-    /// The resource, unless it is gone, or another one has its name by now.
+    /// The resource, unless it is deleted, or another resource has its name by now.
     pub fn get(&self, key: &Key, uid: &str) -> Option<Arc<Cluster>> {
         self.0.lock().get(key).filter(|known| known.uid == uid).cloned()
     }
 
-    /// The resource is gone.
+    /// Removes a deleted resource.
     pub fn forget(&self, key: &Key) {
         self.0.lock().remove(key);
     }
@@ -62,7 +62,7 @@ impl Clusters {
     pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
         let clusters = self.0.lock();
         clusters
-            .range(Key::nobodys(namespace)..)
+            .range(Key::unowned(namespace)..)
             .map(|(key, _)| key)
             .take_while(|key| key.namespace == namespace)
             .cloned()
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn nothing_of_a_deleted_resource_comes_back() {
         let (clusters, iot) = (Clusters::default(), key("ns", "iot"));
-        clusters.know(&iot, "old");
+        clusters.register(&iot, "old");
         let under_way = clusters.get(&iot, "old").expect("it is known");
         clusters.forget(&iot);
         under_way.refusals.note("config", "unknown field");
         assert!(clusters.all().is_empty());
         assert!(clusters.get(&iot, "old").is_none(), "a late reconcile does not bring it back");
-        clusters.know(&iot, "new");
+        clusters.register(&iot, "new");
         assert_eq!(clusters.get(&iot, "new").expect("it is known").refusals.of("config"), None);
         assert!(clusters.get(&iot, "old").is_none());
     }
@@ -103,9 +103,9 @@ mod tests {
     #[test]
     fn a_resource_that_is_told_of_again_keeps_what_is_known() {
         let (clusters, iot) = (Clusters::default(), key("ns", "iot"));
-        clusters.know(&iot, "a");
+        clusters.register(&iot, "a");
         clusters.get(&iot, "a").expect("it is known").refusals.note("config", "unknown field");
-        clusters.know(&iot, "a");
+        clusters.register(&iot, "a");
         assert!(clusters.get(&iot, "a").expect("it is known").refusals.of("config").is_some());
     }
 
@@ -113,7 +113,7 @@ mod tests {
     fn namespaces_are_told_apart() {
         let clusters = Clusters::default();
         for (namespace, name) in [("a", "x"), ("ab", "x"), ("a", "y"), ("b", "x")] {
-            clusters.know(&key(namespace, name), "u");
+            clusters.register(&key(namespace, name), "u");
         }
         assert_eq!(clusters.in_namespace("a"), [key("a", "x"), key("a", "y")]);
     }

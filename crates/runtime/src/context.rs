@@ -1,4 +1,4 @@
-//! What every pass has at hand.
+//! The clients, indexes and settings that reconciles share.
 
 use crate::clusters::Clusters;
 use crate::emqx_clients::EmqxClients;
@@ -9,8 +9,8 @@ use crate::report::Metrics;
 use crate::resource::StoredEmqx;
 use crate::settings::Settings;
 use crate::watch::Pending;
-use crate::witness::Moment;
 use crate::workers::Workers;
+use crate::write_hook::Moment;
 use emqx_operator_core::desired::is_paused;
 use emqx_operator_core::world::KubernetesView;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
@@ -22,16 +22,17 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// What every pass has at hand. Nothing here remembers decisions: a restarted operator sees the same world. It only counts the
-/// deadlines of rollouts and the times of waits anew, and writes once more what was refused or came back otherwise.
+/// The clients, indexes and settings that reconciles share. No decision depends on earlier decisions kept here: a restarted
+/// operator sees the same world. Only the deadlines of rollouts and the times of waits start again, and a refused configuration, or
+/// an object that an admission webhook changed, is sent once more.
 pub struct Context {
     pub client: Client,
     pub emqx: EmqxClients,
     pub settings: Settings,
     pub objects: Objects,
-    /// The EMQX resources as the watch last told.
+    /// The EMQX resources, from the watch.
     pub resources: Store<StoredEmqx>,
-    /// What is kept of each of them.
+    /// The state of each EMQX resource between reconciles.
     pub clusters: Clusters,
     pub references: ReferenceCache,
     pub pending: Pending,
@@ -77,19 +78,19 @@ impl Context {
         self.leading.now()
     }
 
-    /// Tells whoever watches us write.
-    pub async fn witness(&self, moment: Moment, write: impl Display) {
-        if let Some(witness) = &self.settings.witness {
-            witness.sees(moment, &write.to_string()).await;
+    /// Calls the test hook, if there is one.
+    pub async fn write_hook(&self, moment: Moment, write: impl Display) {
+        if let Some(hook) = &self.settings.write_hook {
+            hook.called(moment, &write.to_string()).await;
         }
     }
 
-    /// The generation of the spec, as far as we have been told.
+    /// The generation of the spec, as the watch last reported it.
     pub fn generation(&self, key: &Key) -> Option<i64> {
         self.resource(key)?.metadata.generation
     }
 
-    /// Whether somebody has paused it, as far as we have been told.
+    /// Whether the resource is paused, as the watch last reported it.
     pub fn is_paused(&self, key: &Key) -> bool {
         self.resource(key).is_some_and(|resource| resource.content.as_ref().is_ok_and(is_paused))
     }
@@ -98,7 +99,7 @@ impl Context {
         self.resources.get(&ObjectRef::new(&key.name).within(&key.namespace))
     }
 
-    /// The resource is gone: what was kept for it is dropped.
+    /// Drops the state of a deleted resource.
     pub fn forget(&self, key: &Key) {
         self.clusters.forget(key);
         self.references.tidy();

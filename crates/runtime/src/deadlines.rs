@@ -53,7 +53,7 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let end = Instant::now() + LIMIT;
-        let lasts = crate::counted::is_watch(request.uri().query()) || is_session(request.uri().path());
+        let lasts = crate::request_metrics::is_watch(request.uri().query()) || is_session(request.uri().path());
         let answer = self.inner.call(request);
         async move {
             let answer = tokio::time::timeout_at(end, answer).await.map_err(|_| TooLate)?.map_err(Into::into)?;

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Clusters at rest are asked every minute. A client that nobody has asked for in this time has no cluster any more.
+/// Clusters at rest are asked every minute. A client that no reconcile has used for this long has no cluster any more.
 const UNUSED: Duration = Duration::from_secs(300);
-/// So many are kept at most: each holds its authorities and some connections. The one that was not used for longest goes.
+/// The most clients that are kept: each holds its authorities and some connections. The least recently used client is dropped.
 const MOST: usize = 64;
 
-/// Clients by whom they trust.
+/// Clients, by the authorities that they trust.
 pub struct EmqxClients {
     observer: Arc<dyn Observer>,
     unverified: Client,

@@ -1,8 +1,8 @@
 //! The objects of all clusters, found by the cluster they belong to.
 //!
-//! Watches fill it, and so do the answers to our own writes: without them a pass that runs before the watch has told of
-//! a write would write again. An answer may come late, though: what the watch has told since is newer, and an object that
-//! it has told is gone stays gone.
+//! Watches fill it, and so do the answers to our own writes: without them a reconcile that runs before the watch has
+//! reported a write would write again. An answer may come late, though: events of the watch since then are newer, and an object
+//! that the watch reported as deleted stays deleted.
 
 use emqx_operator_api::label;
 use kube::ResourceExt;
@@ -20,11 +20,11 @@ pub struct Key {
 
 impl Key {
     /// The key of objects that belong to no cluster.
-    pub fn nobodys(namespace: &str) -> Key {
+    pub fn unowned(namespace: &str) -> Key {
         Key { namespace: namespace.to_owned(), name: String::new() }
     }
 
-    pub fn is_nobodys(&self) -> bool {
+    pub fn is_unowned(&self) -> bool {
         self.name.is_empty()
     }
 }
@@ -37,16 +37,16 @@ impl std::fmt::Display for Key {
 
 type Named<K> = BTreeMap<String, Arc<K>>;
 
-/// All objects of one kind, by cluster and name. Those of no cluster have a key without a name.
+/// All objects of one kind, by cluster and name. Objects of no cluster have a key without a name.
 pub struct Index<K> {
     objects: RwLock<BTreeMap<Key, Named<K>>>,
-    /// By namespace of the watch: up to which resource version it has told everything.
-    told: RwLock<BTreeMap<Option<String>, u64>>,
+    /// By namespace of the watch: the resource version up to which the watch has reported all events.
+    newest: RwLock<BTreeMap<Option<String>, u64>>,
 }
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self { objects: RwLock::default(), told: RwLock::default() }
+        Self { objects: RwLock::default(), newest: RwLock::default() }
     }
 }
 
@@ -74,14 +74,14 @@ impl<K: ResourceExt> Index<K> {
         self.objects.read().get(key)?.get(name).cloned()
     }
 
-    /// All objects of a namespace, whoever they belong to.
+    /// All objects of a namespace, of any owner.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         let objects = self.objects.read();
         let all = in_namespace(&objects, namespace).flat_map(|(_, named)| named.values().cloned());
         all.collect()
     }
 
-    /// Takes in what a watch tells, and says whose clusters it concerns.
+    /// Takes in an event of a watch, and returns the clusters that it concerns.
     pub fn apply(&self, event: Event<K>, listing: &mut Listing<K>) -> Vec<Key> {
         self.note(&event, listing);
         match event {
@@ -99,28 +99,29 @@ impl<K: ResourceExt> Index<K> {
         }
     }
 
-    /// Watches tell in the order of resource versions.
+    /// Watches report events in the order of resource versions.
     fn note(&self, event: &Event<K>, listing: &Listing<K>) {
         let seen = match event {
             Event::Apply(object) | Event::Delete(object) => version(object),
             Event::InitDone => listing.found.iter().filter_map(|object| version(object.as_ref())).max(),
             Event::Init | Event::InitApply(_) => None,
         };
-        let mut told = self.told.write();
-        let told = told.entry(listing.scope.clone()).or_default();
-        *told = seen.unwrap_or_default().max(*told);
+        let mut newest = self.newest.write();
+        let newest = newest.entry(listing.scope.clone()).or_default();
+        *newest = seen.unwrap_or_default().max(*newest);
     }
 
-    /// Takes in the answer to a write, unless the watch has told of it already, or of what became of the object since.
+    /// Takes in the answer to a write, unless the watch has reported this or a later state of the object.
     pub fn learn(&self, object: Arc<K>) {
-        let of_scope = |scope: Option<String>| self.told.read().get(&scope).copied().unwrap_or_default();
-        let told = of_scope(None).max(of_scope(object.namespace()));
-        if version(object.as_ref()).is_none_or(|version| version > told) {
+        let of_scope = |scope: Option<String>| self.newest.read().get(&scope).copied().unwrap_or_default();
+        let newest = of_scope(None).max(of_scope(object.namespace()));
+        if version(object.as_ref()).is_none_or(|version| version > newest) {
             self.put(object);
         }
     }
 
-    /// Takes in an object unless a newer one is there. One whose labels name another cluster now leaves the one before.
+    /// Takes in an object unless the index has a newer version. An object whose labels name another cluster now leaves the former
+    /// cluster.
     fn put(&self, object: Arc<K>) -> Vec<Key> {
         let Some(key) = key_of(object.as_ref()) else { return Vec::new() };
         let name = object.name_any();
@@ -138,7 +139,7 @@ impl<K: ResourceExt> Index<K> {
         left.into_iter().chain([key]).collect()
     }
 
-    /// Wherever it was: its labels may have changed with its deletion.
+    /// Removes an object from the cluster that held it: its labels may have changed with its deletion.
     fn remove(&self, object: &K) -> Vec<Key> {
         let Some(key) = key_of(object) else { return Vec::new() };
         let name = object.name_any();
@@ -168,7 +169,7 @@ impl<K: ResourceExt> Index<K> {
     }
 }
 
-/// The cluster under which an object is known; most often the one that its labels name.
+/// The cluster that holds an object; usually the cluster that its labels name.
 fn holder<K>(objects: &BTreeMap<Key, Named<K>>, key: &Key, name: &str) -> Option<Key> {
     let has = |named: &Named<K>| named.contains_key(name);
     if objects.get(key).is_some_and(has) {
@@ -182,7 +183,7 @@ fn in_namespace<'o, K>(
     namespace: &str,
 ) -> impl Iterator<Item = (&'o Key, &'o Named<K>)> {
     let own = namespace.to_owned();
-    objects.range(Key::nobodys(namespace)..).take_while(move |(key, _)| key.namespace == own)
+    objects.range(Key::unowned(namespace)..).take_while(move |(key, _)| key.namespace == own)
 }
 
 fn take<K>(objects: &mut BTreeMap<Key, Named<K>>, key: &Key, name: &str) {
@@ -198,7 +199,7 @@ fn key_of<K: ResourceExt>(object: &K) -> Option<Key> {
     let namespace = object.namespace()?;
     match object.labels().get(label::INSTANCE) {
         Some(name) => Some(Key { namespace, name: name.clone() }),
-        None => Some(Key::nobodys(&namespace)),
+        None => Some(Key::unowned(&namespace)),
     }
 }
 
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(versions(&index, &key("ns", "a")), ["10"]);
     }
 
-    /// The answer to a deletion may come after the watch has told that the object is gone.
+    /// The answer to a deletion may come after the watch has reported the deletion.
     #[test]
     fn a_late_answer_does_not_bring_back_what_is_gone() {
         let index = Index::default();
@@ -263,14 +264,14 @@ mod tests {
     fn an_object_whose_labels_change_leaves_its_cluster() {
         let index = Index::default();
         let mut listing = Listing::new(None);
-        let (a, b, nobodys) = (key("ns", "a"), key("ns", "b"), key("ns", ""));
+        let (a, b, unowned) = (key("ns", "a"), key("ns", "b"), key("ns", ""));
         index.apply(Event::Apply(object("ns", "a", "x", "1")), &mut listing);
         assert_eq!(index.apply(Event::Apply(object("ns", "b", "x", "2")), &mut listing), [a.clone(), b.clone()]);
         assert!(index.of(&a).is_empty());
         assert_eq!(versions(&index, &b), ["2"]);
         let mut without = object("ns", "b", "x", "3");
         without.metadata.labels = None;
-        assert_eq!(index.apply(Event::Apply(without.clone()), &mut listing), [b.clone(), nobodys.clone()]);
+        assert_eq!(index.apply(Event::Apply(without.clone()), &mut listing), [b.clone(), unowned.clone()]);
         assert_eq!((index.of(&b).len(), index.in_namespace("ns").len()), (0, 1));
         index.apply(Event::Apply(object("ns", "b", "x", "4")), &mut listing);
         without.metadata.resource_version = Some("5".into());

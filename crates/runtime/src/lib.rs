@@ -1,15 +1,15 @@
-//! The effects of the EMQX operator. It decides nothing: what to do is [`emqx_operator_core::plan`]'s business.
+//! The effects of the EMQX operator. This crate decides nothing: what to do is [`emqx_operator_core::plan`]'s business.
 //!
 //! ```text
-//! watch ─> key ─> pass: observe ─> Desired, World ─> plan ─> execute (leader only) ─> report ─> when to come back
+//! watch ─> key ─> reconcile: observe ─> Desired, World ─> plan ─> execute (leader only) ─> report ─> when to come back
 //! ```
 //!
-//! [`run`] wires it up. Enter at `pass.rs`, which is the loop on one screen.
+//! [`run`] wires it up. Enter at `reconcile.rs`, which is the loop on one screen.
 
+mod admission_drift;
 mod certificates;
 mod clusters;
 mod context;
-mod counted;
 mod deadlines;
 mod emqx_clients;
 mod execute;
@@ -18,23 +18,22 @@ mod index;
 mod leader;
 mod observe;
 mod panics;
-mod pass;
+mod reconcile;
 mod refusals;
 mod report;
+mod request_metrics;
 mod resource;
-mod rewritten;
 mod serve;
 mod settings;
-mod wake;
+mod trigger;
 mod watch;
-pub mod witness;
 mod workers;
+pub mod write_hook;
 
 pub use settings::{CertificateSource, LEASE, LeaderElection, OwnCertificate, Settings};
 
 use clusters::Clusters;
 use context::{Context, Objects};
-use counted::Counting;
 use deadlines::Deadlines;
 use emqx_clients::EmqxClients;
 use futures::StreamExt as _;
@@ -47,21 +46,22 @@ use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
 use observe::ReferenceCache;
-use pass::pass;
+use reconcile::reconcile;
 use report::Metrics;
+use request_metrics::CountRequests;
 use resource::StoredEmqx;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use wake::Waker;
+use trigger::ReconcileTrigger;
 use workers::Workers;
 
-/// For how long passes that are under way may go on when the operator is asked to stop. The kubelet waits for ten seconds
-/// as the operator is shipped, and the lease has to be given back within them.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// After a pass that could not even be told.
+/// How long running reconciles may continue when the operator is asked to stop. With the shipped manifests the kubelet waits for
+/// ten seconds, in which the lease has to be released, too.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// The delay after a reconcile whose panic could not be reported.
 const AFTER_DEFECT: Duration = Duration::from_secs(120);
 
 /// Why the operator cannot run.
@@ -73,15 +73,15 @@ pub enum RunError {
     EmqxClient(#[source] emqx_client::Error),
 }
 
-/// Runs until `stop` is cancelled: finishes the passes that are under way, gives the lease back, and returns.
+/// Runs until `stop` is cancelled: finishes the running reconciles, releases the lease, and returns.
 pub async fn run(mut config: kube::Config, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     panics::watch();
     let clusters = Clusters::default();
     let metrics = Arc::new(Metrics::new(settings.concurrency, clusters.clone()));
-    // What fails is told, and tried again by the pass; the library would try for minutes without a word.
+    // The next reconcile retries a failed request and reports it; the library would retry for minutes silently.
     config.default_retry = false;
     let client = ClientBuilder::try_from(config).map_err(RunError::KubernetesClient)?;
-    let client = client.with_layer(&Counting(metrics.kubernetes.clone())).with_layer(&Deadlines).build();
+    let client = client.with_layer(&CountRequests(metrics.kubernetes.clone())).with_layer(&Deadlines).build();
     let emqx = EmqxClients::new(Arc::new(metrics.emqx.clone())).map_err(RunError::EmqxClient)?;
     let leadership = leader::elect(client.clone(), settings.leader_election.as_ref());
     let (resources, writer) = store::<StoredEmqx>();
@@ -101,7 +101,7 @@ pub async fn run(mut config: kube::Config, settings: Settings, stop: Cancellatio
     });
     let tasks = TaskTracker::new();
     serve::start(&ctx, &tasks, &stop);
-    reconcile(&ctx, writer, &stop).await;
+    run_queue(&ctx, writer, &stop).await;
     tasks.close();
     leadership.resign().await;
     tracing::info!("stopped");
@@ -113,51 +113,51 @@ fn reporter(settings: &Settings) -> Reporter {
     Reporter { controller: "emqx-operator".to_owned(), instance }
 }
 
-/// Works on clusters as they change, until `stop` is cancelled.
-async fn reconcile(ctx: &Arc<Context>, writer: Writer<StoredEmqx>, stop: &CancellationToken) {
+/// Reconciles clusters as they change, until `stop` is cancelled.
+async fn run_queue(ctx: &Arc<Context>, writer: Writer<StoredEmqx>, stop: &CancellationToken) {
     let watches = TaskTracker::new();
     let reader = ctx.resources.clone();
-    let (wake, woken) = Waker::new(ctx.metrics.queue.clone());
-    watch::start(ctx, &watches, writer, &wake);
+    let (trigger, changed) = ReconcileTrigger::new(ctx.metrics.queue.clone());
+    watch::start(ctx, &watches, writer, &trigger);
     wait_for_watches(ctx, stop).await;
-    let follower = watches.spawn(wake_all_when_leading(ctx.clone(), reader.clone(), wake));
-    let queue = futures::stream::unfold(woken, |mut woken| async move {
-        let key = woken.recv().await?;
-        Some((Ok::<_, Infallible>(request(&key)), woken))
+    let follower = watches.spawn(trigger_all_when_leading(ctx.clone(), reader.clone(), trigger));
+    let queue = futures::stream::unfold(changed, |mut changed| async move {
+        let key = changed.recv().await?;
+        Some((Ok::<_, Infallible>(request(&key)), changed))
     });
     let queue = Box::pin(queue.take_until(stop.clone().cancelled_owned()));
-    // Places are given by `Workers`: who waits for EMQX needs none.
+    // `Workers` limits concurrency: a reconcile that waits for EMQX occupies no worker.
     let config = controller::Config::default().concurrency(0);
-    let passes = controller::applier(
-        |resource, ctx| Box::pin(on_its_own(resource, ctx)),
+    let reconciles = controller::applier(
+        |resource, ctx| Box::pin(reconcile_in_task(resource, ctx)),
         |_, error: &Infallible, _| match *error {},
         ctx.clone(),
         reader,
         queue,
         config,
     );
-    let passes = passes.for_each(|result| async {
+    let reconciles = reconciles.for_each(|result| async {
         match result {
             Ok(_) => {}
-            // Its objects are told of late, and go by themselves.
+            // Late events of its objects trigger it; Kubernetes deletes them by itself.
             Err(controller::Error::ObjectNotFound(gone)) => ctx.metrics.queue.forget(&key_of(&gone)),
             Err(error) => tracing::error!(%error, "the queue failed"),
         }
     });
     let late = async {
         stop.cancelled().await;
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
-        () = passes => {}
-        () = late => tracing::warn!("passes are still under way; they are ended"),
+        () = reconciles => {}
+        () = late => tracing::warn!("reconciles are still running; they are aborted"),
     }
     follower.abort();
 }
 
-/// A pass runs in a task of its own: one that computes for long, or panics, leaves the others alone.
-async fn on_its_own(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Result<Action, Infallible> {
-    match AbortOnDropHandle::new(tokio::spawn(pass(resource, ctx))).await {
+/// A reconcile runs in a task of its own: a reconcile that computes for long, or panics, does not affect other reconciles.
+async fn reconcile_in_task(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Result<Action, Infallible> {
+    match AbortOnDropHandle::new(tokio::spawn(reconcile(resource, ctx))).await {
         Ok(next) => Ok(next),
         Err(_) => Ok(Action::requeue(AFTER_DEFECT)),
     }
@@ -171,7 +171,7 @@ fn request(key: &Key) -> ReconcileRequest<StoredEmqx> {
     ObjectRef::<StoredEmqx>::new(&key.name).within(&key.namespace).into()
 }
 
-/// Acting on half a view would make what exists already.
+/// With half of the objects listed the operator would create objects that exist already.
 async fn wait_for_watches(ctx: &Context, stop: &CancellationToken) {
     tokio::select! {
         () = ctx.pending.synced() => {}
@@ -179,16 +179,16 @@ async fn wait_for_watches(ctx: &Context, stop: &CancellationToken) {
     }
 }
 
-/// A new leader looks at every cluster once. Who leads no more tells nothing of them.
-async fn wake_all_when_leading(ctx: Arc<Context>, reader: Store<StoredEmqx>, wake: Waker) {
+/// A new leader reconciles every cluster once. A process that does not lead any more has no metrics about clusters.
+async fn trigger_all_when_leading(ctx: Arc<Context>, reader: Store<StoredEmqx>, trigger: ReconcileTrigger) {
     let mut leading = ctx.leading.clone();
     let mut leads = leading.now();
     loop {
         ctx.metrics.leading.set(leads);
         if leads {
-            reader.state().iter().for_each(|resource| wake.wake(watch::key(resource)));
+            reader.state().iter().for_each(|resource| trigger.send(watch::key(resource)));
         } else {
-            ctx.clusters.all().iter().for_each(|cluster| *cluster.figures.lock() = Default::default());
+            ctx.clusters.all().iter().for_each(|cluster| *cluster.metrics.lock() = Default::default());
         }
         leads = leading.changed().await;
     }

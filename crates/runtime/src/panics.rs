@@ -30,11 +30,11 @@ pub fn watch() {
 
 fn note(info: &PanicHookInfo<'_>) {
     let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    tracing::error!(place, panic = said(info.payload()), "the operator met a defect of its own");
+    tracing::error!(place, panic = message(info.payload()), "the operator met a defect of its own");
     PLACE.with_borrow_mut(|last| *last = Some(place));
 }
 
-fn said(payload: &(dyn Any + Send)) -> String {
+fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no text").chars().take(1000).collect()
 }

@@ -1,6 +1,6 @@
-//! What EMQX has refused. A configuration that it refuses is not sent again and again: EMQX applies the roots that it
-//! likes each time, which can restart listeners. Of other requests users hear when they are refused repeatedly: the first
-//! time the world may have moved on.
+//! Requests that EMQX has refused. A refused configuration is not sent again and again: EMQX applies the accepted roots each
+//! time, which can restart listeners. Other refusals are reported when they repeat: the first may come from an outdated
+//! snapshot.
 
 use emqx_operator_core::desired::Desired;
 use emqx_operator_core::world::World;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What EMQX refuses may also be the fault of something outside of the spec, such as a certificate.
+/// The cause of a refusal may be outside of the spec, for example a certificate, so the request is repeated after this long.
 const AGAIN: Duration = Duration::from_mins(10);
 
 /// By request.
@@ -19,9 +19,9 @@ pub struct Refusals(Mutex<BTreeMap<String, Refusal>>);
 struct Refusal {
     text: String,
     at: Instant,
-    /// Of those in a row, the first.
+    /// The first refusal of a series.
     since: Instant,
-    /// In a row.
+    /// The number of refusals in the series.
     times: u32,
 }
 
@@ -36,14 +36,14 @@ fn config_of(revision: &str, image: &str, pods: &[&str]) -> String {
 }
 
 impl Refusals {
-    /// Why EMQX refused this, if it did lately.
+    /// Why EMQX refused the request, if it did recently.
     pub fn of(&self, request: &str) -> Option<String> {
         let refusals = self.0.lock();
         let refusal = refusals.get(request).filter(|refusal| refusal.at.elapsed() < AGAIN)?;
         Some(refusal.text.clone())
     }
 
-    /// How often in a row by now.
+    /// Counts a refusal, and returns the number of refusals in a row.
     pub fn note(&self, request: &str, text: &str) -> u32 {
         let mut refusals = self.0.lock();
         refusals.retain(|_, refusal| refusal.at.elapsed() < AGAIN);
@@ -54,12 +54,12 @@ impl Refusals {
         times
     }
 
-    /// For how long it has been so, each time that it was tried.
+    /// The time between the first and the last refusal in a row.
     pub fn lasting(&self, request: &str) -> Duration {
         self.0.lock().get(request).map_or(Duration::ZERO, |refusal| refusal.at.duration_since(refusal.since))
     }
 
-    /// EMQX has done it.
+    /// EMQX has carried the request out.
     pub fn settle(&self, request: &str) {
         self.0.lock().remove(request);
     }

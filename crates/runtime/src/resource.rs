@@ -1,7 +1,7 @@
 //! An EMQX resource as it is stored, readable or not.
 //!
-//! A watch of typed objects fails as a whole when one object does not fit the type, for example one that was stored
-//! before the schema was stricter. Here such an object is an object with an error, and all others go on.
+//! A watch of typed objects fails as a whole when one object does not fit the type, for example an object that was stored
+//! before the schema was stricter. Here such an object becomes an object with an error, and does not affect other objects.
 
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_api::normalize;

@@ -1,6 +1,6 @@
-//! What the person who installs the operator may choose.
+//! Settings of the operator process.
 
-use crate::witness::Witness;
+use crate::write_hook::WriteHook;
 use jiff::SignedDuration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,39 +16,40 @@ pub struct Settings {
     pub health_address: Option<SocketAddr>,
     /// Where `/metrics` is served.
     pub metrics_address: Option<SocketAddr>,
-    /// Over which certificate `/metrics` is served, to those who may `get` it; over plain HTTP to everybody without one.
+    /// The certificate of `/metrics`, which is then served to clients with the right to `get` it. Without a certificate it is served
+    /// over plain HTTP to all clients.
     pub metrics_certificate: Option<CertificateSource>,
     /// Whether only the holder of the lease acts.
     pub leader_election: Option<LeaderElection>,
-    /// How many clusters are worked on at the same time.
+    /// How many clusters are reconciled at the same time.
     pub concurrency: u16,
-    /// How long one pass may wait for EMQX.
+    /// How long one reconcile may wait for EMQX.
     pub emqx_deadline: Duration,
-    /// Told of every write; for tests.
-    pub witness: Option<Arc<dyn Witness>>,
+    /// Test hook, called before and after every write.
+    pub write_hook: Option<Arc<dyn WriteHook>>,
 }
 
 /// Where the certificate of the metrics endpoint comes from.
 #[derive(Clone, Debug)]
 pub enum CertificateSource {
-    /// `tls.crt` and `tls.key` in this folder. They are taken anew when they change.
+    /// `tls.crt` and `tls.key` in this folder. They are read again when they change.
     Files(PathBuf),
-    /// Made in process.
+    /// Created in process.
     Own(OwnCertificate),
 }
 
-/// A certificate that is made in process. Its authority is in Secret `emqx-operator-metrics-ca`.
+/// A certificate that is created in process. Its authority is in Secret `emqx-operator-metrics-ca`.
 #[derive(Clone, Debug)]
 pub struct OwnCertificate {
     /// The namespace of the Secret.
     pub namespace: String,
     /// DNS names and addresses under which the endpoint is reached.
     pub names: Vec<String>,
-    /// For how long a certificate is valid. It is replaced after two thirds of that.
+    /// How long a certificate is valid. It is replaced after two thirds of that time.
     pub lifetime: SignedDuration,
 }
 
-/// Where the lease is, and under which name this process asks for it.
+/// The namespace of the lease, and the identity of this process.
 #[derive(Clone, Debug)]
 pub struct LeaderElection {
     pub namespace: String,

@@ -1,4 +1,4 @@
-//! What wakes us, and for whom.
+//! The watches that trigger reconciles, and of which clusters.
 //!
 //! Every watch selects our own label, so that memory does not grow with what others keep in the cluster. Referenced
 //! Secrets and ConfigMaps have no such label: of those only names are watched, and nothing is stored.
@@ -8,7 +8,7 @@ use crate::execute::keep_managers;
 use crate::index::{Index, Key, Listing};
 use crate::observe::ReferenceKey;
 use crate::resource::StoredEmqx;
-use crate::wake::Waker;
+use crate::trigger::ReconcileTrigger;
 use emqx_operator_api::label;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
@@ -31,9 +31,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-/// A watch that the API server ends after this long is begun again, and one that it does not end is dead: the library gives
-/// it five seconds more. Watches that last as long as an API server allows would notice a connection that leads nowhere
-/// after five minutes.
+/// The API server ends a watch after this long, and the operator starts it again. A watch that the API server does not end is
+/// dead: the library waits five seconds more. Longer watches would notice a dead connection only after five minutes.
 const WATCH_SECONDS: u32 = 30;
 
 /// How many watches have not listed everything yet.
@@ -52,7 +51,7 @@ impl Pending {
 
     /// Returns when every watch that was begun has listed everything.
     pub async fn synced(&self) {
-        // The sender is ours, so it is not closed.
+        // `self` holds the sender, so it is not closed.
         let _ = self.0.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
@@ -69,24 +68,24 @@ fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
-/// Starts every watch. Keys of clusters to look at go to `wake`.
-pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>, wake: &Waker) {
+/// Starts every watch. Keys of clusters to reconcile go to `trigger`.
+pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>, trigger: &ReconcileTrigger) {
     let scopes: Vec<Option<String>> = match ctx.settings.watch_namespaces.as_slice() {
         [] => vec![None],
         namespaces => namespaces.iter().cloned().map(Some).collect(),
     };
     let scope_count = scopes.len();
-    resources(ctx, tasks, writer, wake, &scopes);
+    resources(ctx, tasks, writer, trigger, &scopes);
     for scope in scopes {
-        let children = Children { ctx, tasks, wake, scope: &scope };
-        children.watch_ours::<StatefulSet>(|ctx| &ctx.objects.stateful_sets, forget_nothing);
-        children.watch_ours::<ReplicaSet>(|ctx| &ctx.objects.replica_sets, forget_nothing);
-        children.watch_ours::<Service>(|ctx| &ctx.objects.services, forget_nothing);
-        children.watch_ours::<ConfigMap>(|ctx| &ctx.objects.config_maps, forget_nothing);
-        children.watch_ours::<Secret>(|ctx| &ctx.objects.secrets, forget_nothing);
+        let children = Children { ctx, tasks, trigger, scope: &scope };
+        children.watch_ours::<StatefulSet>(|ctx| &ctx.objects.stateful_sets, keep_all);
+        children.watch_ours::<ReplicaSet>(|ctx| &ctx.objects.replica_sets, keep_all);
+        children.watch_ours::<Service>(|ctx| &ctx.objects.services, keep_all);
+        children.watch_ours::<ConfigMap>(|ctx| &ctx.objects.config_maps, keep_all);
+        children.watch_ours::<Secret>(|ctx| &ctx.objects.secrets, keep_all);
         children.watch_ours::<PersistentVolumeClaim>(|ctx| &ctx.objects.claims, slim_claim);
         children.watch_ours::<Pod>(|ctx| &ctx.objects.pods, slim_pod);
-        // Also those of users: of two that select one pod Kubernetes lets none work.
+        // Also budgets of users: Kubernetes evicts no pod that two budgets select.
         children.watch::<PodDisruptionBudget>(config(), |ctx| &ctx.objects.budgets, slim_budget);
         children.watch_names::<Secret>("Secret");
         children.watch_names::<ConfigMap>("ConfigMap");
@@ -94,8 +93,7 @@ pub fn start(ctx: &Arc<Context>, tasks: &TaskTracker, writer: Writer<StoredEmqx>
     tracing::debug!(scopes = scope_count, "watches started");
 }
 
-/// The status of a pod tells everything but its image as the user wrote it, where its API listens and its
-/// machine; the spec is the larger part.
+/// Decisions need a pod's status, and of its spec the images, the ports and the Kubernetes node; the spec is the larger part.
 pub(crate) fn slim_pod(pod: &mut Pod) {
     let spec = pod.spec.take().unwrap_or_default();
     let (containers, node_name) = (spec.containers, spec.node_name);
@@ -108,7 +106,7 @@ pub(crate) fn slim_pod(pod: &mut Pod) {
     pod.spec = Some(PodSpec { containers: named.collect(), node_name, ..PodSpec::default() });
 }
 
-/// Of a claim the size matters, whether there is data on its volume, and where it is to come from.
+/// Decisions need a claim's size, class, volume and data source.
 fn slim_claim(claim: &mut PersistentVolumeClaim) {
     let all = claim.spec.take().unwrap_or_default();
     claim.spec = Some(PersistentVolumeClaimSpec {
@@ -121,7 +119,7 @@ fn slim_claim(claim: &mut PersistentVolumeClaim) {
     });
 }
 
-/// Of a budget that is not ours it matters which pods it selects.
+/// Decisions need only the selector of a user's budget.
 fn slim_budget(budget: &mut PodDisruptionBudget) {
     if budget.labels().get(label::MANAGED_BY).is_some_and(|by| by == label::MANAGED_BY_VALUE) {
         return;
@@ -132,14 +130,14 @@ fn slim_budget(budget: &mut PodDisruptionBudget) {
     budget.annotations_mut().clear();
 }
 
-fn forget_nothing<K>(_: &mut K) {}
+fn keep_all<K>(_: &mut K) {}
 
-/// The EMQX resources. A change of nothing but the status wakes nobody: it is our own.
+/// The EMQX resources. A change of only the status triggers no reconcile: the operator wrote it.
 fn resources(
     ctx: &Arc<Context>,
     tasks: &TaskTracker,
     mut writer: Writer<StoredEmqx>,
-    wake: &Waker,
+    trigger: &ReconcileTrigger,
     scopes: &[Option<String>],
 ) {
     let streams: Vec<_> = scopes
@@ -152,7 +150,7 @@ fn resources(
         .collect();
     let mut merged = Merged::new(scopes);
     ctx.pending.begin();
-    let (ctx, wake) = (ctx.clone(), wake.clone());
+    let (ctx, trigger) = (ctx.clone(), trigger.clone());
     tasks.spawn(async move {
         let reader = writer.as_reader();
         let mut events = futures::stream::select_all(streams);
@@ -167,7 +165,7 @@ fn resources(
             for event in merged.take(source, event, &reader) {
                 let touched = touched(&reader, &event);
                 if let Event::Apply(resource) | Event::InitApply(resource) = &event {
-                    ctx.clusters.know(&key(resource), resource.metadata.uid.as_deref().unwrap_or_default());
+                    ctx.clusters.register(&key(resource), resource.metadata.uid.as_deref().unwrap_or_default());
                 }
                 writer.apply_watcher_event(&event);
                 match event {
@@ -176,14 +174,14 @@ fn resources(
                     Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
                 }
                 if let Some(key) = touched {
-                    wake.wake(key);
+                    trigger.send(key);
                 }
             }
         }
     });
 }
 
-/// The resources to look at because of an event: those whose spec or metadata has changed.
+/// The resource of an event, if its spec or metadata has changed.
 fn touched(reader: &Store<StoredEmqx>, event: &Event<StoredEmqx>) -> Option<Key> {
     let (Event::Apply(resource) | Event::InitApply(resource)) = event else { return None };
     let reference = ObjectRef::from_obj(resource);
@@ -196,8 +194,8 @@ fn touched(reader: &Store<StoredEmqx>, event: &Event<StoredEmqx>) -> Option<Key>
     changed.then(|| key(resource))
 }
 
-/// Several namespaces fill one store, which takes one listing, at the start. What later listings bring is applied one by
-/// one, and what they lack is deleted.
+/// Several namespaces fill one store, which takes one listing, at the start. Objects of later listings are applied one by one,
+/// and objects that they lack are deleted.
 struct Merged {
     /// By source: its namespace, and the names of the listing that is under way.
     sources: Vec<(Option<String>, BTreeSet<Key>)>,
@@ -264,7 +262,7 @@ impl<K> Watched for K where
 struct Children<'a> {
     ctx: &'a Arc<Context>,
     tasks: &'a TaskTracker,
-    wake: &'a Waker,
+    trigger: &'a ReconcileTrigger,
     scope: &'a Option<String>,
 }
 
@@ -281,7 +279,7 @@ impl Children<'_> {
                 keep_managers(object);
                 slim(object);
             });
-        let (ctx, wake, scope) = (self.ctx.clone(), self.wake.clone(), self.scope.clone());
+        let (ctx, trigger, scope) = (self.ctx.clone(), self.trigger.clone(), self.scope.clone());
         self.ctx.pending.begin();
         self.tasks.spawn(async move {
             let mut listing = Listing::new(scope);
@@ -290,7 +288,7 @@ impl Children<'_> {
             while let Some(event) = next(&mut stream, K::kind(&()).as_ref()).await {
                 let done = matches!(event, Event::InitDone);
                 for key in index(&ctx).apply(event, &mut listing) {
-                    wake_touched(&ctx, &wake, key);
+                    trigger_touched(&ctx, &trigger, key);
                 }
                 if done && !std::mem::replace(&mut synced, true) {
                     ctx.pending.done();
@@ -299,11 +297,11 @@ impl Children<'_> {
         });
     }
 
-    /// Wakes the clusters whose spec names an object that has changed.
+    /// Triggers the clusters whose spec names a changed object.
     fn watch_names<K: Watched>(&self, kind: &'static str) {
         let stream =
             watch_objects(api::<PartialObjectMeta<K>>(&self.ctx.client, self.scope), config()).default_backoff();
-        let (ctx, wake) = (self.ctx.clone(), self.wake.clone());
+        let (ctx, trigger) = (self.ctx.clone(), self.trigger.clone());
         self.tasks.spawn(async move {
             let mut stream = std::pin::pin!(stream);
             while let Some(event) = next(&mut stream, kind).await {
@@ -312,7 +310,7 @@ impl Children<'_> {
                 let changed = ReferenceKey { kind, namespace, name: object.name_any() };
                 let version = object.resource_version().unwrap_or_default();
                 for key in ctx.references.invalidate(&changed, &version) {
-                    wake.wake(key);
+                    trigger.send(key);
                 }
             }
         });
@@ -320,11 +318,11 @@ impl Children<'_> {
 }
 
 /// An object of no cluster may concern every cluster of its namespace.
-fn wake_touched(ctx: &Context, wake: &Waker, key: Key) {
-    if key.is_nobodys() {
-        ctx.clusters.in_namespace(&key.namespace).into_iter().for_each(|key| wake.wake(key));
+fn trigger_touched(ctx: &Context, trigger: &ReconcileTrigger, key: Key) {
+    if key.is_unowned() {
+        ctx.clusters.in_namespace(&key.namespace).into_iter().for_each(|key| trigger.send(key));
     } else {
-        wake.wake(key);
+        trigger.send(key);
     }
 }
 

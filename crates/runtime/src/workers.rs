@@ -1,38 +1,38 @@
 //! How many reconciles work at the same time: in all, and of one namespace.
 //!
-//! One that waits for EMQX works on nothing and counts for nothing, so brokers that hang delay nobody but themselves.
+//! A reconcile that waits for EMQX does not count, so brokers that hang delay only their own cluster.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places that reconciles share.
+/// The workers that reconciles share.
 pub struct Workers {
     all: Arc<Semaphore>,
     of_namespace: usize,
     namespaces: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// A place, held by one reconcile.
+/// A worker, occupied by one reconcile.
 pub struct Worker<'w> {
     workers: &'w Workers,
     /// Kept alive, so that all reconciles of the namespace share it.
     namespace: Arc<Semaphore>,
-    places: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 impl Workers {
-    /// `share` says whether namespaces have to leave places to each other: each gets half of them.
+    /// With `share` a namespace gets at most half of the workers.
     pub fn new(all: u16, share: bool) -> Workers {
         let all = usize::from(all.max(1));
         let of_namespace = if share { all.div_ceil(2) } else { all };
         Workers { all: Arc::new(Semaphore::new(all)), of_namespace, namespaces: Mutex::default() }
     }
 
-    /// Waits for a place.
+    /// Waits for a free worker.
     pub async fn enter(&self, namespace: &str) -> Worker<'_> {
-        let mut worker = Worker { workers: self, namespace: self.namespace(namespace), places: None };
+        let mut worker = Worker { workers: self, namespace: self.namespace(namespace), permits: None };
         worker.take().await;
         worker
     }
@@ -51,14 +51,14 @@ impl Workers {
 
 impl Worker<'_> {
     async fn take(&mut self) {
-        // Who waits for its namespace keeps no place from others.
+        // While it waits for its namespace it occupies no worker of others.
         let namespace = acquire(&self.namespace).await;
-        self.places = Some((acquire(&self.workers.all).await, namespace));
+        self.permits = Some((acquire(&self.workers.all).await, namespace));
     }
 
-    /// Gives the place to others while something is waited for that is not work.
-    pub async fn outside<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        self.places = None;
+    /// Releases the worker while `wait` runs.
+    pub async fn released_while<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.permits = None;
         let result = wait.await;
         self.take().await;
         result
@@ -78,14 +78,14 @@ mod tests {
     #[tokio::test]
     async fn brokers_that_hang_hold_no_place() {
         let workers = Workers::new(2, false);
-        let hang = async || workers.enter("ns").await.outside(pending::<()>()).await;
+        let hang = async || workers.enter("ns").await.released_while(pending::<()>()).await;
         let mut hanging: Vec<_> = (0..16).map(|_| Box::pin(hang())).collect();
         hanging.iter_mut().for_each(|one| assert!(one.now_or_never().is_none()));
         assert!(workers.enter("ns").now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn one_namespace_leaves_places_to_others() {
+    async fn one_namespace_leaves_permits_to_others() {
         let workers = Workers::new(4, true);
         let held = [workers.enter("greedy").await, workers.enter("greedy").await];
         assert!(workers.enter("greedy").now_or_never().is_none());
@@ -98,7 +98,7 @@ mod tests {
     async fn a_place_is_taken_again_after_waiting() {
         let workers = Workers::new(1, false);
         let mut worker = workers.enter("ns").await;
-        worker.outside(async { assert!(workers.enter("ns").now_or_never().is_some()) }).await;
+        worker.released_while(async { assert!(workers.enter("ns").now_or_never().is_some()) }).await;
         assert!(workers.enter("ns").now_or_never().is_none());
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Member {
     pub(crate) sessions: u32,
     pub(crate) connected: u32,
     pub(crate) evacuation: Option<Evacuation>,
-    /// Somebody's evacuation has brought sessions.
+    /// An evacuation has brought sessions.
     pub(crate) was_given: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Evacuation {
     pub(crate) phase: Phase,
     pub(crate) foreign: bool,
     pub(crate) targets: Vec<NodeName>,
-    /// Sessions per second. Time has no measure here, so it changes nothing but what is told.
+    /// Sessions per second. Time has no measure here, so it changes only what EMQX reports.
     pub(crate) pace: u32,
 }
 
@@ -112,8 +112,8 @@ impl Emqx {
         }
     }
 
-    /// One replica of one shard moves: those of nodes that have left the cluster go first, then new ones join, then others go. Copies need a site that is up to copy from, and nobody
-    /// leaves when of those that are left no majority could agree on it.
+    /// One replica of one shard moves: replicas of nodes that have left the cluster go first, then new replicas join, then others
+    /// leave. A copy needs a site that is up, and no replica leaves if the remaining replicas have no majority.
     pub(crate) fn move_shard(&mut self, number: usize, up: &BTreeSet<String>) {
         let Some(shard) = self.shards.get_mut(number) else { return };
         let lost = |site: &String| self.sites.get(site).is_none_or(|node| !self.members.contains_key(node));

@@ -25,14 +25,14 @@ pub struct Tally {
     pub writes: u64,
 }
 
-/// Rounds of calm after which a cluster has to be settled: far more than it takes.
-const CALM: usize = 900;
+/// Rounds without failures after which a cluster must have converged: far more than it takes.
+const QUIET_ROUNDS: usize = 900;
 
 /// Runs one history. The same seed gives the same history.
 pub fn run(seed: u64, events: usize) -> Result<Tally, Failure> {
     match attempt(seed, events, false) {
         Ok(tally) => Ok(tally),
-        // Only a history that failed is told again, with its log.
+        // Only a history that failed is repeated, with its log.
         Err(_) => Err(attempt(seed, events, true).expect_err("a seed gives the same history every time")),
     }
 }
@@ -48,11 +48,11 @@ fn attempt(seed: u64, events: usize, verbose: bool) -> Result<Tally, Failure> {
             return Err(failure(seed, &mut sim));
         }
     }
-    standstill(&mut sim);
-    patience(&mut sim);
-    calm(&mut sim);
+    scales_while_stuck(&mut sim);
+    opens_while_refused(&mut sim);
+    converge(&mut sim);
     if sim.violation.is_none() {
-        sim.violation = sim.unsettled().map(|what| format!("never settles: {what}"));
+        sim.violation = sim.not_converged().map(|what| format!("never converges: {what}"));
     }
     tally.writes = sim.writes;
     if sim.violation.is_some() { Err(failure(seed, &mut sim)) } else { Ok(tally) }
@@ -92,20 +92,20 @@ fn begin(seed: u64, verbose: bool) -> Sim {
         rollback: sim.losses.random_bool(0.3),
         ..spec
     };
-    sane(&mut spec);
+    make_valid(&mut spec);
     sim.evacuates = spec.evacuation;
-    // Some never come up before somebody corrects their spec.
+    // Some clusters never start before their spec is corrected.
     spec.bad_volumes = sim.volumes.random_bool(0.05);
     let comes_up = !spec.bad_volumes;
     sim.edit(spec);
     if comes_up {
-        calm(&mut sim);
+        converge(&mut sim);
     }
     sim
 }
 
 /// What the schema would refuse.
-fn sane(spec: &mut Spec) {
+fn make_valid(spec: &mut Spec) {
     if spec.replicants > 0 {
         spec.cores = spec.cores.max(2);
     }
@@ -122,7 +122,7 @@ fn event(sim: &mut Sim) {
     }
     if sim.volumes.random_bool(0.01) {
         let number = sim.volumes.random_range(0..4);
-        // One that binds after its set was told to go is left to people.
+        // A claim that is bound after its set began to go is left to the user.
         let sets = &sim.kubernetes.objects;
         let used = |claim: &Claim| {
             let set = ObjectId { kind: Kind::StatefulSet, name: claim.set.clone() };
@@ -180,12 +180,12 @@ fn event(sim: &mut Sim) {
             sim.emqx.unlisted = unlisted.filter(|_| sim.rng.random_bool(0.6));
             sim.emqx.said_to_be_stopped = sim.cuts.random_bool(0.5);
         }
-        97 => somebody_evacuates(sim),
+        97 => foreign_evacuation(sim),
         // The operator is killed.
-        98 => (sim.pass, sim.memory, sim.config_refused) = (None, Memory::default(), None),
+        98 => (sim.execution, sim.memory, sim.config_refused) = (None, Memory::default(), None),
         _ => {
             for _ in 0..20 {
-                settle_once(sim);
+                one_round(sim);
             }
         }
     }
@@ -242,14 +242,14 @@ fn edit(sim: &mut Sim) {
     if sim.paces.random_bool(0.1) {
         spec.pace = if spec.pace == 500 { 50 } else { 500 };
     }
-    sane(&mut spec);
+    make_valid(&mut spec);
     sim.edit(spec);
 }
 
-/// A person empties a node, or opens the one that was emptied.
-fn somebody_evacuates(sim: &mut Sim) {
+/// A user evacuates a node, or opens the node that was evacuated.
+fn foreign_evacuation(sim: &mut Sim) {
     let Some(node) = sim.random_member() else { return };
-    // What the operator has marked is in its hands; who empties it meanwhile cannot be told from the operator.
+    // A node that the operator has recorded counts as its own; a user's evacuation of it cannot be distinguished.
     if view::world(sim).nodes().any(|seen| seen.name.as_ref() == Some(&node) && seen.evacuating_by_us) {
         return;
     }
@@ -260,34 +260,34 @@ fn somebody_evacuates(sim: &mut Sim) {
                 Some(Evacuation { phase: Phase::Waiting, foreign: true, targets: Vec::new(), pace: 500 });
             sim.persist_evacuation(&node, Some(true));
             sim.broken_since_observation += 1;
-            sim.note(|| format!("somebody empties {node}"));
+            sim.note(|| format!("a user evacuates {node}"));
         }
         Some(evacuation) if evacuation.foreign => {
             member.evacuation = None;
             sim.persist_evacuation(&node, None);
-            if let Some(pass) = &mut sim.pass {
-                pass.opened.insert(node.clone());
+            if let Some(execution) = &mut sim.execution {
+                execution.opened.insert(node.clone());
             }
-            sim.note(|| format!("somebody opens {node}"));
+            sim.note(|| format!("a user opens {node}"));
         }
         Some(_) => {}
     }
 }
 
-/// Nothing goes wrong any more, but the image does not start. The old replicants are still as many as wanted.
-fn standstill(sim: &mut Sim) {
+/// There are no more failures, but the image does not start. The old replicants are still as many as wanted.
+fn scales_while_stuck(sim: &mut Sim) {
     if sim.violation.is_some() || !sim.spec.broken || sim.spec.rollback || sim.kubernetes.refuses_services {
         return;
     }
-    fair_weather(sim);
+    clear_faults(sim);
     sim.note(|| "the image does not start still".to_owned());
-    // What was begun before the spec changed is brought to an end, and may have to be made up for.
+    // Evacuations that began before the spec changed are completed, and may need replacements.
     let begun = sim.kubernetes.pods.values().any(|pod| pod.role == Role::Replicant && pod.marked);
-    // While numbers of cores are retired nobody knows for how long there will be no other.
+    // While ordinals of cores are retired it is unknown for how long no other core exists.
     let begun = begun || view::world(sim).cores.sets.iter().any(|set| set.retired().is_some());
     sim.shrunk = (!begun).then(BTreeSet::new);
-    for round in 0..CALM {
-        settle_once(sim);
+    for round in 0..QUIET_ROUNDS {
+        one_round(sim);
         sim.check();
         if sim.violation.is_some() || (round % 10 == 9 && sim.is_scaled()) {
             sim.shrunk = None;
@@ -297,22 +297,22 @@ fn standstill(sim: &mut Sim) {
     sim.not_scaled();
 }
 
-/// Nothing goes wrong any more, but what was refused is refused still. Nobody stays closed for that.
-fn patience(sim: &mut Sim) {
+/// There are no more failures, but refused requests are still refused. No node stays closed for that.
+fn opens_while_refused(sim: &mut Sim) {
     if sim.violation.is_some() || !(sim.spec.bad_config || sim.kubernetes.refuses_services) {
         return;
     }
-    mend_image(sim);
-    fair_weather(sim);
+    correct_image(sim);
+    clear_faults(sim);
     sim.note(|| "what was refused is refused still".to_owned());
     let closed = |sim: &Sim| sim.emqx.members.values().any(|member| member.evacuation.is_some());
-    for _ in 0..CALM {
-        settle_once(sim);
+    for _ in 0..QUIET_ROUNDS {
+        one_round(sim);
         sim.check();
         if sim.violation.is_some() {
             return;
         }
-        // Nothing under way, and nothing on its way.
+        // No work is under way or pending.
         if !closed(sim) && sim.is_idle() {
             return;
         }
@@ -320,39 +320,39 @@ fn patience(sim: &mut Sim) {
     sim.check_open();
 }
 
-/// Nothing goes wrong any more, and people have put right what they did.
-fn calm(sim: &mut Sim) {
+/// There are no more failures, and users have corrected their mistakes.
+fn converge(sim: &mut Sim) {
     if sim.violation.is_some() {
         return;
     }
-    mend_image(sim);
-    fair_weather(sim);
+    correct_image(sim);
+    clear_faults(sim);
     sim.kubernetes.refuses_services = false;
     let mut spec = Spec { bad_config: false, bad_volumes: false, ..sim.spec.clone() };
     sim.edit(spec.clone());
-    sim.note(|| "the weather is calm".to_owned());
+    sim.note(|| "there are no more failures".to_owned());
     let mut tried_again = false;
-    for round in 0..CALM {
-        settle_once(sim);
+    for round in 0..QUIET_ROUNDS {
+        one_round(sim);
         sim.check();
-        // Once more, what was given up because the weather was bad.
+        // Retries a rollout that was rolled back because of failures.
         if sim.in_force.rolled_back.is_some() && !tried_again {
             spec.restarts = spec.restarts.wrapping_add(1);
             sim.edit(spec.clone());
             tried_again = true;
         }
-        if sim.violation.is_some() || (round % 10 == 9 && sim.unsettled().is_none()) {
+        if sim.violation.is_some() || (round % 10 == 9 && sim.not_converged().is_none()) {
             return;
         }
     }
 }
 
-fn mend_image(sim: &mut Sim) {
+fn correct_image(sim: &mut Sim) {
     let spec = Spec { broken: false, ..sim.spec.clone() };
     sim.edit(spec);
 }
 
-fn fair_weather(sim: &mut Sim) {
+fn clear_faults(sim: &mut Sim) {
     (sim.emqx.deaf, sim.emqx.half_deaf, sim.emqx.unlisted) = (false, false, None);
     for pod in sim.kubernetes.pods.values_mut() {
         pod.crashes = 0;
@@ -367,8 +367,8 @@ fn fair_weather(sim: &mut Sim) {
     }
 }
 
-/// Everybody does their work once.
-fn settle_once(sim: &mut Sim) {
+/// Operator, controllers, kubelet and EMQX each take one step.
+fn one_round(sim: &mut Sim) {
     sim.now += 1;
     sim.broken_since_observation = 0;
     sim.observe();

@@ -4,7 +4,7 @@ use crate::kubernetes::{Claim, Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
 use crate::view::node_name;
 use emqx_operator_core::desired::{NodeName, Role};
-use emqx_operator_core::reason::{Reason, Weight};
+use emqx_operator_core::reason::{Reason, Severity};
 use emqx_operator_core::world::{Kind, ObjectId};
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ impl Sim {
         let node = node_name(self, pod);
         let Some(member) = self.emqx.members.get(&node).filter(|member| member.running) else { return };
         let elsewhere = self.emqx.open_but(&node).iter().any(|other| self.is_ready(other));
-        // Whom somebody else closed after the set was told to shrink is unready first, and so goes first: Kubernetes
-        // chooses, and nobody can tell it in time.
+        // A node that a user closed after the set was scaled in is unready, and so is deleted first: Kubernetes chooses, and the
+        // operator cannot prevent it in time.
         let chosen = member.evacuation.as_ref().is_some_and(|evacuation| evacuation.foreign);
         let elsewhere = elsewhere && !(chosen && member.role == Role::Replicant);
-        // To a node that has never served nobody is led, but somebody may empty another one into it, and that cannot be
-        // told in time.
+        // No client is led to a node that has never served, but a user may evacuate another node into it, which the operator
+        // cannot see in time.
         let given = !self.kubernetes.pods[pod].was_ready && member.was_given;
         let elsewhere = elsewhere && !given && self.excused.as_deref() != Some(pod);
         if self.evacuates && member.sessions > 0 && elsewhere {
@@ -91,7 +91,7 @@ impl Sim {
         }
     }
 
-    /// A core with a new volume: nobody may remember an old one under its name.
+    /// A core with a new volume: EMQX may not remember an old site under its name.
     pub(crate) fn check_fresh_number(&mut self, claim: &str, pod: &str) {
         let node = self.desired.names.core_node(pod);
         if self.emqx.sites.values().any(|other| *other == node) || self.emqx.members.contains_key(&node) {
@@ -113,7 +113,7 @@ impl Sim {
         }
     }
 
-    /// A core set is made anew: nothing may be on it.
+    /// A core set is recreated: its cores may have no data.
     pub(crate) fn check_remade(&mut self, set: &ObjectId) {
         if self.has_volumes(set) {
             self.violate(format!("{set} was to be made anew although its cores have volumes"));
@@ -124,7 +124,7 @@ impl Sim {
         self.kubernetes.claims.values().any(|claim| claim.set == set.name && claim.bound)
     }
 
-    /// A site may be forgotten when nobody can come back with it.
+    /// A site may be forgotten when no core can come back with it.
     pub(crate) fn check_forgotten(&mut self, site: &str) {
         let mut kept = self.kubernetes.claims.values().filter(|claim| claim.site == site && !claim.terminating);
         if kept.any(|claim| self.kubernetes.pods.contains_key(&format!("{}-{}", claim.set, claim.ordinal))) {
@@ -158,7 +158,7 @@ impl Sim {
         if leaving > 1 {
             self.violate(format!("{leaving} cores leave at once"));
         }
-        // Histories never ask for more than two at once. What was closed when somebody changed the spec may still be.
+        // Histories never ask for more than two at once. Nodes that were closed when the spec changed may still be closed.
         for (role, limit) in [(Role::Core, 1), (Role::Replicant, 2)] {
             let closed = self.closed(role);
             let inherited = self.closed_at_edit.entry(role.as_str()).or_default();
@@ -173,7 +173,7 @@ impl Sim {
     fn closed(&self, role: Role) -> usize {
         let surplus = |node: &NodeName| {
             let pod = node.0.trim_start_matches("emqx@").split('.').next().unwrap_or_default();
-            let discarded = || self.set_of(node).is_some_and(|set| self.beside(&set).is_some());
+            let discarded = || self.set_of(node).is_some_and(|set| self.replaced_by(&set).is_some());
             role == Role::Core && (ordinal(pod) >= self.spec.cores || discarded())
         };
         let closed = self.emqx.members.iter().filter(|(node, member)| {
@@ -187,7 +187,7 @@ impl Sim {
             let counted = self.emqx.members.get(&node).is_some_and(|member| member.evacuation.is_some());
             let set = ObjectId { kind: Kind::StatefulSet, name: claim.set.clone() };
             let told = self.kubernetes.objects.get(&set).map_or(0, replicas);
-            let stays = claim.ordinal < told.min(self.spec.cores) && self.beside(&set).is_none();
+            let stays = claim.ordinal < told.min(self.spec.cores) && self.replaced_by(&set).is_none();
             role == Role::Core && !counted && stays
         });
         closed.count() + down.count()
@@ -225,7 +225,7 @@ impl Sim {
         self.violate(format!("the replicants that still serve are not as many as wanted:\n{plan}"));
     }
 
-    /// After enough time: nobody is closed, also when the rest cannot be done.
+    /// After enough time: no node is closed, also if other steps are impossible.
     pub(crate) fn check_open(&mut self) {
         let closed = self.emqx.members.iter().find(|(_, member)| member.evacuation.is_some());
         if let Some((node, _)) = closed {
@@ -234,13 +234,13 @@ impl Sim {
         }
     }
 
-    /// In calm weather and after enough time: the cluster is what the spec says, open, and nothing is left to do.
-    pub(crate) fn unsettled(&self) -> Option<String> {
+    /// Without failures and after enough time: the cluster is what the spec says, open, and nothing is left to do.
+    pub(crate) fn not_converged(&self) -> Option<String> {
         let plan = crate::operator::plan_now(self);
         if !plan.is_empty() {
             return Some(format!("the plan is not empty:\n{plan}"));
         }
-        if plan.holds.iter().any(|hold| hold.reason.weight() == Weight::Progress) {
+        if plan.holds.iter().any(|hold| hold.reason.severity() == Severity::Progress) {
             let holds: Vec<_> = plan.holds.iter().map(|hold| format!("{} {}", hold.subject, hold.detail)).collect();
             return Some(format!("holds without cause: {}", holds.join("; ")));
         }
@@ -257,7 +257,7 @@ impl Sim {
             return Some(format!("{node} is still closed"));
         }
         if !plan.report.is_ready() {
-            return Some(format!("it is not ready: {:?}", plan.report.facts.first()));
+            return Some(format!("it is not ready: {:?}", plan.report.conditions.first()));
         }
         let count = |role| self.kubernetes.pods.values().filter(|pod| pod.role == role && pod.ready).count();
         let counts = (count(Role::Core), count(Role::Replicant));

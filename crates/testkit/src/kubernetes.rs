@@ -60,7 +60,7 @@ pub(crate) struct Claim {
     /// It has a volume.
     pub(crate) bound: bool,
     pub(crate) created: i64,
-    /// An evacuation that survives the restart of its node, and whether somebody else started it.
+    /// An evacuation that survives the restart of its node, and whether a user started it.
     pub(crate) evacuation: Option<bool>,
     pub(crate) terminating: bool,
 }

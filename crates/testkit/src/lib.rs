@@ -1,11 +1,11 @@
 //! A simulated cluster: Kubernetes with its controllers, EMQX nodes with clients and shards, and everything that goes
-//! wrong in between. The decisions under test are the real ones; only the world is made up.
+//! wrong in between. The decisions under test are the real ones; only the world is simulated.
 //!
 //! A [`history`] is a random sequence of events. Planning and executing are separate events, so plans are executed late,
 //! in part, or not at all, as when the operator is killed. After every event the [`invariants`] must hold; at the end the
-//! weather is calm, and the cluster must become what the spec says.
+//! failures end, and the cluster must become what the spec says.
 
-mod beside;
+mod blue_green;
 mod emqx;
 pub mod history;
 mod invariants;

@@ -1,4 +1,4 @@
-//! Runs histories on all processors and tells of those that fail.
+//! Runs histories on all processors and reports failures.
 
 #[cfg(feature = "planted-bugs")]
 mod mutants;
@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// A long run tells after so many histories that it goes on.
+/// A long run reports its progress after so many histories.
 const PROGRESS: u64 = 50_000;
 
 /// Runs random histories of a simulated cluster against the operator's decisions.
@@ -24,10 +24,10 @@ struct Arguments {
     /// The seed of the first history; the next ones count on from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Events in each history, before the weather gets calm.
+    /// Events in each history, before the failures end.
     #[arg(long, default_value_t = 120)]
     events: usize,
-    /// How many failures to tell of before giving up.
+    /// How many failures to report before giving up.
     #[arg(long, default_value_t = 1)]
     failures: usize,
     /// Plants one bug after the other and sees after how many histories it is caught; writes the page about them.

@@ -18,12 +18,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A plan that is being carried out.
-pub(crate) struct Pass {
+pub(crate) struct Execution {
     actions: Vec<Action>,
     failed: Option<Stage>,
     /// Of the spec that was planned for.
     generation: i64,
-    /// Nodes that somebody has opened since.
+    /// Nodes that a user has opened since.
     pub(crate) opened: BTreeSet<NodeName>,
 }
 
@@ -42,28 +42,29 @@ impl Sim {
         let mut actions = plan.actions;
         self.check_intentions(&actions);
         actions.reverse();
-        self.pass = Some(Pass { actions, failed: None, generation: self.generation, opened: BTreeSet::new() });
+        self.execution =
+            Some(Execution { actions, failed: None, generation: self.generation, opened: BTreeSet::new() });
     }
 
     /// Executes the next action of the plan, if there is one.
     pub(crate) fn execute(&mut self) -> bool {
-        let Some(mut pass) = self.pass.take() else { return false };
-        let Some(action) = pass.actions.pop() else { return false };
-        if pass.failed.is_none_or(|stage| stage >= action.stage()) || action.stands_alone() {
+        let Some(mut execution) = self.execution.take() else { return false };
+        let Some(action) = execution.actions.pop() else { return false };
+        if execution.failed.is_none_or(|stage| stage >= action.stage()) || action.stands_alone() {
             self.note(|| format!("  does: {action}"));
-            self.excuse(&action, &pass.opened);
-            if self.carry_out(&action, pass.generation).is_err() {
+            self.excuse(&action, &execution.opened);
+            if self.carry_out(&action, execution.generation).is_err() {
                 self.note(|| "    which fails".to_owned());
                 self.excused = None;
-                pass.failed = pass.failed.or(action.is_needed().then(|| action.stage()));
+                execution.failed = execution.failed.or(action.is_needed().then(|| action.stage()));
             }
             self.writes += 1;
         }
-        self.pass = Some(pass);
+        self.execution = Some(execution);
         true
     }
 
-    /// Whoever opens a node by hand that had been emptied by hand, in the moment in which it is taken away, cannot be stopped.
+    /// A user may open a manually evacuated node in the moment in which it is removed; the operator cannot prevent that.
     fn excuse(&mut self, action: &Action, opened: &BTreeSet<NodeName>) {
         let Action::Remove(permit) = action else { return };
         let Some((pod, _)) = permit.pod().filter(|(pod, _)| self.kubernetes.pods.contains_key(*pod)) else { return };
@@ -103,7 +104,7 @@ impl Sim {
                 self.scale(set, *from, *to)
             }
             Action::Annotate { id, on, annotations, .. } => self.annotate(id, on, annotations),
-            // Storage is not part of these histories, nobody edits sets, and no identity is lost.
+            // Storage is not part of these histories, sets are not edited, and no identity is lost.
             Action::GrowVolume { .. } | Action::Adopt { .. } | Action::RestoreTemplate { .. } => Ok(()),
             Action::Delete { id, on, because } => self.delete(id, on, *because),
             Action::Call(call) => self.call(call, generation),
@@ -188,7 +189,7 @@ impl Sim {
         Ok(())
     }
 
-    /// From here on nobody can tell who emptied it.
+    /// From here on the operator's and a user's evacuation cannot be distinguished.
     fn adopt_evacuation(&mut self, pod: &str) {
         if !self.kubernetes.pods.contains_key(pod) {
             return;
@@ -240,7 +241,7 @@ impl Sim {
                     return Err(NotNow);
                 }
                 match &mut member.evacuation {
-                    // Somebody was faster; EMQX says so, and from here on it is ours.
+                    // A user was faster; EMQX says so, and from here on the evacuation counts as the operator's.
                     Some(evacuation) => evacuation.foreign = false,
                     none => {
                         let (targets, pace) = (options.targets.clone(), options.session_rate);

@@ -2,7 +2,7 @@
 
 use crate::emqx::{Emqx, Evacuation, Member, Phase, Shard};
 use crate::kubernetes::{Claim, Kubernetes, State, control};
-use crate::operator::Pass;
+use crate::operator::Execution;
 use crate::spec::{Spec, resolve};
 use crate::view::node_name;
 use emqx_operator_core::desired::{Desired, LastGood, NodeName, Role};
@@ -20,7 +20,7 @@ pub(crate) struct Sim {
     pub(crate) strategies: StdRng,
     /// For what Kubernetes and EMQX refuse.
     pub(crate) refusals: StdRng,
-    /// For volumes that cannot be had.
+    /// For volumes that cannot be provisioned.
     pub(crate) volumes: StdRng,
     /// For changes of the pace of evacuations.
     pub(crate) paces: StdRng,
@@ -40,14 +40,14 @@ pub(crate) struct Sim {
     pub(crate) config_refused: Option<(String, String)>,
     pub(crate) kubernetes: Kubernetes,
     pub(crate) emqx: Emqx,
-    pub(crate) pass: Option<Pass>,
+    pub(crate) execution: Option<Execution>,
     /// Evacuation is on throughout this history, so no session may be lost by our hand.
     pub(crate) evacuates: bool,
     /// Nodes that broke after the snapshot that the current plan rests on.
     pub(crate) broken_since_observation: usize,
     /// By role: how many nodes were closed when the spec last changed.
     pub(crate) closed_at_edit: BTreeMap<&'static str, usize>,
-    /// The pod that is being taken away although somebody has just opened its node.
+    /// The pod that is being taken away although a user has just opened its node.
     pub(crate) excused: Option<String>,
     /// While nothing else changes: the sets that replicants have been taken away from.
     pub(crate) shrunk: Option<BTreeSet<ObjectId>>,
@@ -78,7 +78,7 @@ impl Sim {
             spec,
             kubernetes: Kubernetes::default(),
             emqx: Emqx::default(),
-            pass: None,
+            execution: None,
             broken_since_observation: 0,
             closed_at_edit: BTreeMap::new(),
             excused: None,
@@ -196,7 +196,7 @@ impl Sim {
         self.kubernetes.touch(name);
     }
 
-    /// The claim of a core gets its volume when the pod is scheduled, if there is one to be had.
+    /// The claim of a core gets its volume when the pod is scheduled, if one can be provisioned.
     fn bind(&mut self, name: &str) -> bool {
         if self.kubernetes.pods.get(name).is_none_or(|pod| pod.terminating) {
             return false;
@@ -267,7 +267,7 @@ impl Sim {
         }
     }
 
-    /// Somebody wants the pod gone.
+    /// The pod is deleted from outside.
     pub(crate) fn end(&mut self, name: &str, why: &str) {
         let Some(pod) = self.kubernetes.pods.get_mut(name).filter(|pod| !pod.terminating) else { return };
         pod.terminating = true;
@@ -293,7 +293,7 @@ impl Sim {
         self.kubernetes.pods.remove(name);
     }
 
-    /// The container dies, through nobody's fault of ours.
+    /// The container crashes, not caused by the operator.
     pub(crate) fn crash(&mut self, name: &str) {
         let Some(pod) = self.kubernetes.pods.get_mut(name).filter(|pod| !pod.terminating) else { return };
         if pod.state == State::Running {
@@ -340,7 +340,7 @@ impl Sim {
         }
     }
 
-    /// What the volume of a node says of an evacuation: whether it was somebody else's.
+    /// What the volume of a node says of an evacuation: whether a user started it.
     pub(crate) fn persisted_evacuation(&self, node: &NodeName) -> Option<bool> {
         let mut claims = self.kubernetes.claims.iter();
         let (_, claim) = claims.find(|(name, _)| {

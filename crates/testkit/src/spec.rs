@@ -8,7 +8,7 @@ use serde_json::json;
 pub(crate) const BAD: &str = "too large";
 /// The storage class that does not exist.
 pub(crate) const MISSING: &str = "missing";
-/// Longer than anything takes in calm weather.
+/// Longer than anything takes without failures.
 pub(crate) const PROGRESS_DEADLINE: i64 = 150;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Spec {
     pub(crate) blue_green: bool,
     /// EMQX refuses the configuration.
     pub(crate) bad_config: bool,
-    /// The volumes of this spec cannot be had.
+    /// The volumes of this spec cannot be provisioned.
     pub(crate) bad_volumes: bool,
     /// A rollout whose nodes do not come up is given up.
     pub(crate) rollback: bool,

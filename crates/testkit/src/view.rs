@@ -179,7 +179,7 @@ fn broker(sim: &Sim) -> Reading<Broker> {
     })
 }
 
-/// A node that stopped is known to be stopped. One that is cut off is missing at first, and then said to have stopped.
+/// A node that stopped is known to be stopped. A node that is cut off is missing at first, and then listed as stopped.
 fn listed(sim: &Sim) -> impl Iterator<Item = (&NodeName, &Member)> {
     let missing = |name: &NodeName| is_cut_off(sim, name) && !sim.emqx.said_to_be_stopped;
     sim.emqx.members.iter().filter(move |(name, member)| !member.running || !missing(name))
@@ -203,7 +203,7 @@ fn evacuations(sim: &Sim) -> Reading<BTreeMap<NodeName, Evacuation>> {
             Phase::Empty => EvacuationPhase::Empty,
         };
         let evacuation = member.evacuation.as_ref()?;
-        // Those that are available, not those that were asked for.
+        // The available nodes, not the requested nodes.
         let available = |node: &&NodeName| {
             sim.emqx.members.get(*node).is_some_and(|member| member.running && member.evacuation.is_none())
         };

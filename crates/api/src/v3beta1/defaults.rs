@@ -7,7 +7,7 @@ use serde::{Deserialize as _, Deserializer};
 
 /// The DNS domain of a cluster when the spec names none.
 pub const DEFAULT_CLUSTER_DOMAIN: &str = "cluster.local";
-/// How many old replicant sets are kept when the spec says nothing.
+/// How many old replicant sets are kept by default.
 pub const DEFAULT_REVISION_HISTORY_LIMIT: i32 = 3;
 
 pub(super) fn cluster_domain() -> String {
@@ -58,7 +58,7 @@ pub(super) fn pod_security_context() -> PodSecurityContext {
     }
 }
 
-/// What the API server writes where a resource says nothing of replicants is nothing.
+/// The default that the API server stores for a resource without `replicantTemplate` counts as no template.
 pub(super) fn replicants_that_are_wanted<'de, D>(deserializer: D) -> Result<Option<ReplicantTemplate>, D::Error>
 where
     D: Deserializer<'de>,
@@ -72,7 +72,7 @@ pub(crate) fn no_replicants() -> ReplicantTemplate {
     ReplicantTemplate { metadata: None, spec: ReplicantTemplateSpec { node } }
 }
 
-/// The volume of each core where the spec says nothing.
+/// The default volume of each core.
 pub fn persistent_volume_claim_spec() -> PersistentVolumeClaimSpec {
     PersistentVolumeClaimSpec {
         access_modes: Some(vec!["ReadWriteOnce".to_owned()]),

@@ -39,13 +39,13 @@ use std::collections::BTreeMap;
     printcolumn(
         name = "Nodes",
         type_ = "string",
-        description = "EMQX nodes that are ready, of those wanted.",
+        description = "EMQX nodes that are ready, and wanted.",
         json_path = ".status.readyNodes"
     ),
     printcolumn(
         name = "Version",
         type_ = "string",
-        description = "EMQX versions that run; more than one during an upgrade.",
+        description = "Running EMQX versions; more than one during an upgrade.",
         json_path = ".status.version"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -74,16 +74,15 @@ pub struct EMQXSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
 
-    /// API keys that EMQX knows from its first start on, beside the operator's own. Each has `key` with `secret`, or
-    /// `secretRef`. A key that is added later, or gets another secret, is known within about two minutes, without a restart; the
-    /// cluster is not Ready before (`APIKeysPending`). Removing an entry does not delete the key inside EMQX.
+    /// API keys that EMQX accepts from its first start on, beside the operator's own key. Each has `key` with `secret`, or
+    /// `secretRef`. EMQX accepts a key that is added or changed later within about two minutes, without a restart; until then the
+    /// cluster is not Ready (`APIKeysPending`). Removing an entry does not delete the key inside EMQX.
     #[serde(default, rename = "bootstrapAPIKeys", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub bootstrap_api_keys: Vec<BootstrapApiKey>,
 
-    /// How the operator makes sure that it talks to this cluster's EMQX when it asks the API over HTTPS. Default: it takes any
-    /// certificate, so that the connection is encrypted and the other side is not proven to be EMQX. It takes effect at once and
-    /// restarts nothing.
+    /// How the operator verifies the EMQX API over HTTPS. Default: the operator accepts any certificate, so the connection is
+    /// encrypted but the server is not proven to be EMQX. A change takes effect at once and restarts no node.
     #[serde(default, rename = "apiTLS", skip_serializing_if = "Option::is_none")]
     pub api_tls: Option<ApiTls>,
 
@@ -92,12 +91,12 @@ pub struct EMQXSpec {
     pub config: Option<Config>,
 
     /// The DNS domain of the Kubernetes cluster, a part of EMQX node names. Default: `cluster.local`. Set it before the
-    /// first start: nodes that are renamed start empty.
+    /// first start: a change renames the nodes, and renamed nodes start without data.
     #[serde(default = "defaults::cluster_domain")]
     #[schemars(length(min = 1, max = 253))]
     pub cluster_domain: String,
 
-    /// How many outdated replicant sets without pods are kept for a look back. Default: 3.
+    /// How many outdated replicant sets without pods are kept as a history. Default: 3.
     #[serde(default = "defaults::revision_history_limit")]
     #[schemars(range(min = 0))]
     pub revision_history_limit: i32,
@@ -110,9 +109,9 @@ pub struct EMQXSpec {
     #[serde(default = "defaults::core_template")]
     pub core_template: CoreTemplate,
 
-    /// The replicant nodes: a ReplicaSet without volumes. They carry the clients when there are any. Default: none, the
-    /// cores carry the clients; the API server writes that as `spec.replicas: 0`, by which `kubectl scale` and autoscalers find
-    /// the number. Needs at least 2 cores.
+    /// The replicant nodes: a ReplicaSet without volumes. They carry the clients if there are replicants. Default: none,
+    /// the cores carry the clients; the API server stores the default as `spec.replicas: 0`, so that `kubectl scale` and
+    /// autoscalers find the number. Replicants need at least 2 cores.
     #[serde(
         default,
         deserialize_with = "defaults::replicants_that_are_wanted",
@@ -135,29 +134,30 @@ pub struct EMQXSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// One entry per top-level key of EMQX's configuration, for example `mqtt`, `listeners`, `authentication`; the
-    /// value is plain JSON or YAML data. A root that is named here belongs to the spec as a whole: what it leaves out
-    /// has EMQX's default. `node`, `rpc`, `dashboard`, `durable_sessions`, `durable_storage` and `cluster` (all but
+    /// value is plain JSON or YAML data. A root that is named here belongs to the spec as a whole: keys that the
+    /// root leaves out have EMQX's defaults. `node`, `rpc`, `dashboard`, `durable_sessions`, `durable_storage` and `cluster` (all but
     /// `cluster.links`) take effect by a restart of the nodes, one after the other; all other roots at once.
-    /// The operator's own are `node.cookie`, `node.name`, `node.role`, `node.data_dir`, `cluster.discovery_strategy`,
-    /// `cluster.dns` and `api_key.bootstrap_file`. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for
-    /// the text under that key of a Secret of this namespace; it never shows up in a ConfigMap, event, status or log. Any
-    /// change of that Secret puts the root in force again, also one of its labels. A root that is dropped returns to
+    /// The operator sets `node.cookie`, `node.name`, `node.role`, `node.data_dir`, `cluster.discovery_strategy`,
+    /// `cluster.dns` and `api_key.bootstrap_file` itself. Anywhere in a root, `{"$secretRef": {"name": …, "key": …}}` stands for
+    /// the text under that key of a Secret of this namespace; the text never appears in a ConfigMap, event, status or log.
+    /// Any change of that Secret applies the root again, also a change of its labels. A root that is removed returns to
     /// EMQX's defaults, except `api_key`, `license`, `plugins` and `config_backup_interval`, which stay as they are. Keys have no
     /// dots: `{"mqtt": {"max_packet_size": …}}`, not `mqtt.max_packet_size`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::roots")]
     pub roots: BTreeMap<String, serde_json::Value>,
 
-    /// Of the API versions before v3beta1, and refused: without it here a file of theirs would lose it silently. Use `roots`.
+    /// A field of API versions before v3beta1. It is refused, so that resources of those versions do not lose it silently. Use
+    /// `roots`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
 
-    /// Of the API versions before v3beta1, and refused: a root that is named in `roots` is replaced as a whole.
+    /// A field of API versions before v3beta1. It is refused: a root that is named in `roots` is always replaced as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }
 
-/// An API key that EMQX knows from its first start on.
+/// An API key that EMQX accepts from its first start on.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("has(self.secretRef) != (has(self.key) || has(self.secret))").message("set either secretRef, or key and secret"))]
 #[x_kube(validation = Rule::new("has(self.key) == has(self.secret)").message("key and secret belong together"))]
@@ -173,12 +173,12 @@ pub struct BootstrapApiKey {
     #[schemars(length(min = 3, max = 128))]
     pub secret: Option<String>,
 
-    /// Where key and secret stand instead.
+    /// The Secret entries that hold key and secret, in place of `key` and `secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
-/// Where the two halves of an API key stand.
+/// The Secret entries that hold an API key and its secret.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
@@ -192,18 +192,18 @@ pub struct SecretRef {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiTls {
-    /// The authorities that may have made the certificate of `config.roots.dashboard.listeners.https`, which must be there.
-    /// The operator asks over HTTPS then, also where there is an HTTP listener, and takes no answer under another certificate;
-    /// only a node whose pod has no HTTPS listener yet is asked over HTTP. The chain and the time are verified; names in the
-    /// certificate are not, since pods are asked by address. Put in one authority that signs for this cluster alone.
+    /// The certificate authorities that may have issued the certificate of `config.roots.dashboard.listeners.https`, which must
+    /// be set. The operator then asks EMQX over HTTPS, also where an HTTP listener exists, and refuses other certificates; only a
+    /// node whose pod has no HTTPS listener yet is asked over HTTP. The operator verifies the chain and the validity period, but
+    /// not the names in the certificate, since it asks pods by address. Use an authority that signs for this cluster alone.
     pub ca_secret_ref: CaSecretRef,
 }
 
-/// Where the certificates of authorities stand.
+/// The Secret entry that holds the certificates of authorities.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CaSecretRef {
-    /// The name of a Secret of this namespace. A change of the Secret is followed at once.
+    /// The name of a Secret of this namespace. A change of the Secret takes effect at once.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// The key inside the Secret that holds one or more certificates as PEM, 64 KiB at most. Default: `ca.crt`.
@@ -229,9 +229,9 @@ pub struct KeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct UpdateStrategy {
     /// `RollingUpdate` (default) replaces cores in place, one at a time, and moves replicants to a new set.
-    /// `BlueGreen` grows a second core set and a second set of replicants beside the old ones. When all new nodes serve, the
-    /// listeners Service leads to them alone, and the old nodes are emptied and discarded, their volumes last. It needs room
-    /// for twice the pods and volumes while it lasts, and a resource name of at most 36 characters.
+    /// `BlueGreen` starts a second core set and a second set of replicants beside the old sets. When all new nodes serve, the
+    /// listeners Service selects only the new nodes, and the old nodes are evacuated and deleted, their volumes last. An update
+    /// needs capacity for twice the pods and volumes, and a resource name of at most 36 characters.
     #[serde(default, rename = "type")]
     pub strategy: UpdateStrategyType,
 
@@ -243,18 +243,18 @@ pub struct UpdateStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicants: Option<ReplicantRollout>,
 
-    /// Seconds in which a rollout has to get on: a pod made or ended, a node ready, sessions or shards moved. When nothing of
-    /// the kind happens, the condition `Degraded` says `ProgressDeadlineExceeded`. Make it longer than a node takes to start;
-    /// where a wait of `evacuationStrategy` or `minReadySeconds` is as long or longer, that wait and 60 s count instead.
-    /// Default: 600.
+    /// Seconds in which a rollout has to make progress: a pod is created or deleted, a node becomes ready, sessions or shards
+    /// move. Without progress the condition `Degraded` has the reason `ProgressDeadlineExceeded`. Set it longer than a node takes
+    /// to start; where a wait of `evacuationStrategy` or `minReadySeconds` is as long or longer, the deadline is that wait plus
+    /// 60 s. Default: 600.
     #[serde(default = "defaults::progress_deadline_seconds")]
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: i32,
 
-    /// Whether nodes return to the templates and the configuration that last worked when a rollout does not get on because
-    /// its nodes do not come up, those that already run the new image too. What last worked is written down while all
-    /// nodes serve and this is on, so switch it on before an update. Numbers of nodes, Services and this strategy stay as
-    /// the spec says. The status says `RolledBack`, and why, until the spec is corrected. Default: false.
+    /// Whether all nodes return to the templates and the configuration that last worked when a rollout makes no progress because
+    /// its new nodes do not start. The operator records the templates and the configuration that work while all nodes serve and
+    /// this field is true, so set it before an update. Numbers of nodes, Services and this strategy stay as the spec says. The
+    /// status has the reason `RolledBack`, with the cause, until the spec is corrected. Default: false.
     #[serde(default)]
     pub rollback_on_failure: bool,
 }
@@ -283,25 +283,25 @@ pub enum UpdateStrategyType {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EvacuationStrategy {
-    /// `NodeEvacuation` (default): EMQX moves connections and sessions to other nodes first. `Disabled`: nodes are
-    /// stopped as they are, at once. EMQX open source before 5.9 has no evacuation: nodes are stopped as they are, and the
-    /// event of the restart says how many clients that disconnects.
+    /// `NodeEvacuation` (default): EMQX moves connections and sessions to other nodes first. `Disabled`: nodes
+    /// stop at once, with their clients. EMQX open source before 5.9 has no evacuation: nodes stop with their clients, and the
+    /// event of the restart says how many clients are disconnected.
     #[serde(default, rename = "type")]
     pub strategy: EvacuationType,
 
-    /// Connections per second that are told to reconnect elsewhere; a change counts for evacuations that start after it.
-    /// Default: 1000.
+    /// Connections per second that are closed, so that clients reconnect to other nodes. Default: 1000. A change applies to
+    /// evacuations that start after it.
     #[serde(default = "defaults::eviction_rate")]
     #[schemars(range(min = 1))]
     pub connection_eviction_rate: i32,
 
-    /// Sessions per second that are moved to other nodes; a change counts for evacuations that start after it. Default: 1000.
+    /// Sessions per second that are moved to other nodes. Default: 1000. A change applies to evacuations that start after it.
     #[serde(default = "defaults::eviction_rate")]
     #[schemars(range(min = 1))]
     pub session_eviction_rate: i32,
 
-    /// Seconds between the last connection gone and the first session moved: time for clients to come back elsewhere
-    /// and take their session along. Default: 10.
+    /// Seconds between the last closed connection and the first moved session: time for clients to reconnect to another node
+    /// and take their session over. Default: 10.
     #[serde(default = "defaults::wait_takeover")]
     #[schemars(range(min = 0))]
     pub wait_takeover: i32,
@@ -343,30 +343,30 @@ pub enum EvacuationType {
 #[x_kube(validation = Rule::new("!has(self.maxUnavailable) || !(type(self.maxUnavailable) == int ? self.maxUnavailable == 0 : self.maxUnavailable.matches('^0+%$')) || (has(self.maxSurge) && !(type(self.maxSurge) == int ? self.maxSurge == 0 : self.maxSurge.matches('^0+%$')))").message("maxUnavailable and maxSurge cannot both be zero"))]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicantRollout {
-    /// How many replicants may be missing, as a number or as a percentage of the wanted ones (rounded up). Default: 1.
+    /// How many replicants may be missing, as a number or as a percentage of the wanted replicants (rounded up). Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<IntOrString>,
 
-    /// How many replicants may exist beyond the wanted ones, as a number or a percentage (rounded up). Default: 0.
+    /// How many replicants may exist beyond the wanted number, as a number or a percentage (rounded up). Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<IntOrString>,
 }
 
-/// A Service that the operator keeps.
+/// A Service of the cluster.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceTemplate {
-    /// Whether the Service exists. Default: true. `false` deletes the one that the operator made.
+    /// Whether the Service exists. Default: true. `false` deletes the Service that the operator created.
     #[serde(default = "defaults::yes")]
     pub enabled: bool,
 
-    /// Labels and annotations for the Service, for example those that a cloud's load balancer reads.
+    /// Labels and annotations for the Service, for example annotations that a cloud's load balancer reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<ServiceMetadata>,
 
     /// Fields of a Kubernetes ServiceSpec: `type`, `loadBalancerClass`, `externalTrafficPolicy` and so on. Ports given
-    /// here are kept beside the ones the operator knows; a port with the same name or number takes what is given here.
-    /// The selector is the operator's, and `externalIPs` are refused.
+    /// here are added to the ports of the operator; a port with the same name or number replaces the operator's port. The
+    /// operator sets the selector, and `externalIPs` are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<ServiceSpec>")]
     pub spec: Option<ServiceSpec>,

@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EMQXStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// What is true of the cluster, with reasons and what is awaited. The first one that is True is the Status column.
+    /// The conditions of the cluster, each with a reason and a message. The first condition that is True is the Status column.
     #[serde(default)]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 
-    /// EMQX nodes that are ready, of those wanted, for example `3/4`.
+    /// EMQX nodes that are ready, and wanted, for example `3/4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_nodes: Option<String>,
 
-    /// EMQX versions that run, for example `5.10.4`; more than one during an upgrade.
+    /// Running EMQX versions, for example `5.10.4`; more than one during an upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
@@ -50,7 +50,7 @@ pub struct EMQXStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicant_nodes: Vec<EmqxNode>,
 
-    /// Both lists in one, at most a thousand nodes, as newer versions of the Go operator have it.
+    /// Core and replicant nodes in one list of at most a thousand nodes, as newer versions of the Go operator show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cluster_nodes: Vec<EmqxNode>,
 
@@ -62,7 +62,7 @@ pub struct EMQXStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicant_nodes_status: Option<ReplicantNodesStatus>,
 
-    /// Evacuations that run.
+    /// Running evacuations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub node_evacuations: Vec<NodeEvacuation>,
 
@@ -70,7 +70,7 @@ pub struct EMQXStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ds_replication: Option<DsReplication>,
 
-    /// Which configuration is wanted and which one runs. An implementation detail that may change.
+    /// Revisions of the wanted and of the running configuration. An implementation detail that may change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigStatus>,
 }
@@ -114,7 +114,7 @@ pub struct CoreNodesStatus {
     /// Pods of the wanted template.
     #[serde(default)]
     pub updated_replicas: i32,
-    /// Pods of the template before the last change; all pods when there are none of it.
+    /// Pods of the template before the last change; all pods if no pod has that template.
     #[serde(default)]
     pub current_replicas: i32,
 }
@@ -126,7 +126,7 @@ pub struct ReplicantNodesStatus {
     /// Pods that are ready.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// The template hash that most replicants came from before the last change.
+    /// The template hash of most replicants before the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_revision: Option<String>,
     /// Pods of that template hash.
@@ -143,13 +143,13 @@ pub struct ReplicantNodesStatus {
     pub collision_count: Option<i32>,
 }
 
-/// An evacuation that runs.
+/// A running evacuation.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeEvacuation {
     /// The EMQX node that is evacuated.
     pub node_name: String,
-    /// What the evacuation does, in EMQX's words.
+    /// The state of the evacuation, as EMQX names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The nodes that take the sessions.
@@ -161,10 +161,10 @@ pub struct NodeEvacuation {
     /// Connections closed per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_eviction_rate: Option<i64>,
-    /// Sessions when it began.
+    /// Sessions when the evacuation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_sessions: Option<i64>,
-    /// Connections when it began.
+    /// Connections when the evacuation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_connections: Option<i64>,
 }
@@ -190,28 +190,28 @@ pub struct Database {
     /// Replicas of all shards.
     #[serde(default)]
     pub num_shard_replicas: i32,
-    /// Replicas on sites that are gone.
+    /// Replicas on lost sites.
     #[serde(default)]
     pub lost_shard_replicas: i32,
     /// Replicas that are being moved.
     #[serde(default)]
     pub num_transitions: i32,
-    /// Replicas of the shard that has the fewest.
+    /// Replicas of the shard with the fewest replicas.
     #[serde(default)]
     pub min_replicas: i32,
-    /// Replicas of the shard that has the most.
+    /// Replicas of the shard with the most replicas.
     #[serde(default)]
     pub max_replicas: i32,
 }
 
-/// Which configuration is wanted and which one runs.
+/// Revisions of the wanted and of the running configuration.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigStatus {
     /// The digest of all roots of the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_revision: Option<String>,
-    /// The digest of the runtime roots that the brokers have.
+    /// The digest of the runtime roots that the running nodes have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_revision: Option<String>,
     /// The digest of the startup roots of the spec.

@@ -59,18 +59,18 @@ pub struct CoreTemplateSpec {
     pub node: NodeTemplateSpec,
 
     /// The volume of each core, a PersistentVolumeClaimSpec. Default: 500Mi, ReadWriteOnce, the default storage class.
-    /// `resources.requests.storage` can be raised, if the storage class allows it, and is tried at once without a restart.
-    /// Class and access modes stay as they are for volumes that exist. While no core has ever had a volume, all can be
-    /// corrected, unless claims are to be filled from a `dataSource`: those stay.
+    /// `resources.requests.storage` can be raised if the storage class allows expansion; the expansion starts at once, without a
+    /// restart. Class and access modes of existing volumes cannot change. While no core has ever had a volume, all fields can be
+    /// corrected, except for claims with a `dataSource`.
     #[serde(default = "defaults::persistent_volume_claim_spec")]
     #[schemars(schema_with = "schema::kubernetes::<PersistentVolumeClaimSpec>")]
     pub persistent_volume_claim_spec: PersistentVolumeClaimSpec,
 
-    /// What becomes of the volumes when the EMQX resource is deleted. Default: they are retained.
+    /// Whether the volumes are deleted with the EMQX resource. Default: the volumes are retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim_retention_policy: Option<VolumeRetentionPolicy>,
 
-    /// Of the API versions before v3beta1, and refused: without it here a file of theirs would lose it silently. Use
+    /// A field of API versions before v3beta1. It is refused, so that resources of those versions do not lose it silently. Use
     /// `persistentVolumeClaimSpec`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::anything")]
@@ -90,12 +90,12 @@ impl Default for ReplicantTemplateSpec {
     }
 }
 
-/// What becomes of the volumes of the cores.
+/// Whether the volumes of the cores are kept.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeRetentionPolicy {
-    /// When the EMQX resource is deleted: `Retain` (default) keeps the volumes, so that a resource of the same name
-    /// finds its data again; `Delete` deletes them with everything in them.
+    /// When the EMQX resource is deleted: `Retain` (default) keeps the volumes, so that a new resource of the same
+    /// name uses their data again; `Delete` deletes the volumes and their data.
     #[serde(default)]
     pub when_deleted: VolumeRetention,
 }
@@ -108,7 +108,7 @@ pub enum VolumeRetention {
     Delete,
 }
 
-/// How many pods may be taken away at once by a drain or another voluntary disruption.
+/// How many pods may be evicted at once by a drain or another voluntary disruption.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!(has(self.minAvailable) && has(self.maxUnavailable))").message("minAvailable and maxUnavailable exclude each other"))]
 #[serde(rename_all = "camelCase")]
@@ -116,10 +116,10 @@ pub struct PodDisruptionBudgetSpec {
     /// Whether the PodDisruptionBudget exists. Default: true.
     #[serde(default = "defaults::yes")]
     pub enabled: bool,
-    /// Pods that must stay, as a number or a percentage. Excludes `maxUnavailable`.
+    /// Pods that must stay available, as a number or a percentage. Excludes `maxUnavailable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_available: Option<IntOrString>,
-    /// Pods that may be away, as a number or a percentage. Default: 1, when `minAvailable` is not set either.
+    /// Pods that may be unavailable, as a number or a percentage. Default: 1, when `minAvailable` is not set either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<IntOrString>,
 }
@@ -134,7 +134,7 @@ impl Default for PodDisruptionBudgetSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeTemplateSpec {
-    /// How many nodes. Default: 1. A change takes effect at once and restarts nobody.
+    /// How many nodes. Default: 1. A change takes effect at once and restarts no node.
     #[serde(default = "defaults::replicas")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
@@ -148,16 +148,16 @@ pub struct NodeTemplateSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
 
-    /// The one Kubernetes node that runs the pods, past the scheduler. A change restarts the EMQX nodes.
+    /// The Kubernetes node that runs the pods, bypassing the scheduler. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
 
-    /// Rules of attraction to and repulsion from nodes and pods. A change restarts the EMQX nodes.
+    /// Affinity and anti-affinity to Kubernetes nodes and pods. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Affinity>")]
     pub affinity: Option<Affinity>,
 
-    /// Taints that the pods put up with. A change restarts the EMQX nodes.
+    /// Taints that the pods tolerate. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::kubernetes::<Vec<Toleration>>")]
     pub tolerations: Vec<Toleration>,
@@ -187,8 +187,8 @@ pub struct NodeTemplateSpec {
     #[x_kube(validation = Rule::new("self.all(port, !has(port.name) || !(port.name in ['dashboard', 'dashboard-https']))").message("port names dashboard and dashboard-https are reserved by the Operator"))]
     pub ports: Vec<ContainerPort>,
 
-    /// Environment variables beside the operator's; of two with one name the one given here wins. A variable beats the
-    /// configuration at every start, so prefer `config.roots` for EMQX settings. A change restarts the EMQX nodes.
+    /// Environment variables beside the operator's; a variable given here wins over the operator's of the same name. A
+    /// variable overrides the configuration at every start, so prefer `config.roots` for EMQX settings. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::kubernetes::<Vec<EnvVar>>")]
     pub env: Vec<EnvVar>,
@@ -210,8 +210,8 @@ pub struct NodeTemplateSpec {
     pub pod_security_context: PodSecurityContext,
 
     /// The identity and the rights of the EMQX container. Default: the identity of the pod, no privilege escalation, no
-    /// capabilities, and the seccomp profile of the runtime; of these only what is not set here, and none for root, or where
-    /// privileges or capabilities are asked for. A change restarts the EMQX nodes.
+    /// capabilities, and the seccomp profile of the runtime. A field that is set here replaces the default; for root, and where
+    /// privileges or capabilities are requested, there are no defaults. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<SecurityContext>")]
     pub container_security_context: Option<SecurityContext>,
@@ -244,30 +244,30 @@ pub struct NodeTemplateSpec {
 
     /// Takes the pod out of the Services when it fails. Default: GET `/api/v5/load_rebalance/availability_check` on the
     /// dashboard port, first after 10 s, every 5 s, 1 failure; `/status` where the broker has no such endpoint (EMQX
-    /// open source before 5.9). A probe of `/status` counts as the default, which it was in older API versions. A change
+    /// open source before 5.9). A probe of `/status`, the default of older API versions, counts as the default. A change
     /// restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Probe>")]
     pub readiness_probe: Option<Probe>,
 
-    /// Holds the other probes back while it fails. Default: `/status` of the dashboard port, every 2 s, for 15 minutes.
+    /// Delays the other probes until it succeeds. Default: `/status` of the dashboard port, every 2 s, for 15 minutes.
     /// A core may wait for its peers without limit when it starts, so give it ten minutes or more. A change restarts the
     /// EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Probe>")]
     pub startup_probe: Option<Probe>,
 
-    /// Hooks after the start and before the stop of the EMQX container. For replicants `preStop` is the operator's:
-    /// they leave the cluster. A change restarts the EMQX nodes.
+    /// Hooks after the start and before the stop of the EMQX container. For replicants the operator sets
+    /// `preStop`, with which they leave the cluster. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::kubernetes::<Lifecycle>")]
     pub lifecycle: Option<Lifecycle>,
 
-    /// The name of the PriorityClass of the pods. Default: that of the Kubernetes cluster. A change restarts the EMQX nodes.
+    /// The name of the PriorityClass of the pods. Default: the default class of the Kubernetes cluster. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
 
-    /// Seconds that a pod has to stop by itself. Default: 120; 600 for cores with durable storage, which take ten seconds and
+    /// Seconds that a pod has to stop by itself. Default: 120; 600 for cores with durable storage, which need ten seconds or
     /// more for each shard. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
@@ -277,7 +277,7 @@ pub struct NodeTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_class_name: Option<String>,
 
-    /// The scheduler that places the pods. Default: that of the Kubernetes cluster. A change restarts the EMQX nodes.
+    /// The scheduler that places the pods. Default: the scheduler of the Kubernetes cluster. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,
 
@@ -286,7 +286,7 @@ pub struct NodeTemplateSpec {
     #[schemars(schema_with = "schema::kubernetes::<Vec<HostAlias>>")]
     pub host_aliases: Vec<HostAlias>,
 
-    /// Whether the pods get a token of their ServiceAccount. Default: false, since EMQX needs none; true where
+    /// Whether the pods get a token of their ServiceAccount. Default: false, since EMQX needs none; true if
     /// `spec.serviceAccountName` is set. A change restarts the EMQX nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automount_service_account_token: Option<bool>,
@@ -295,7 +295,7 @@ pub struct NodeTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_process_namespace: Option<bool>,
 
-    /// The PodDisruptionBudget of these pods. Default: at most 1 may be away.
+    /// The PodDisruptionBudget of these pods. Default: at most 1 pod may be unavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_disruption_budget: Option<PodDisruptionBudgetSpec>,
 }

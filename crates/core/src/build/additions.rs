@@ -1,8 +1,8 @@
-//! What later versions of the operator add to pods. It takes effect in pods that are made anyway, and does not enter the
-//! revision of their template: an upgrade of the operator restarts nobody. What the user writes into the spec is no
-//! addition; it enters the revision, and a change of it restarts nodes.
+//! Additions of later versions of the operator to pods. They take effect in pods that are created later, and do not enter the
+//! revision of their template: an upgrade of the operator restarts no node. Fields of the spec are no
+//! additions; they enter the revision, and a change of them restarts nodes.
 //!
-//! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are the user's.
+//! An addition only fills in what the spec leaves open, in the EMQX container: containers of the user are not changed.
 
 use super::config_map::INETRC;
 use super::pod_parts::{API_KEYS_FILE, API_KEYS_VARIABLE, CORE_HOST, file, variable};
@@ -12,11 +12,11 @@ use k8s_openapi::api::core::v1::{
 };
 use std::path::Path;
 
-/// All of them.
+/// All additions.
 const ADDITIONS: &[fn(&Pod<'_>, &mut Container)] =
     &[last_words, least_privilege, one_port, long_answers, keys_that_follow];
 
-/// What surrounds the container.
+/// The pod around the container.
 struct Pod<'a> {
     names: &'a Names,
     security: Option<&'a PodSecurityContext>,
@@ -27,7 +27,7 @@ const GRACE_WITH_SHARDS: i64 = 600;
 
 pub(super) fn add(desired: &Desired, pool: &PoolSpec, template: &mut PodTemplateSpec) {
     let Some(spec) = &mut template.spec else { return };
-    // EMQX asks nothing of Kubernetes. Whoever names an account has something in the pod that does.
+    // EMQX sends no requests to Kubernetes. A spec with a ServiceAccount has another container that does.
     if pool.service_account.is_none() {
         spec.automount_service_account_token.get_or_insert(false);
     }
@@ -40,7 +40,7 @@ pub(super) fn add(desired: &Desired, pool: &PoolSpec, template: &mut PodTemplate
     }
 }
 
-/// Where EMQX ends without a word of its own, the kubelet keeps the end of its log, for the message of the crash.
+/// If EMQX ends without a termination message, the kubelet keeps the end of its log, for the message of the crash.
 fn last_words(_: &Pod<'_>, container: &mut Container) {
     container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
 }
@@ -53,7 +53,7 @@ fn one_port(pod: &Pod<'_>, container: &mut Container) {
             ("EMQX_CLUSTER__DNS__NAME", Some(name)) if name == domain => {
                 variable.value = Some(pod.names.discovery_name());
             }
-            // It referred to the variable above.
+            // Its value referred to the variable above.
             ("EMQX_HOST", Some(CORE_HOST)) => variable.value = Some(format!("$(POD_NAME).{domain}")),
             _ => {}
         }
@@ -77,7 +77,7 @@ const API_KEYS_FOLDER: &str = "/opt/emqx/etc/api-keys";
 pub(crate) const API_KEYS_PATH: &str = "/opt/emqx/etc/api-keys/bootstrap_api_key";
 
 /// Cores read API keys from a folder, which follows its Secret; a single file that is mounted stays as it was when the container
-/// started. That one stays, too: it has what the cores were started with where the Secret is lost.
+/// started. The file stays, too: if the Secret is lost it has the keys that the core was started with.
 fn keys_that_follow(_: &Pod<'_>, container: &mut Container) {
     let mounts = container.volume_mounts.get_or_insert_default();
     if mounts.iter().any(|mount| Path::new(&mount.mount_path).starts_with(API_KEYS_FOLDER)) {
@@ -96,9 +96,9 @@ fn keys_that_follow(_: &Pod<'_>, container: &mut Container) {
     }
 }
 
-/// The rights that EMQX does without. A user who asks for more than an ordinary user of the container has knows what for,
-/// and gets no half of it: Kubernetes refuses some of these combinations, and root without capabilities cannot write to
-/// files of others.
+/// Rights that EMQX does not need are removed. A user who requests more rights than an ordinary user of the container needs them,
+/// and gets no partial restriction: Kubernetes refuses some of these combinations, and root without capabilities cannot write to
+/// files of other users.
 fn least_privilege(pod: &Pod<'_>, container: &mut Container) {
     let pod = pod.security;
     let mut context = container.security_context.clone().unwrap_or_default();

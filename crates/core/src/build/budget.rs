@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: a drain of Kubernetes nodes takes brokers away one by one.
+//! PodDisruptionBudgets: a drain of Kubernetes nodes evicts brokers one by one.
 
 use super::Wanted;
 use super::labels;
@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The budget of one role. `pool` is `None` for replicants that nobody wants.
+/// The budget of one role. `pool` is `None` if the spec has no replicants.
 pub fn budget(desired: &Desired, role: Role, pool: Option<&PoolSpec>) -> Wanted {
     let name = match role {
         Role::Core => desired.names.core_budget(),

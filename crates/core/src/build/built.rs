@@ -1,7 +1,7 @@
-//! What was built from one [`Desired`](crate::desired::Desired): each object once, for as long as that is kept.
+//! A cache of the objects built from one [`Desired`](crate::desired::Desired), with the same lifetime.
 //!
-//! The operator resolves anew in every pass, so between passes no memory is held for objects. Who plans for the same spec
-//! over and over, as simulations do, would otherwise do little else than build the same objects again.
+//! The operator resolves the spec in every reconcile, so no objects are kept between reconciles. A caller that plans for the same spec
+//! over and over, as simulations do, would otherwise spend most time building the same objects again.
 
 use super::pod_template::Template;
 use super::{CoreSet, Manifest, ReplicantSet, Wanted};
@@ -44,7 +44,7 @@ pub(crate) struct Built {
     pub(super) core_sets: Memo<(String, String), CoreSet>,
 }
 
-/// A copy may be changed before it is used, so nothing is known about it.
+/// A copy may be changed before it is used, so its cache is empty.
 impl Clone for Built {
     fn clone(&self) -> Self {
         Self::default()

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub const BASE: &str = "base.hocon";
 /// The key of the settings of Erlang's resolver.
 pub(super) const INETRC: &str = "inetrc";
-/// Without EDNS an answer of more than 512 bytes is cut, and OTP releases with erlang/otp 11114 take it for none: three cores
+/// Without EDNS an answer of more than 512 bytes is truncated, and OTP releases with erlang/otp 11114 treat it as empty: three cores
 /// with long names would not find each other. 4096 bytes are what CoreDNS sends at most, and enough for thirty cores.
 const LONG_ANSWERS: &str = "{edns,0}.\n{udp_payload_size,4096}.\n";
 

@@ -1,5 +1,5 @@
-//! A StatefulSet of cores. Its name, its selector and its volumes never change: the data hangs on them. The first one of
-//! a cluster is `NAME-core`; one that grew beside another has the revision in its name, and its pods carry that as a label.
+//! A StatefulSet of cores. Its name, its selector and its volumes never change: the data depends on them. The first set of
+//! a cluster is `NAME-core`; a set beside another set has the revision in its name, and its pods have the revision as a label.
 
 use super::labels;
 use super::manifest::{Manifest, set_annotation};
@@ -22,23 +22,23 @@ use std::sync::Arc;
 pub struct CoreSet {
     pub manifest: Manifest,
     pub revision: String,
-    /// The claim templates as the spec wants them, also where those that exist are kept.
+    /// The claim templates of the spec, also if the existing claim templates are kept.
     pub claim_templates: Value,
-    /// A digest of them.
+    /// A digest of the claim templates.
     pub volumes_asked_for: String,
 }
 
-/// The template of the cores, whichever set they live in.
+/// The template of the cores of any set.
 pub fn core_template(desired: &Desired, availability_check: bool) -> Arc<Template> {
     let build = || Arc::new(pod_template(desired, &desired.cores, availability_check));
     desired.built.core_templates.get(availability_check, build)
 }
 
-/// Where the set is `existing`, it keeps its claim templates, since Kubernetes refuses any other, and what was asked for then.
+/// An `existing` set keeps its claim templates, since Kubernetes refuses other templates, and the digest of its creation.
 pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Option<&Live>) -> CoreSet {
     let key = (pods.revision.clone(), name.clone());
     let mut set = desired.built.core_sets.get(key, || build(desired, pods.clone(), name));
-    // After the digest was made: it speaks of what is wanted, also where Kubernetes forbids it.
+    // After the digest: the digest covers the wanted templates, also if Kubernetes forbids the change.
     if let Some(asked) = existing.map_or(Some(set.volumes_asked_for.as_str()), volumes_asked_for).map(str::to_owned) {
         set_annotation(&mut set.manifest, annotation::VOLUMES_ASKED_FOR, &asked);
     }
@@ -48,12 +48,12 @@ pub fn core_set(desired: &Desired, pods: &Template, name: String, existing: Opti
     set
 }
 
-/// The claim templates of a set that exists.
+/// The claim templates of an existing set.
 pub fn claim_templates(live: &Live) -> Option<&Value> {
     Some(&live.body["spec"]["volumeClaimTemplates"]).filter(|templates| !templates.is_null())
 }
 
-/// What the spec asked for when a set was made.
+/// A digest of the volumes that the spec asked for when the set was created.
 pub fn volumes_asked_for(live: &Live) -> Option<&str> {
     live.body["metadata"]["annotations"][annotation::VOLUMES_ASKED_FOR].as_str()
 }

@@ -1,6 +1,6 @@
 //! The container ports of the dashboard. Kubernetes keeps ports by their number, so a port of the user with the number of
-//! the dashboard is the dashboard's: it keeps the name that the user gave it, because a PodMonitor asks for that, and probes
-//! and Services go by it. The pod is told of the name, since the number may change in a rollout.
+//! the dashboard is the dashboard's: it keeps the name that the user gave it, because a PodMonitor uses that name, and probes
+//! and Services refer to it. An annotation of the pod has the name, since the number may change in a rollout.
 
 use crate::desired::{DashboardPorts, Desired, PoolSpec};
 use crate::world::{HTTP_PORT, HTTPS_PORT};

@@ -1,4 +1,4 @@
-//! Labels of objects and pods. Selectors are made of them and cannot be changed later.
+//! Labels of objects and pods. Selectors consist of them and cannot be changed later.
 
 use crate::desired::{Desired, Names, PoolSpec, Role};
 use emqx_operator_api::label;

@@ -1,5 +1,5 @@
-//! The Secret that keeps what last worked. It is a Secret because pods are made from what it says: who may edit ConfigMaps
-//! shall not choose their image, and configurations may hold passwords.
+//! The Secret with the templates that last worked. It is a Secret because pods are created from it: the right to edit ConfigMaps
+//! must not include the choice of the image, and configurations may hold passwords.
 
 use super::labels;
 use super::manifest::Manifest;

@@ -1,8 +1,8 @@
-//! An object to apply, and the question whether the one that exists is already like it.
+//! An object to apply, and the comparison with the existing object.
 //!
-//! Two things make an object stale. The digest in its annotation differs: we want something else than last time, which
-//! also shows fields that the spec has dropped. Or a field of ours has another value: somebody changed it. Fields and
-//! labels of others, and what the API server fills in, are none of our business.
+//! Two things make an object stale. The digest in its annotation differs: the manifest has changed, which also shows
+//! fields that the spec has dropped. Or a field of the operator has another value: another client changed it. Fields and
+//! labels of other managers, and fields that the API server fills in, are ignored.
 
 use crate::desired::{Desired, Owner, canonical, digest};
 use crate::merge_keys::merge_keys;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// An object to apply: only the fields that are ours.
+/// An object to apply: only the fields of the operator.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct Manifest {
     pub id: ObjectId,
@@ -61,7 +61,7 @@ impl Manifest {
     }
 }
 
-/// Sets an annotation after the digest was made, so that it does not enter it.
+/// Sets an annotation after the digest, which does not cover it.
 pub fn set_annotation(manifest: &mut Manifest, key: &str, value: &str) {
     Arc::make_mut(&mut manifest.body)["metadata"]["annotations"][key] = value.into();
 }
@@ -82,7 +82,7 @@ fn owner_reference(owner: &Owner) -> Value {
     })
 }
 
-/// Empty maps and lists say nothing, but would be fields that we own.
+/// Empty maps and lists have no effect, but would be fields that the operator owns.
 fn prune(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.values_mut().for_each(prune);
@@ -106,11 +106,11 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Where an object is not as the manifest wants it, and a digest of what is there instead, which may be secret.
+/// Fields in which an object differs from its manifest, with a digest of the live value, which may be secret.
 pub type Differences = BTreeMap<String, String>;
 
-/// Whether the object that exists is as the manifest wants it, or as Kubernetes made it when it was last applied: an
-/// admission webhook that sets a field of ours would do so again.
+/// Whether the existing object is as the manifest says, or as Kubernetes stored it when it was last applied: an
+/// admission webhook that changes a field of the operator would do so again.
 pub fn in_sync(wanted: &Manifest, live: &Live, rewritten: Option<&Differences>) -> bool {
     let applied = |body: &Value| body["metadata"]["annotations"][annotation::APPLIED].as_str().map(str::to_owned);
     applied(&wanted.body) == applied(&live.body)
@@ -118,7 +118,7 @@ pub fn in_sync(wanted: &Manifest, live: &Live, rewritten: Option<&Differences>) 
             || rewritten.is_some_and(|known| *known == differences(wanted, &live.body)))
 }
 
-/// What somebody else has made of the fields of the manifest. The number of pods is not among them.
+/// Fields of the manifest that have other values in the existing object. The number of pods is not compared.
 pub fn differences(wanted: &Manifest, live: &Value) -> Differences {
     let mut found = Differences::new();
     collect(live, &wanted.body, Place::ROOT, "", &mut found);
@@ -159,7 +159,7 @@ struct Place<'k> {
 enum Holds {
     /// Fields that Kubernetes knows.
     Fields,
-    /// Names and texts of users, such as labels: also one that is called `limits` is a plain text.
+    /// Names and texts of users, such as labels: a label with the key `limits` is a plain text, too.
     Texts,
     /// A quantity under each name.
     Quantities,
@@ -207,7 +207,7 @@ fn covers(live: &Value, wanted: &Value, place: Place<'_>) -> bool {
     }
 }
 
-/// Lists whose items have names are merged by name; others belong to whoever set them.
+/// Lists whose items have names are merged by name; other lists belong to the manager that set them.
 fn list_covers(live: &[Value], wanted: &[Value], place: Place<'_>) -> bool {
     match merge_keys(place.key) {
         Some(keys) => {

@@ -1,4 +1,4 @@
-//! What the wanted cluster looks like as Kubernetes objects.
+//! The Kubernetes objects of the wanted cluster.
 //!
 //! One file per kind of object, each a function of [`Desired`] and, where Kubernetes forbids a change, of what exists.
 //! Nothing here decides when an object is written; that is [`crate::lifecycle`].

@@ -11,7 +11,7 @@ pub(super) const API_KEYS_VARIABLE: &str = "EMQX_API_KEY__BOOTSTRAP_FILE";
 /// The name of a core, as it was when the cores asked for the records of all ports. It enters the revision as it was.
 pub(super) const CORE_HOST: &str = "$(POD_NAME).$(EMQX_CLUSTER__DNS__NAME)";
 
-/// One file of a volume, among those of the image.
+/// One file of a volume, in a folder of the image.
 pub(super) fn file(volume: &str, path: &str, key: &str) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),

@@ -1,4 +1,4 @@
-//! The pods of both roles. What cores and replicants have in common stands here; what differs is matched on the role.
+//! The pods of both roles. Common parts of cores and replicants are here; differences are matched on the role.
 
 use super::additions;
 use super::dashboard_ports;
@@ -61,7 +61,7 @@ fn pod_spec(desired: &Desired, pool: &PoolSpec, availability_check: bool) -> Pod
         automount_service_account_token: template.automount_service_account_token,
         containers,
         dns_config: template.dns_config.clone(),
-        // Variables such as EMQX_PORT, which Kubernetes makes of Services, look like EMQX settings.
+        // Variables such as EMQX_PORT, which Kubernetes creates for Services, look like EMQX settings.
         enable_service_links: Some(false),
         host_aliases: some(template.host_aliases.clone()),
         image_pull_secrets: some(
@@ -106,7 +106,7 @@ fn emqx_container(desired: &Desired, pool: &PoolSpec, availability_check: bool) 
     }
 }
 
-/// The operator's variables, then the user's; of two with one name the user's stays.
+/// The operator's variables, then the user's; for duplicate names the user's variable stays.
 fn environment(desired: &Desired, pool: &PoolSpec) -> Vec<EnvVar> {
     let user = &pool.template.env;
     let mut all: Vec<_> = operator_environment(desired, pool.role)
@@ -156,7 +156,8 @@ fn from_secret(name: &str, secret: String, key: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
 }
 
-/// A replicant leaves the cluster before it stops, or it would linger as a stopped node of whoever gets its address.
+/// A replicant leaves the cluster before it stops; otherwise it would stay listed as a stopped node under an address that another
+/// pod may get.
 fn lifecycle(pool: &PoolSpec) -> Option<Lifecycle> {
     let given = pool.template.lifecycle.clone();
     if pool.role == Role::Core {
@@ -217,7 +218,7 @@ fn mounts(desired: &Desired, pool: &PoolSpec) -> Vec<VolumeMount> {
     mounts
 }
 
-/// `None` for an empty list: what we do not say we do not own.
+/// `None` for an empty list: the operator does not own fields that it does not set.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }

@@ -1,6 +1,6 @@
 //! Probes of the EMQX container.
 //!
-//! Readiness is the kubelet's business alone: it asks the broker, and no gate of ours stands between a running broker
+//! Only the kubelet decides readiness: it asks the broker, and no gate of the operator stands between a running broker
 //! and its clients, also while the operator is down.
 
 use super::dashboard_ports;

@@ -2,7 +2,7 @@
 //!
 //! A golden test freezes the revision of every example. Changing what enters it restarts every user's cluster when the
 //! operator is upgraded, so that needs an ADR and an entry in the changelog. What a later version only adds belongs into
-//! [`super::additions`], which come after the revision was made.
+//! [`super::additions`], which come after the revision is computed.
 
 use crate::desired::{canonical, digest};
 use k8s_openapi::api::core::v1::PodTemplateSpec;

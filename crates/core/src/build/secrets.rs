@@ -1,4 +1,4 @@
-//! The Secrets that give a cluster its identity. What is in them once stays: nodes with another cookie do not join.
+//! The Secrets that give a cluster its identity. Their content never changes: nodes with another cookie do not join.
 
 use super::labels;
 use super::manifest::Manifest;

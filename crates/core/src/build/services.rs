@@ -93,7 +93,7 @@ fn service(
     let mut selector = labels::selector(&desired.names, role);
     selector.extend(hash.map(|hash| (label::POD_TEMPLATE_HASH.to_owned(), hash.to_owned())));
     spec.selector = Some(selector);
-    // Said out loud, so that going back from LoadBalancer takes effect.
+    // Set explicitly, so that a change back from LoadBalancer takes effect.
     spec.type_.get_or_insert_with(|| "ClusterIP".to_owned());
     let metadata = template.metadata.clone().unwrap_or_default();
     let mut labels = metadata.labels;
@@ -115,7 +115,7 @@ fn merge(mut ours: Vec<ServicePort>, users: Vec<ServicePort>) -> Vec<ServicePort
         let same =
             |port: &&ServicePort| port.name == user.name || (port.port == user.port && port.protocol == user.protocol);
         if let Some(replaced) = ours.iter().find(same) {
-            // A user who changes the number of a port means the outside one.
+            // A user who changes the number of a port means the port of the Service.
             user.target_port = user.target_port.or_else(|| replaced.target_port.clone());
             user.app_protocol = user.app_protocol.or_else(|| replaced.app_protocol.clone());
         }

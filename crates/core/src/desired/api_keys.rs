@@ -61,7 +61,7 @@ fn one(path: &str, key: &BootstrapApiKey, references: &References) -> Result<Api
     Ok(ApiKey { key, secret })
 }
 
-/// One malformed line ends EMQX's reading of the whole file, so nothing malformed may get into it.
+/// One malformed line ends EMQX's reading of the whole file, so malformed keys are refused.
 fn check(path: &str, key: &str, secret: &str) -> Result<(), Mistakes> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if key.is_empty() || !key.chars().all(legal) {
@@ -82,7 +82,7 @@ fn entry(path: &str, reference: &KeyRef, references: &References) -> Result<Stri
     let bytes = secret.entries.get(secret_key).ok_or_else(|| {
         Mistake::missing(path, format!("Secret {} has no key {}", name(secret_name), name(secret_key)))
     })?;
-    // Secrets that were made from files end with a line break more often than not.
+    // Secrets that are created from files often end with a line break.
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Mistake::invalid(path, format!("key {} of Secret {} is not text", name(secret_key), name(secret_name)))
     })?;

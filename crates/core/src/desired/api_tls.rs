@@ -1,12 +1,10 @@
-//! The authorities that may have made the certificate of the EMQX API.
+//! The authorities that may have issued the certificate of the EMQX API.
 
 use super::errors::{Mistake, Mistakes};
 use super::references::{API_CA, References};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use emqx_operator_api::hub::{ApiTls, CaSecretRef};
-
-/// Where the spec names them.
 
 /// Some dozens of certificates. The operator keeps them for every cluster.
 const LARGEST: usize = 64 << 10;
@@ -47,7 +45,7 @@ fn check(pem: &str) -> Result<(), &'static str> {
     if blocks.all(readable) { Ok(()) } else { Err("holds a certificate that is cut or damaged") }
 }
 
-/// One ASN.1 sequence, of the length that it says; what is in it the one who verifies by it reads.
+/// One ASN.1 sequence, of the length that it says; its content is checked when a certificate is verified.
 fn is_der(body: &str) -> bool {
     let body: String = body.split_whitespace().collect();
     let Ok(bytes) = STANDARD.decode(body) else { return false };

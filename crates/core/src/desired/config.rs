@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// EMQX listens on nothing for its API unless told so; the shipped files do, and ours replace them. It stands where it
-/// outranks what somebody changes at run time, or probes and Services would miss it. Where the nodes speak IPv6 their pods may
+/// EMQX does not listen for its API by default; the shipped files set a listener, and the operator's files replace them. The
+/// setting overrides changes at run time, which probes and Services would not follow. Where the nodes speak IPv6 their pods may
 /// have no other address.
 fn prelude(roots: &Roots) -> &'static str {
     let proto = roots.get("cluster").and_then(|cluster| cluster["proto_dist"].as_str());
@@ -56,7 +56,7 @@ pub struct Config {
     pub listeners: Vec<ListenerPort>,
     /// Whether a license is configured that allows clusters.
     pub licensed: bool,
-    /// EMQX has durable storage in use, as far as spec and version tell.
+    /// Whether EMQX uses durable storage, by spec and version.
     pub durable: bool,
 }
 
@@ -113,11 +113,11 @@ pub(super) fn resolve(cr: &EMQX, references: &References) -> Result<Config, Mist
 /// Durable sessions are switched on, or it is a release whose queues bring durable storage by themselves.
 fn is_durable(roots: &Roots, cr: &EMQX, image: Option<&Image>) -> bool {
     let on = |value: &Value| *value == true || *value == "true";
-    let told = roots.get("durable_sessions").is_some_and(|root| on(&root["enable"]));
+    let in_roots = roots.get("durable_sessions").is_some_and(|root| on(&root["enable"]));
     let mut env = cr.spec.core_template.spec.node.env.iter();
     let in_env = env.any(|one| one.name == "EMQX_DURABLE_SESSIONS__ENABLE" && one.value.as_deref() == Some("true"));
     let by_itself = image.and_then(|image| image.version).is_some_and(|version| version >= (6, 0, 0));
-    told || in_env || by_itself
+    in_roots || in_env || by_itself
 }
 
 /// The key that every EMQX has from 5.9 on is `default`, and allows one node. What is in a Secret is not looked at.
@@ -161,7 +161,7 @@ fn check_keys(path: &str, value: &Value, mistakes: &mut Mistakes) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                // Names of HTTP headers are names of others.
+                // Names of HTTP headers are not keys of EMQX.
                 if key.contains('.') && !path.ends_with(".headers") {
                     let problem = format!("has dots in its name; write it nested: {}", nested(key, value));
                     mistakes.push(Mistake::invalid(field(path, key), problem));
@@ -268,7 +268,7 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 impl SecretReference<'_> {
-    /// What stands for the value in digests: it changes with the Secret and tells nothing about it.
+    /// The text in place of the value in digests: it changes with the Secret and does not reveal it.
     fn stand_in(&self, references: &References) -> Result<Value, Mistake> {
         self.bytes(references)?;
         let version = references.secrets.get(self.name).map_or("", |secret| secret.resource_version.as_str());
@@ -280,7 +280,7 @@ impl SecretReference<'_> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             Mistake::invalid(&self.path, format!("key {} of Secret {} is not text", name(self.key), name(self.name)))
         })?;
-        // Secrets that were made from files end with a line break more often than not.
+        // Secrets that are created from files often end with a line break.
         Ok(Value::from(text.trim_end_matches(['\n', '\r'])))
     }
 

@@ -9,7 +9,7 @@ use emqx_operator_api::hub::EMQXSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The spec without what it says twice; `None` where it says everything once.
+/// The spec without duplicates; `None` if it has none.
 pub(super) fn merged(spec: &EMQXSpec) -> Result<Option<EMQXSpec>, Mistakes> {
     let mut value = serde_json::to_value(spec).expect("a spec is plain data");
     // Configuration is EMQX's, and its lists are lists.

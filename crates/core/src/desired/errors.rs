@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Mistake {
     /// Where, as in `kubectl explain`: `spec.config.roots.listeners.tcp.default.bind`.
     pub path: String,
-    /// What is wrong, and what would be right. Never the value of a secret.
+    /// The problem, and a correct value. Never the value of a secret.
     pub problem: String,
     pub kind: MistakeKind,
 }
@@ -18,13 +18,13 @@ pub struct Mistake {
 /// What kind of repair a mistake needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum MistakeKind {
-    /// Something that is referred to does not exist (yet).
+    /// A referenced object does not exist (yet).
     Missing,
     /// The spec has to be corrected.
     Invalid,
 }
 
-/// All mistakes of a spec; of very many, the first ones.
+/// The mistakes of a spec, up to a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mistakes(Vec<Mistake>);
 

@@ -1,4 +1,4 @@
-//! What the name of an image tells about the broker in it, before one has been asked.
+//! Version and edition of EMQX from the name of an image, before a broker answers.
 
 use super::errors::{Mistake, Mistakes};
 use crate::text::quoted;
@@ -18,7 +18,7 @@ pub struct Image {
     pub reference: String,
     /// The version in the tag, where the tag is one; the first of a line such as `5.8`.
     pub version: Option<Version>,
-    /// The edition, where repository and version tell.
+    /// The edition, if repository and version determine it.
     pub edition: Option<Edition>,
 }
 
@@ -48,13 +48,13 @@ impl Image {
         Ok(Image { reference: reference.to_owned(), version, edition: edition(repository, version) })
     }
 
-    /// Whether EMQX has the endpoint that answers 503 while a node is evacuated; `None` when the name does not tell.
+    /// Whether EMQX has the endpoint that answers 503 while a node is evacuated; `None` if the name does not say.
     pub fn has_availability_check(&self) -> Option<bool> {
         self.edition.map(|edition| edition == Edition::Enterprise)
     }
 }
 
-/// Repository and tag; a digest tells nothing.
+/// Repository and tag; a digest has no information.
 fn split(reference: &str) -> (&str, Option<&str>) {
     let without_digest = reference.split('@').next().unwrap_or(reference);
     match without_digest.rsplit_once(':') {

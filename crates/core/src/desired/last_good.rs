@@ -1,5 +1,5 @@
-//! What last worked, kept in a Secret, and what did not: a rollout that got nowhere stays rolled back until its templates
-//! change, whoever asks and however often the operator restarts.
+//! The templates that last worked, and the rollout that was rolled back, in a Secret: the rollback lasts until the templates
+//! change, also when the operator restarts.
 
 use super::templates::Templates;
 use base64::Engine as _;
@@ -14,25 +14,25 @@ use std::collections::BTreeMap;
 const TEMPLATES: &str = "templates.json";
 const ROLLED_BACK: &str = "rolled-back.json";
 
-/// What the Secret holds.
+/// The content of the Secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastGood {
     pub templates: Templates,
     pub rolled_back: Option<RolledBack>,
 }
 
-/// A rollout that was given up.
+/// A rollout that was rolled back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RolledBack {
     /// The revision of the templates that did not work.
     pub revision: String,
     pub at: Timestamp,
-    /// What kept it from getting on.
+    /// Why it made no progress.
     pub why: String,
 }
 
 impl LastGood {
-    /// Reads the data of the Secret. What cannot be read was never there.
+    /// Reads the data of the Secret. Unreadable data counts as absent.
     pub fn read<'t>(entry: impl Fn(&str) -> Option<&'t [u8]>) -> Option<LastGood> {
         let templates = serde_json::from_slice(entry(TEMPLATES)?).ok()?;
         let rolled_back = entry(ROLLED_BACK).and_then(|text| serde_json::from_slice(text).ok());
@@ -46,7 +46,7 @@ impl LastGood {
         LastGood::read(|key| if key == TEMPLATES { templates.as_deref() } else { rolled_back.as_deref() })
     }
 
-    /// Whether the object says that a rollout was given up.
+    /// Whether the object records a rollback.
     pub fn gives_up(body: &Value) -> bool {
         body["data"].get(ROLLED_BACK).is_some()
     }
@@ -60,7 +60,7 @@ impl LastGood {
         data
     }
 
-    /// The resource to carry out in place of this one, if its templates are those that were given up.
+    /// The resource to reconcile in place of this one, if its templates were rolled back.
     pub fn instead_of(&self, cr: &EMQX) -> Option<(EMQX, RolledBack)> {
         let rolled_back = self.rolled_back.as_ref().filter(|_| cr.spec.update_strategy.rollback_on_failure)?;
         if Templates::of(cr).revision() != rolled_back.revision {

@@ -1,7 +1,7 @@
 //! Ports, read off the configuration.
 //!
 //! Services come from the spec, not from a running broker: they are right before the first node has started and stay
-//! right while none answers. EMQX's own rules apply: four listeners exist unless they are disabled, an added one does
+//! right while none answers. EMQX's own rules apply: four listeners exist unless they are disabled, an added listener does
 //! not replace them, and a `bind` may be a port or an address with a port.
 
 use super::errors::{Mistake, Mistakes};
@@ -82,7 +82,7 @@ pub(super) fn dashboard(root: Option<&Value>) -> Result<DashboardPorts, Mistakes
     Ok(ports)
 }
 
-/// Everything that clients connect to, sorted by name.
+/// All ports that clients connect to, sorted by name.
 pub(super) fn listeners(
     root: Option<&Value>,
     gateways: Option<&Value>,
@@ -190,7 +190,7 @@ pub(super) fn check_dashboard(dashboard: DashboardPorts, ports: &[ListenerPort])
     Mistakes::from(mistakes.collect::<Vec<_>>()).finish()
 }
 
-/// `None` for a listener that is off.
+/// `None` for a disabled listener.
 fn listener_port(path: &str, listener: &Value, default: Option<u16>) -> Result<Option<u16>, Mistakes> {
     if listener == "marked_for_deletion" {
         return Ok(None);
@@ -292,7 +292,7 @@ pub(super) fn from_environment(env: &[EnvVar]) -> Map<String, Value> {
     found
 }
 
-/// The environment beats the files.
+/// The environment overrides the files.
 fn overlay(named: &mut Map<String, Value>, env: Option<&Value>) {
     for (name, settings) in env.and_then(Value::as_object).into_iter().flatten() {
         let listener = named.entry(name).or_insert_with(|| json!({}));

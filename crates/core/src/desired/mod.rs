@@ -57,7 +57,7 @@ pub struct Desired {
     pub generation: i64,
     /// Labels of the resource; they are repeated on Secrets and ConfigMaps.
     pub labels: BTreeMap<String, String>,
-    /// The user asked the operator to keep its hands off.
+    /// The user paused the operator for this resource.
     pub paused: bool,
     pub image: Image,
     pub cores: PoolSpec,
@@ -65,21 +65,21 @@ pub struct Desired {
     pub volume: VolumeSpec,
     pub config: Config,
     pub api_keys: Vec<ApiKey>,
-    /// The authorities that may have made the certificate of the EMQX API, as PEM; any may where there are none.
+    /// The authorities that may have issued the certificate of the EMQX API, as PEM; without them any certificate is accepted.
     pub api_ca: Option<String>,
     pub services: ServiceSpecs,
     pub update_strategy: UpdateStrategy,
     /// How many empty sets of old templates are kept.
     pub history_limit: usize,
-    /// A wish to restart all nodes, in the user's words.
+    /// The value of the annotation that requests a restart of all nodes.
     pub restart_requested_at: Option<String>,
     /// The upgrade that the user consents to, such as `5.10.4->6.2.2`.
     pub upgrade_consent: Option<String>,
-    /// What pods and configuration are made of.
+    /// The fields that pods and configuration are created from.
     pub templates: Templates,
-    /// These templates stand in for the ones of the spec, which were given up.
+    /// These templates replace the templates of the spec, which were rolled back.
     pub rolled_back: Option<RolledBack>,
-    /// References of the pods to objects that do not exist: the pods will wait for them.
+    /// References of the pods to objects that do not exist: the pods wait for them.
     pub missing: Vec<Reference>,
     #[serde(skip)]
     pub(crate) built: Built,
@@ -160,7 +160,7 @@ impl Desired {
     }
 }
 
-/// Whether the user asked the operator to keep its hands off: any value of the annotation but `false`.
+/// Whether the user paused the operator for this resource: any value of the annotation but `false`.
 pub fn is_paused(cr: &EMQX) -> bool {
     annotation_of(cr, annotation::PAUSED).is_some_and(|value| value != "false")
 }

@@ -1,5 +1,5 @@
-//! Names of Kubernetes objects and EMQX nodes. They are made here and nowhere else, and they never change: volumes,
-//! sessions and shards hang on them.
+//! Names of Kubernetes objects and EMQX nodes. They are built only here, and they never change: volumes,
+//! sessions and shards depend on them.
 
 use super::errors::{Mistake, Mistakes};
 use emqx_operator_api::hub::{EMQX, UpdateStrategyType};
@@ -65,7 +65,7 @@ impl Names {
         self.of("core")
     }
 
-    /// A set that grows beside another.
+    /// A second core set, for blue-green.
     pub fn core_set_beside(&self, hash: &str) -> String {
         format!("{}-core-{hash}", self.instance)
     }
@@ -100,7 +100,7 @@ impl Names {
         self.of("secret-configs")
     }
 
-    /// The Secret that says what last worked, and what did not.
+    /// The Secret with the templates that last worked.
     pub fn last_good(&self) -> String {
         Names::last_good_of(&self.instance)
     }
@@ -158,7 +158,7 @@ impl Names {
     pub(crate) fn ordinal_of_core(&self, set: &str, node: &NodeName) -> Option<i32> {
         let pod = node.0.strip_prefix("emqx@")?.strip_suffix(&self.discovery_domain())?.strip_suffix('.')?;
         let ordinal = pod.strip_prefix(set)?.strip_prefix('-')?.parse().ok()?;
-        // Numbers are written in one way only.
+        // Numbers have only one spelling.
         (*node == self.core_node(&format!("{set}-{ordinal}"))).then_some(ordinal)
     }
 

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What nodes of one role look like, and how many there should be.
+/// The template and the number of nodes of one role.
 #[derive(Clone, Debug, Serialize)]
 pub struct PoolSpec {
     pub role: Role,
@@ -81,7 +81,7 @@ pub(super) fn check(cr: &EMQX, names: Option<&Names>) -> Result<(), Mistakes> {
 pub(super) fn resolve_volume(spec: &CoreTemplateSpec) -> Result<VolumeSpec, Mistakes> {
     let path = "spec.coreTemplate.spec.persistentVolumeClaimSpec";
     let mut claim = spec.persistent_volume_claim_spec.clone();
-    // What is left out is as in the default, which counts only where the whole field is left out.
+    // Missing fields have the values of the default, which the schema fills in only if the whole field is missing.
     let default = emqx_operator_api::hub::persistent_volume_claim_spec();
     if claim.access_modes.as_ref().is_none_or(Vec::is_empty) {
         claim.access_modes = default.access_modes;

@@ -1,4 +1,4 @@
-//! What a spec refers to beside itself. The shell brings it along in the snapshot, so that the core can tell a missing
+//! Objects that a spec refers to. The runtime adds them to the snapshot, so that the core can tell a missing
 //! object from a wrong one.
 
 use super::secret_refs::secret_references;

@@ -70,13 +70,13 @@ pub(super) fn needs_restart(root: &str) -> bool {
     STARTUP.contains(&root)
 }
 
-/// More roots than any release has, or will have soon.
+/// More roots than any release has.
 pub(super) const MOST: usize = 200;
 /// Characters of a name that are more than any root has, or will have soon.
 const LONGEST: usize = 64;
 
 /// What is wrong with the name of a root, if anything. Releases that are newer than this list may have roots of their
-/// own: there only what looks like a slip of the pen is refused.
+/// own: there only likely typing errors are refused.
 pub(super) fn misnamed(root: &str, image: Option<&Image>) -> Option<String> {
     if KNOWN.contains(&root) || KNOWN_LISTS.contains(&root) {
         return None;

@@ -1,13 +1,13 @@
-//! The runtime roots that EMQX was told, by name. EMQX keeps a root until it is told another, so one that the spec drops has to
-//! be told once more, as an empty one: EMQX fills it with its defaults.
+//! The runtime roots that were sent to EMQX, by name. EMQX keeps a root until it gets another one, so a root that the spec drops
+//! has to be sent once more as an empty root: EMQX fills it with its defaults.
 
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Roots that are left as they are when the spec drops them, since EMQX itself keeps more in them than the spec said: keys of
-/// others, a license that was given in the dashboard, plugins that were installed there.
+/// Roots that are left as they are when the spec drops them, since EMQX stores more in them than the spec has: keys of
+/// other users, a license that was set in the dashboard, plugins that were installed there.
 const LEFT: [&str; 4] = ["api_key", "config_backup_interval", "license", "plugins"];
 
 /// Whether each of them is a list.
@@ -19,7 +19,7 @@ impl RuntimeRoots {
         Self(roots.iter().map(|(root, value)| (root.clone(), value.is_array())).collect())
     }
 
-    /// Those of a text that [`super::config`] has rendered: one root in each line.
+    /// The roots of a text that [`super::config`] has rendered, one root per line.
     pub(crate) fn of_text(text: &str) -> Self {
         let roots = text.lines().filter_map(|line| {
             let (root, value) = line.strip_prefix('"')?.split_once("\" = ")?;
@@ -52,18 +52,18 @@ impl RuntimeRoots {
         Self(self.0.iter().chain(&others.0).map(|(root, list)| (root.clone(), *list)).collect())
     }
 
-    /// Those that are not wanted any more and stay.
+    /// Removed roots that EMQX keeps.
     pub(crate) fn left_beside(&self, wanted: &Self) -> Self {
         let left = self.dropped(wanted).filter(|(root, _)| LEFT.contains(root));
         Self(left.map(|(root, list)| (root.to_owned(), list)).collect())
     }
 
-    /// What resets those that are not wanted any more, in HOCON.
+    /// The HOCON text that resets removed roots.
     pub(crate) fn resets_beside(&self, wanted: &Self) -> String {
         let reset = self.dropped(wanted).filter(|(root, _)| !LEFT.contains(root));
         reset
             .map(|(root, list)| match (root, list) {
-                // All else of it is read only when EMQX starts, and may not be in the request.
+                // Its other keys are read only when EMQX starts, and may not be in the request.
                 ("cluster", _) => "\"cluster\" = {\"links\":[]}\n".to_owned(),
                 (root, true) => format!("\"{root}\" = []\n"),
                 (root, false) => format!("\"{root}\" = {{}}\n"),

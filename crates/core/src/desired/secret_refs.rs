@@ -17,7 +17,7 @@ pub(super) struct SecretReference<'a> {
     pub(super) key: &'a str,
 }
 
-/// The roots with every reference replaced by what `replace` makes of it.
+/// The roots with every reference replaced by the result of `replace`.
 pub(super) fn with_secrets(
     roots: &Roots,
     replace: &mut impl FnMut(SecretReference<'_>) -> Result<Value, Mistake>,

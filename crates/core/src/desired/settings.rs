@@ -1,4 +1,4 @@
-//! Who says what about EMQX's settings: one table for roots and variables, since a variable beats the files.
+//! Settings of EMQX that only the operator may set: one table for roots and variables, since a variable overrides the files.
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 
@@ -7,7 +7,7 @@ use super::references::References;
 use crate::text::quoted;
 use emqx_operator_api::hub::{EMQX, NodeTemplateSpec};
 
-/// Settings that the operator gives, and why nobody else does.
+/// Settings that only the operator may set, and why.
 const RESERVED: [(&[&str], &str); 7] = [
     (&["node", "cookie"], "it is kept in a Secret"),
     (&["node", "name"], "it follows from the pod"),
@@ -18,7 +18,7 @@ const RESERVED: [(&[&str], &str); 7] = [
     (&["api_key", "bootstrap_file"], "use spec.bootstrapAPIKeys"),
 ];
 
-/// Variables of the image's entrypoint that make the same.
+/// Variables of the image's entrypoint for the same settings.
 const OF_ENTRYPOINT: [(&str, &str); 5] = [
     ("POD_NAME", "the name of a node follows from the pod"),
     ("EMQX_HOST", "the name of a node follows from the pod"),
@@ -27,7 +27,7 @@ const OF_ENTRYPOINT: [(&str, &str); 5] = [
     ("EMQX_NODE_COOKIE", "the cookie is kept in a Secret"),
 ];
 
-/// Why a key of a root is not for the spec to set.
+/// Why a key of a root may not be set in the spec.
 pub(super) fn reserved(root: &str, key: &str) -> Option<&'static str> {
     RESERVED.iter().find(|(path, _)| *path == [root, key]).map(|(_, why)| *why)
 }
@@ -37,7 +37,7 @@ pub(super) fn reserved(root: &str, key: &str) -> Option<&'static str> {
 enum Source {
     /// The spec has its value.
     Literal,
-    /// Only the pod learns it, and may have another one than what stands there now.
+    /// Only the pod knows the value, and may have another value than the current source.
     Elsewhere,
 }
 
@@ -80,7 +80,7 @@ fn names(source: &EnvFromSource, references: &References) -> Vec<String> {
     keys.map(|key| format!("{prefix}{key}")).collect()
 }
 
-/// Why a variable is not for the spec to set.
+/// Why a variable may not be set in the spec.
 fn problem(name: &str, source: Source) -> Option<String> {
     let shown = quoted(name);
     if let Some((_, why)) = OF_ENTRYPOINT.iter().find(|(reserved, _)| *reserved == name) {

@@ -1,4 +1,4 @@
-//! What of a resource pods and configuration are made of: what a rollout rolls out, and a rollback brings back. Numbers of
+//! The fields of a resource that pods and configuration are created from: a rollout applies them, and a rollback restores them. Numbers of
 //! nodes, volumes, Services and the strategy are not in it.
 
 use super::{canonical, digest};
@@ -24,12 +24,12 @@ const STAY: [&[&str]; 13] = [
     &["replicantTemplate", "spec", "podDisruptionBudget"],
 ];
 
-/// The part of a resource that nodes are made of.
+/// The fields of a resource that nodes are created from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Templates {
     spec: Value,
-    /// The wish of the user to restart all nodes.
+    /// The requested restart of all nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     restart_requested_at: Option<String>,
 }
@@ -44,13 +44,13 @@ impl Templates {
         Templates { spec, restart_requested_at: wish.cloned() }
     }
 
-    /// Ten characters that stand for all of it.
+    /// Ten characters of a digest of all fields.
     pub fn revision(&self) -> String {
         let whole = serde_json::to_value(self).expect("templates are plain data");
         digest(&canonical(&whole))[..10].to_owned()
     }
 
-    /// The resource with these templates in place of its own, if that makes a resource.
+    /// The resource with these templates in place of its own, if the result is a valid resource.
     pub(crate) fn put_into(&self, cr: &EMQX) -> Option<EMQX> {
         let mut theirs = spec(cr);
         let mut spec = self.spec.clone();

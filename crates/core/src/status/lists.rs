@@ -31,7 +31,7 @@ pub(super) fn derive(desired: &Desired, world: &World, revisions: &Revisions) ->
     }
 }
 
-/// All versions that run, for example during an upgrade.
+/// All running versions; several during an upgrade.
 fn versions(world: &World) -> Option<String> {
     let versions: BTreeSet<_> = world.nodes().filter_map(|node| node.broker.as_ref()?.version.as_deref()).collect();
     (!versions.is_empty()).then(|| versions.into_iter().collect::<Vec<_>>().join(","))
@@ -59,7 +59,7 @@ fn listed(node: &Node) -> Option<EmqxNode> {
     })
 }
 
-/// Shown of a list that only EMQX bounds. Kubernetes refuses a status of more than a megabyte, whatever else is in it.
+/// The most entries of a list that only EMQX bounds: Kubernetes refuses a status of more than a megabyte.
 const SHOWN: usize = 64;
 
 fn evacuations(world: &World) -> Vec<NodeEvacuation> {
@@ -79,7 +79,7 @@ fn evacuations(world: &World) -> Vec<NodeEvacuation> {
     shown.take(SHOWN).collect()
 }
 
-/// Only where there is a database: without one durable storage is switched off.
+/// Only if a database exists: without one durable storage is disabled.
 fn databases(world: &World) -> Option<DsReplication> {
     let storage = world.broker.fresh()?.storage.fresh()?;
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
@@ -103,7 +103,7 @@ fn databases(world: &World) -> Option<DsReplication> {
     (!dbs.is_empty()).then_some(DsReplication { dbs })
 }
 
-/// Of the template before the change; when all are of the wanted one, of that.
+/// `current_replicas` counts pods of the template before the change, or all pods if all have the wanted template.
 fn core_counts(world: &World, revisions: &Revisions) -> CoreNodesStatus {
     let (all, updated) = (world.cores.existing(), world.cores.of_revision(&revisions.cores));
     let before = all.saturating_sub(updated);
@@ -117,7 +117,7 @@ fn core_counts(world: &World, revisions: &Revisions) -> CoreNodesStatus {
 fn replicant_counts(world: &World, revisions: &Revisions) -> ReplicantNodesStatus {
     let pool = &world.replicants;
     let update = revisions.replicants.clone();
-    // Where the others come from; when there are no others, where all come from.
+    // The template of the outdated pods; without outdated pods, the template of all pods.
     let old = pool.sets.iter().filter(|set| set.revision != update && set.wanted > 0).max_by_key(|set| set.wanted);
     let current = old.and_then(|set| set.revision.clone()).or_else(|| update.clone());
     let count = |revision: Option<&str>| revision.map_or(0, |revision| pool.of_revision(revision));

@@ -63,7 +63,7 @@ impl Expiry {
     }
 }
 
-/// Makes a key; EMQX draws its secret, which only this answer holds. 400 if the name is taken.
+/// Creates a key; EMQX draws its secret, which only this answer holds. 400 if the name is taken.
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {
     /// A letter, then letters, digits, `-` and `_`; at most 256.
@@ -86,7 +86,7 @@ pub struct CreatedApiKey {
 #[derive(Clone, Debug)]
 pub struct UpdateApiKey(pub CreateApiKey);
 
-/// Deletes a key; one that does not exist is [`Change::AlreadySo`].
+/// Deletes a key; for a key that does not exist the answer is [`Change::AlreadySo`].
 #[derive(Clone, Debug)]
 pub struct DeleteApiKey {
     pub name: String,

@@ -2,7 +2,7 @@
 
 use super::read::{json, lenient};
 use super::{Parts, Request};
-use crate::credentials::{Nobody, Secret, Token};
+use crate::credentials::{NoCredentials, Secret, Token};
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -35,7 +35,7 @@ struct Wire {
 
 impl Request for Login {
     type Answer = LoginAnswer;
-    type As = Nobody;
+    type As = NoCredentials;
     const OPERATION: &'static str = "POST /login";
 
     fn parts(&self) -> Parts {

@@ -14,12 +14,12 @@ pub struct GetPrometheusStats {
 /// Whose metrics. The last two are known since 5.5 and take up to 30 s if a node hangs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PrometheusMode {
-    /// Those of the answering node.
+    /// Metrics of the answering node.
     #[default]
     Node,
     /// The sum over all nodes.
     AllNodesAggregated,
-    /// Those of all nodes, with a label for the node.
+    /// Metrics of all nodes, with a label for the node.
     AllNodesUnaggregated,
 }
 

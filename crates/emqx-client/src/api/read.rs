@@ -18,7 +18,7 @@ pub(crate) fn is_bounded(body: &[u8]) -> bool {
     body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() <= MOST_ENTRIES
 }
 
-/// Reads JSON. What serde complains about may quote the content, so only the place is told.
+/// Reads JSON. What serde complains about may quote the content, so only the position is reported.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     if body.is_empty() {
         return Err("it is empty".to_owned());

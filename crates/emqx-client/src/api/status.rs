@@ -2,7 +2,7 @@
 
 use super::read::{json, lenient, text};
 use super::{Parts, Request};
-use crate::credentials::Nobody;
+use crate::credentials::NoCredentials;
 use crate::failure::Failure;
 use serde::Deserialize;
 
@@ -44,7 +44,7 @@ pub enum AppStatus {
 
 impl Request for GetStatus {
     type Answer = Status;
-    type As = Nobody;
+    type As = NoCredentials;
     const OPERATION: &'static str = "GET /status";
 
     fn parts(&self) -> Parts {

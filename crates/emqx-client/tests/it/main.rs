@@ -3,7 +3,7 @@
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
 
-mod candidates;
+mod failover;
 mod feature;
 mod hostile;
 mod properties;

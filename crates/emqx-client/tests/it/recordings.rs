@@ -3,7 +3,7 @@
 
 use crate::server::{self, Act, Received, Server, credentials};
 use emqx_client::api::*;
-use emqx_client::{Client, Credentials, Error, Missing, Nobody, Secret, Token};
+use emqx_client::{Client, Credentials, Error, Missing, NoCredentials, Secret, Token};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -169,13 +169,13 @@ async fn replay(client: &Client, recording: &Recording) -> Outcome {
     let segments = recording.segments();
     let own = |text: &str| text.to_owned();
     match (recording.method.as_str(), segments.as_slice()) {
-        ("GET", ["status"]) => replay.ask_as(&Nobody, GetStatus).await,
+        ("GET", ["status"]) => replay.ask_as(&NoCredentials, GetStatus).await,
         ("GET", ["nodes"]) => replay.ask(GetNodes).await,
         ("GET", ["nodes", node]) => replay.ask(GetNode { node: own(node) }).await,
         ("GET", ["cluster"]) => replay.ask(GetCluster).await,
         ("GET", ["cluster", "topology"]) => replay.ask(GetTopology).await,
         ("DELETE", ["cluster", node, "force_leave"]) => replay.ask(ForceLeave { node: own(node) }).await,
-        ("GET", ["load_rebalance", "availability_check"]) => replay.ask_as(&Nobody, GetAvailability).await,
+        ("GET", ["load_rebalance", "availability_check"]) => replay.ask_as(&NoCredentials, GetAvailability).await,
         ("GET", ["load_rebalance", "status"]) => replay.ask(GetLocalStatus).await,
         ("GET", ["load_rebalance", "global_status"]) => replay.ask(GetGlobalStatus).await,
         ("POST", ["load_rebalance", node, "evacuation", "start"]) => {

@@ -2,7 +2,7 @@
 
 use crate::server::{Act, credentials, hang, json, nobody, serve};
 use emqx_client::api::{Availability, GetAvailability, GetNodes, GetStatus, GetTopology};
-use emqx_client::{Client, Code, Error, Nobody};
+use emqx_client::{Client, Code, Error, NoCredentials};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ async fn nobody_listening_is_unreachable() {
     let error = Client::new().unwrap().ask(&endpoint, &credentials(), &GetNodes, LONG).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().starts_with("GET /nodes: cannot connect: "), "{error}");
-    assert!(!error.may_be_done());
+    assert!(!error.may_have_been_applied());
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_deadline_holds_against_silence_before_and_within_the_body() {
         assert!(matches!(error, Error::TimedOut { .. }), "{name}: {error:?}");
         assert_eq!(text, "GET /nodes: no answer within 0.2 s", "{name}");
         assert!(started.elapsed() < LONG, "{name}");
-        assert!(error.may_be_done(), "{name}");
+        assert!(error.may_have_been_applied(), "{name}");
     }
 }
 
@@ -85,7 +85,7 @@ async fn a_closed_connection_may_have_done_the_work() {
         assert!(matches!(error, Error::Broken { .. }), "{name}: {error:?}");
         assert!(text.starts_with("GET /nodes: the connection broke before the answer"), "{name}: {text}");
         assert!(!text.contains("s3cret"), "{name}: {text}");
-        assert!(error.may_be_done(), "{name}");
+        assert!(error.may_have_been_applied(), "{name}");
     }
 }
 
@@ -117,7 +117,7 @@ async fn keys_are_sent_where_they_are_needed_only() {
     let server = serve(|_, _| json(200, "[]")).await;
     let client = Client::new().unwrap();
     client.ask(&server.endpoint, &credentials(), &GetTopology, LONG).await.unwrap();
-    client.ask(&server.endpoint, &Nobody, &GetAvailability, LONG).await.unwrap();
+    client.ask(&server.endpoint, &NoCredentials, &GetAvailability, LONG).await.unwrap();
     let received = server.received();
     assert_eq!(received[0].header("authorization"), Some("Basic b3BlcmF0b3I6czNjcmV0"));
     assert_eq!(received[0].header("accept"), Some("application/json"));
@@ -129,9 +129,9 @@ async fn evacuation_is_an_answer_and_other_503s_are_failures() {
     let evacuating = r#"{"code":"NODE_EVACUATING","message":"Node Evacuating"}"#;
     let server = serve(move |_, index| json(503, if index == 0 { evacuating } else { "" })).await;
     let client = Client::new().unwrap();
-    let first = client.ask(&server.endpoint, &Nobody, &GetAvailability, LONG).await;
+    let first = client.ask(&server.endpoint, &NoCredentials, &GetAvailability, LONG).await;
     assert_eq!(first.unwrap(), Availability::Evacuating);
-    let second = client.ask(&server.endpoint, &Nobody, &GetAvailability, LONG).await.unwrap_err();
+    let second = client.ask(&server.endpoint, &NoCredentials, &GetAvailability, LONG).await.unwrap_err();
     assert!(matches!(second, Error::Broker { status: 503, code: Code::Absent, .. }), "{second:?}");
 }
 
@@ -140,9 +140,9 @@ async fn a_node_that_answers_503_with_its_status_is_understood() {
     let status = r#"{"node_name":"emqx@a","broker_status":"started","app_status":"not_running"}"#;
     let server = serve(move |_, index| json(503, if index == 0 { status } else { "" })).await;
     let client = Client::new().unwrap();
-    let stopped = client.ask(&server.endpoint, &Nobody, &GetStatus, LONG).await.unwrap();
+    let stopped = client.ask(&server.endpoint, &NoCredentials, &GetStatus, LONG).await.unwrap();
     assert_eq!(stopped.app_status, emqx_client::api::AppStatus::NotRunning);
-    let listener_down = client.ask(&server.endpoint, &Nobody, &GetStatus, LONG).await.unwrap_err();
+    let listener_down = client.ask(&server.endpoint, &NoCredentials, &GetStatus, LONG).await.unwrap_err();
     assert!(matches!(listener_down, Error::Broker { status: 503, .. }), "{listener_down:?}");
 }
 

@@ -51,7 +51,7 @@ fn node(
             Some(named(path, sample, default, as_map(path, given, problems)?, problems))
         }
         (Shape::Fixed, Value::Object(known)) => {
-            // A group without any default appears only once somebody writes it.
+            // A group without any default appears only when a user writes it.
             given.or(default)?;
             Some(fields(path, known, default, as_map(path, given, problems)?, problems))
         }

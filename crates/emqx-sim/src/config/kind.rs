@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Bind,
     OneOf(&'static [&'static str]),
     Text,
-    /// Unions such as "integer or infinity": checked by nobody here.
+    /// Unions such as "integer or infinity": not checked here.
     Open,
 }
 

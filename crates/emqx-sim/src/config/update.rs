@@ -74,7 +74,7 @@ impl Config {
         Err(ConfigError::Refused { text: refusals.join("\n"), applied })
     }
 
-    /// Puts one root in force, or tells in EMQX's words why not.
+    /// Applies one root, or returns EMQX's refusal.
     pub(super) fn apply(
         &mut self,
         root: &str,

@@ -52,7 +52,7 @@ fn pair(encoded: &str) -> Option<(String, String)> {
 }
 
 fn check_token(node: &Node, token: &str) -> Result<(), Refusal> {
-    match node.shared().tokens.get(token) {
+    match node.cluster_state().tokens.get(token) {
         Some((_, until)) if *until > now() => Ok(()),
         Some(_) => Err(refuse(401, "TOKEN_TIME_OUT", "Token expired, get new token by POST /login")),
         None => Err(refuse(401, "BAD_TOKEN", "Get token by POST /login")),
@@ -64,8 +64,8 @@ fn check_key(node: &Node, call: &Call, operation: Operation, key: &str, secret: 
         let text = format!("Please use bearer Token instead, using API key/secret in {path} path is not permitted");
         return Err(refuse(401, "API_KEY_NOT_ALLOW", &text));
     }
-    let shared = node.shared();
-    let record = shared.keys.get(key).filter(|one| one.enable && !one.is_expired(now()) && one.secret.is(secret));
+    let state = node.cluster_state();
+    let record = state.keys.get(key).filter(|one| one.enable && !one.is_expired(now()) && one.secret.is(secret));
     let record = record.ok_or_else(bad_key)?;
     let role_allows = match record.role.as_str() {
         "administrator" => true,

@@ -10,7 +10,7 @@ fn problem(path: &str, reason: &Value, value: &Value) -> Bad {
     Box::new(Reply::error(400, "BAD_REQUEST", &text.to_string()))
 }
 
-/// A field that nobody knows is refused.
+/// An unknown field is refused.
 pub(super) fn only(body: &Value, known: &[&str]) -> Result<(), Bad> {
     let unknown: Vec<&str> = body
         .as_object()

@@ -108,8 +108,8 @@ pub async fn answer(node: &Arc<Node>, call: &Call) -> Option<Reply> {
     dispatch(node, call).await
 }
 
-/// Whether a probe of the kubelet succeeds. Faults are about the other calls: EMQX that hangs on them goes on answering
-/// those of probes.
+/// Whether a probe of the kubelet succeeds. Faults apply to other calls: an EMQX that hangs on them still
+/// answers probes.
 pub async fn probe(node: &Arc<Node>, path: &str) -> bool {
     let open = *node.port_open().borrow();
     let call = Call { method: "GET".to_owned(), path: path.to_owned(), ..Call::default() };
@@ -156,7 +156,7 @@ fn decode(call: &Call, operation: routes::Operation) -> Result<Value, Box<Reply>
         .map_err(|error| Box::new(Reply::error(400, "BAD_REQUEST", &format!("Invalid json message received: {error}"))))
 }
 
-/// JSON only for those who ask for it first.
+/// JSON only if the client prefers it.
 pub(crate) fn not_found(call: &Call) -> Reply {
     let accept = call.accept.as_deref().unwrap_or_default();
     if accept.starts_with("application/json") {

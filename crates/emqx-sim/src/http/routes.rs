@@ -101,7 +101,7 @@ struct Route {
 
 enum Since {
     Always,
-    /// Enterprise before 5.9, everybody after.
+    /// Enterprise before 5.9, all editions after.
     Enterprise,
     EnterpriseFrom(u32, u32),
 }

@@ -1,7 +1,7 @@
 //! A client comes, and its session with it from wherever that is; a client goes, and its session stays as long as it may.
 
 use super::broker::{Broker, Connection, Entry, Moved, PEER_DEADLINE, State};
-use super::codec::{Connect, Goodbye, Refusal};
+use super::codec::{Connect, DisconnectReason, Refusal};
 use super::durable::NoQuorum;
 use super::mailbox::Mailbox;
 use super::peers::{PeerRequest, PeerResponse};
@@ -40,7 +40,7 @@ impl Broker {
         let mut state = self.lock();
         state.moved.remove(client);
         let early = state.early.remove(client);
-        let here = state.sessions.remove(client).map(|entry| entry.into_session(Goodbye::TakenOver));
+        let here = state.sessions.remove(client).map(|entry| entry.into_session(DisconnectReason::TakenOver));
         let here = here.filter(|session| !session.expiry.is_zero());
         let found = given.into_iter().fold(here, |found, given| Some(Session::united(found, given)));
         let found = found.filter(|_| !clean);
@@ -70,10 +70,10 @@ impl Broker {
         sessions.collect()
     }
 
-    /// Ends the session here. It is on its way to the other node until [`Broker::arrived`].
+    /// Ends the session here. It is moving to the other node until [`Broker::arrived`].
     pub(super) fn give_away(&self, client: &str, to: &str, discard: bool) -> Option<SessionState> {
         let mut state = self.lock();
-        let session = state.sessions.remove(client)?.into_session(Goodbye::TakenOver);
+        let session = state.sessions.remove(client)?.into_session(DisconnectReason::TakenOver);
         if discard || session.expiry.is_zero() {
             return None;
         }
@@ -131,7 +131,7 @@ impl State {
         let entry = Entry { session, connection: Some(connection) };
         entry.wake();
         if let Some(older) = self.sessions.insert(connect.client.clone(), entry) {
-            older.into_session(Goodbye::TakenOver);
+            older.into_session(DisconnectReason::TakenOver);
         }
         Admitted { number, session_present, mailbox }
     }

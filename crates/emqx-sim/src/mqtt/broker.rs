@@ -1,6 +1,6 @@
 //! The sessions of one node. What happens to them stands in the files beside this one.
 
-use super::codec::Goodbye;
+use super::codec::DisconnectReason;
 use super::durable::Replica;
 use super::locks::Locks;
 use super::mailbox::Mailbox;
@@ -160,7 +160,7 @@ impl Broker {
     /// Tells every client that the node stops.
     pub fn shut_down(&self) {
         self.lock().closed = true;
-        self.close(usize::MAX, Goodbye::ShuttingDown);
+        self.close(usize::MAX, DisconnectReason::ShuttingDown);
     }
 
     /// Nothing goes out from here on. Within a process connections outlive their node for a moment: they would acknowledge
@@ -184,7 +184,7 @@ impl Broker {
     }
 
     /// Closes up to so many connections that are not closing yet; returns how many.
-    pub(super) fn close(&self, count: usize, why: Goodbye) -> usize {
+    pub(super) fn close(&self, count: usize, why: DisconnectReason) -> usize {
         let state = self.lock();
         let connections = state.sessions.values().filter_map(|entry| entry.connection.as_ref());
         connections.filter(|connection| connection.mailbox.close(why)).take(count).count()
@@ -243,7 +243,7 @@ impl Entry {
     }
 
     /// Ends the connection, if there is one; the session is what remains.
-    pub(super) fn into_session(self, why: Goodbye) -> Session {
+    pub(super) fn into_session(self, why: DisconnectReason) -> Session {
         if let Some(connection) = self.connection {
             connection.mailbox.close(why);
         }

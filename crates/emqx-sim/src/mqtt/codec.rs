@@ -24,7 +24,7 @@ pub enum Protocol {
 
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goodbye {
+pub enum DisconnectReason {
     /// The client has connected elsewhere: 0x8E.
     TakenOver,
     /// The node is evacuated: 0x9C.
@@ -72,7 +72,7 @@ pub(super) enum Outbound {
     Deliver(Delivery),
     PubAck {
         id: u16,
-        /// Nobody has the message, and nobody will.
+        /// No client has the message, and no client will get it.
         nobody: bool,
     },
     PubRec(u16),
@@ -87,7 +87,7 @@ pub(super) enum Outbound {
         count: usize,
     },
     Pong,
-    Goodbye(Goodbye),
+    DisconnectReason(DisconnectReason),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ pub(super) enum Refusal {
     Unavailable,
 }
 
-/// The version in a CONNECT packet that has arrived far enough to tell.
+/// The version in a CONNECT packet, once enough of it has arrived.
 pub(super) fn protocol(stream: &[u8]) -> Option<Result<Protocol, String>> {
     let length_bytes = stream.get(1..)?.iter().take(4).position(|byte| byte & 0x80 == 0)? + 1;
     let level = *stream.get(1 + length_bytes + 6)?;
@@ -137,7 +137,7 @@ pub(super) fn read(protocol: Protocol, stream: &mut BytesMut) -> Result<Option<I
 pub(super) fn write(protocol: Protocol, packet: Outbound, stream: &mut BytesMut) -> Result<(), String> {
     match (protocol, packet) {
         // The library announces a length here that is not what it writes.
-        (Protocol::V5, Outbound::Goodbye(why)) => {
+        (Protocol::V5, Outbound::DisconnectReason(why)) => {
             stream.extend_from_slice(&[0xE0, 2, reason(why), 0]);
             Ok(4)
         }
@@ -151,12 +151,12 @@ pub(super) fn write(protocol: Protocol, packet: Outbound, stream: &mut BytesMut)
     .map(drop)
 }
 
-fn reason(why: Goodbye) -> u8 {
+fn reason(why: DisconnectReason) -> u8 {
     let code = match why {
-        Goodbye::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
-        Goodbye::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
-        Goodbye::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
-        Goodbye::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
+        DisconnectReason::TakenOver => v5::DisconnectReasonCode::SessionTakenOver,
+        DisconnectReason::UseAnotherServer => v5::DisconnectReasonCode::UseAnotherServer,
+        DisconnectReason::ShuttingDown => v5::DisconnectReasonCode::ServerShuttingDown,
+        DisconnectReason::Kicked => v5::DisconnectReasonCode::AdministrativeAction,
     };
     code as u8
 }
@@ -290,7 +290,7 @@ fn to_v4(packet: Outbound) -> Option<v4::Packet> {
         }
         Outbound::UnsubAck { id, .. } => v4::Packet::UnsubAck(v4::UnsubAck::new(id)),
         Outbound::Pong => v4::Packet::PingResp,
-        Outbound::Goodbye(_) => return None,
+        Outbound::DisconnectReason(_) => return None,
     })
 }
 
@@ -339,11 +339,11 @@ fn to_v5(packet: Outbound) -> Option<v5::Packet> {
             properties: None,
         }),
         Outbound::Pong => v5::Packet::PingResp(v5::PingResp),
-        Outbound::Goodbye(_) => return None,
+        Outbound::DisconnectReason(_) => return None,
     })
 }
 
-/// What clients must not expect, and the name of those who brought none.
+/// What clients must not expect, and the name of clients without one.
 fn abilities(assigned: Option<String>) -> v5::ConnAckProperties {
     v5::ConnAckProperties {
         assigned_client_identifier: assigned,
@@ -368,20 +368,20 @@ fn abilities(assigned: Option<String>) -> v5::ConnAckProperties {
 
 #[cfg(test)]
 mod tests {
-    use super::{Goodbye, Inbound, Outbound, Protocol, read, write};
+    use super::{DisconnectReason, Inbound, Outbound, Protocol, read, write};
     use bytes::BytesMut;
 
     #[test]
     fn goodbyes_have_the_reasons_of_the_standard() {
         let cases = [
-            (Goodbye::TakenOver, 0x8E),
-            (Goodbye::UseAnotherServer, 0x9C),
-            (Goodbye::ShuttingDown, 0x8B),
-            (Goodbye::Kicked, 0x98),
+            (DisconnectReason::TakenOver, 0x8E),
+            (DisconnectReason::UseAnotherServer, 0x9C),
+            (DisconnectReason::ShuttingDown, 0x8B),
+            (DisconnectReason::Kicked, 0x98),
         ];
         for (goodbye, reason) in cases {
             let mut stream = BytesMut::new();
-            write(Protocol::V5, Outbound::Goodbye(goodbye), &mut stream).unwrap();
+            write(Protocol::V5, Outbound::DisconnectReason(goodbye), &mut stream).unwrap();
             assert_eq!(stream[..], [0xE0, 2, reason, 0], "{goodbye:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::admission::Admitted;
 use super::broker::Broker;
-use super::codec::{self, Connect, Goodbye, Inbound, Outbound, Protocol, Refusal};
+use super::codec::{self, Connect, DisconnectReason, Inbound, Outbound, Protocol, Refusal};
 use super::session::Message;
 use bytes::BytesMut;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ enum End {
     /// The client said so.
     Disconnected { with_will: bool },
     /// We said so.
-    Closed(Goodbye),
+    Closed(DisconnectReason),
     /// It broke, was silent for too long, or made no sense.
     Lost(String),
 }
@@ -59,7 +59,8 @@ impl Broker {
             self.retire(&client, &session).await;
         }
         match end {
-            End::Disconnected { with_will: false } | End::Closed(Goodbye::TakenOver | Goodbye::UseAnotherServer) => {}
+            End::Disconnected { with_will: false }
+            | End::Closed(DisconnectReason::TakenOver | DisconnectReason::UseAnotherServer) => {}
             End::Disconnected { with_will: true } | End::Closed(_) => self.publish_will(will).await,
             End::Lost(reason) => {
                 tracing::debug!(client, reason, "connection lost");
@@ -92,7 +93,7 @@ impl Broker {
             let step = tokio::select! {
                 closing = mailbox.woken() => match closing {
                     Some(why) => {
-                        let _ = wire.send(Outbound::Goodbye(why)).await;
+                        let _ = wire.send(Outbound::DisconnectReason(why)).await;
                         return End::Closed(why);
                     }
                     None => self.send_due(wire, &talk).await,

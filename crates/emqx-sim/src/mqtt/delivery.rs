@@ -15,7 +15,7 @@ const MOST_HOPS: u8 = 8;
 const STORE_ATTEMPTS: u32 = 5;
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
-/// When a node that was silent is told again.
+/// When the message is sent again to a node that was silent.
 const LATER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// Messages for a session that was given away to another node.
@@ -33,7 +33,7 @@ impl Broker {
             return true;
         }
         message.id = next_id();
-        // Before anybody is told: who fetches a session from now on finds the message there.
+        // Before other nodes get it: a node that fetches a session from now on finds the message there.
         let kept = message.qos == 0 || !self.keeps_sessions() || self.store_patiently(&message).await;
         if !kept {
             // Durable sessions get only what is in storage.
@@ -49,7 +49,7 @@ impl Broker {
         kept
     }
 
-    /// A node that was silent for a moment still gets it, as from the buffers between real nodes. Nobody waits for it.
+    /// A node that was silent for a moment still gets it, as from the buffers between real nodes. The publisher does not wait for it.
     fn tell_later(&self, node: &str, message: &Message) {
         let (broker, node, message) = (self.clone(), node.to_owned(), message.clone());
         tokio::spawn(async move {

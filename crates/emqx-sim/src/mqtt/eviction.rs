@@ -1,14 +1,14 @@
-//! What an evacuation does: clients are sent elsewhere, and the sessions that nobody fetches are carried there.
+//! What an evacuation does: clients are disconnected, and sessions that no client takes over are moved to other nodes.
 
 use super::broker::{Broker, PEER_DEADLINE};
-use super::codec::Goodbye;
+use super::codec::DisconnectReason;
 use super::peers::PeerRequest;
 use tokio::time::timeout;
 
 impl Broker {
     /// Sends up to so many connected clients elsewhere; returns how many.
     pub fn evict_connections(&self, count: usize) -> usize {
-        self.close(count, Goodbye::UseAnotherServer)
+        self.close(count, DisconnectReason::UseAnotherServer)
     }
 
     /// Moves up to so many sessions without connection to other nodes, in turn; returns how many were moved.
@@ -39,7 +39,7 @@ impl Broker {
                 self.arrived(client);
                 true
             }
-            // Nobody has it now but us.
+            // Only this node has the session now.
             Ok(Err(_)) | Err(_) => {
                 self.take_in(state);
                 false

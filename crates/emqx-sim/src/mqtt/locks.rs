@@ -2,7 +2,7 @@
 //! the last by name: cores have names, which sort after the addresses of replicants. Without it a client that connects to two nodes at once would have a session on each, and one that
 //! connects while its session is being moved would find none.
 //!
-//! A lock that cannot be had in time is done without: sessions that come to exist twice are united at the next opening.
+//! If a lock is not acquired in time the node continues without it: duplicate sessions are united at the next opening.
 
 use super::broker::Broker;
 use super::peers::{PeerRequest, PeerResponse};
@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long somebody waits for a lock at the node that keeps it.
+/// How long a node waits for a lock at the node that keeps it.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the answer of that node may take: a little longer, so that it is no lock that nobody knows to hold.
+/// How long the answer of that node may take: a little longer, so that no lock is acquired without its holder knowing it.
 const DEADLINE: Duration = Duration::from_secs(4);
 /// A holder that has not unlocked after this time has died.
 const LEASE: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ impl Locks {
 }
 
 impl Broker {
-    /// `None` if the lock could not be had in time.
+    /// `None` if the lock was not acquired in time.
     pub(super) async fn lock_client(&self, client: &str) -> Option<ClientLock> {
         let keeper = self.peers.nodes().into_iter().chain([self.node.to_string()]).max()?;
         let holder = format!("{}/{}", self.node, self.next_number());

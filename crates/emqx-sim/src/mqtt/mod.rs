@@ -24,7 +24,7 @@ mod subscriptions;
 mod topics;
 
 pub use broker::{Broker, Counts, Limits};
-pub use codec::{Goodbye, Protocol};
+pub use codec::{DisconnectReason, Protocol};
 pub use durable::{DurableRequest, DurableResponse};
 pub use peers::{PeerRequest, PeerResponse, Peers};
 pub use session::{Message, SessionState};

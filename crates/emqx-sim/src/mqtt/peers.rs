@@ -23,7 +23,7 @@ pub trait Peers: Send + Sync {
 pub enum PeerRequest {
     /// Hand this to your sessions.
     Deliver(Message),
-    /// Let nobody else open or move the session of this client until the holder unlocks it.
+    /// Prevent other nodes from opening or moving the session of this client until the holder unlocks it.
     Lock {
         client: String,
         holder: String,
@@ -38,7 +38,7 @@ pub enum PeerRequest {
         to: String,
         discard: bool,
     },
-    /// Keep, or tell, something of durable sessions.
+    /// A request about durable sessions.
     Durable(DurableRequest),
     /// Take this session in; its client is not connected.
     Import(SessionState),

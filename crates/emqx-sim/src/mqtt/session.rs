@@ -21,7 +21,7 @@ pub(crate) fn next_id() -> MessageId {
     (now.max(last + 1), *PROCESS)
 }
 
-/// A message on its way.
+/// A message in delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Given by the node to which it was published.
@@ -59,7 +59,7 @@ pub(crate) struct Session {
     inflight: VecDeque<(u16, Message)>,
     last_id: u16,
     pub(crate) expiry: Duration,
-    /// Since when nobody is connected.
+    /// Since when no client is connected.
     pub(crate) disconnected: Option<Instant>,
     pub(crate) durable: Option<Durable>,
 }

@@ -24,7 +24,7 @@ fn parent_matches(parent: &str, topic: &str) -> bool {
 }
 
 /// Whether a text is a filter: wildcards stand alone in their level, `#` last. Shared subscriptions are refused rather
-/// than taken for a topic that nobody publishes to.
+/// than taken for a topic without publishers.
 pub(crate) fn is_filter(text: &str) -> bool {
     let levels: Vec<_> = text.split('/').collect();
     let last = levels.len() - 1;

@@ -2,8 +2,8 @@
 //! first malformed line ends it; a line that is gone deletes no key.
 
 use super::{Node, now};
+use crate::cluster_state::{ApiKey, Change, Role, Secret};
 use crate::config::{Edition, Profile};
-use crate::shared::{ApiKey, Change, Role, Secret};
 use sha2::{Digest, Sha512};
 
 pub(crate) const SCOPES: [&str; 10] = [
@@ -51,7 +51,7 @@ impl Node {
                 return;
             };
             let key = line.into_key();
-            let taken = self.shared().keys.get(&key.key).cloned();
+            let taken = self.cluster_state().keys.get(&key.key).cloned();
             if taken.is_none_or(|old| old.role != key.role || old.scopes != key.scopes || old.secret.differs(&key)) {
                 self.change(Change::Key(Box::new(key.without_plain()))).await;
             }

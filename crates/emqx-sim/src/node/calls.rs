@@ -1,25 +1,25 @@
 //! Answers to other nodes. Only a running node does more than say who it is.
 
-use super::catching_up::News;
+use super::sync::Update;
 use super::{Node, lock};
+use crate::cluster_state::{Change, Role};
 use crate::config::Edition;
 use crate::faults::Faults;
 use crate::rpc::{Phase, Pong, Request, Response};
-use crate::shared::{Change, Role};
 use std::sync::Arc;
 
 impl Node {
-    /// `caller` is the node that asks. Who is no member here may ask who we are, join, and learn that it left.
+    /// `caller` is the node that asks. A node that is no member may ask for this node's identity, join, and learn that it left.
     pub async fn answer(self: &Arc<Self>, caller: &str, request: Request) -> Response {
         let Faults { silent, cut_off, .. } = self.faults();
         if caller != self.name && (silent || cut_off) {
             return std::future::pending().await;
         }
-        let member = self.shared().members.contains_key(caller);
+        let member = self.cluster_state().members.contains_key(caller);
         match (self.phase(), request) {
             (_, Request::Ping) => Response::Pong(self.pong()),
-            (_, Request::Apply(change)) => self.hear(News::Change(change)),
-            (Phase::Booting | Phase::Joining, Request::Adopt(roots)) => self.hear(News::Config(roots)),
+            (_, Request::Apply(change)) => self.hear(Update::Change(change)),
+            (Phase::Booting | Phase::Joining, Request::Adopt(roots)) => self.hear(Update::Config(roots)),
             (Phase::Running, request @ (Request::Join { .. } | Request::Copy | Request::Invite { .. })) => {
                 self.answer_running(request).await
             }
@@ -31,8 +31,8 @@ impl Node {
 
     fn pong(&self) -> Pong {
         let (members, storage) = {
-            let shared = self.shared();
-            (shared.members.clone(), shared.storage.clone())
+            let state = self.cluster_state();
+            (state.members.clone(), state.storage.clone())
         };
         let site = storage.sites.into_iter().find(|(_, node)| *node == self.name).map(|(site, _)| site);
         Pong {
@@ -51,7 +51,7 @@ impl Node {
     async fn answer_running(self: &Arc<Self>, request: Request) -> Response {
         match request {
             Request::Ping => Response::Pong(self.pong()),
-            Request::Apply(change) => self.hear(News::Change(change)),
+            Request::Apply(change) => self.hear(Update::Change(change)),
             Request::Info => Response::Value(self.info()),
             Request::Stats => Response::Value(self.stats()),
             Request::Listeners => Response::Listeners(self.own_listeners()),
@@ -60,7 +60,7 @@ impl Node {
             Request::Copy => self.joined(),
             Request::Adopt(roots) => {
                 let keys = roots.contains_key("api_key");
-                let heard = self.hear(News::Config(roots));
+                let heard = self.hear(Update::Config(roots));
                 if keys {
                     self.load_bootstrap_keys().await;
                 }
@@ -132,7 +132,7 @@ impl Node {
 
     fn joined(&self) -> Response {
         let cluster_hocon = self.config().cluster_hocon();
-        Response::Joined { shared: Box::new(self.shared().clone()), cluster_hocon }
+        Response::Joined { state: Box::new(self.cluster_state().clone()), cluster_hocon }
     }
 }
 

@@ -2,8 +2,8 @@
 //! port is closed. A core that is a member already waits for the others to come.
 
 use super::{Exit, Node};
+use crate::cluster_state::{Change, ClusterState, Role};
 use crate::rpc::{Phase, Pong, Request, Response};
-use crate::shared::{Change, Role, Shared};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::time::sleep;
@@ -23,7 +23,7 @@ impl Node {
             for name in &found {
                 running.extend(self.ping(name).await.filter(|pong| pong.phase == Phase::Running));
             }
-            let members = self.shared().members.clone();
+            let members = self.cluster_state().members.clone();
             if !found.is_empty() && running.len() == found.len() && found.iter().all(|name| members.contains_key(name))
             {
                 return std::future::pending().await;
@@ -72,8 +72,8 @@ impl Node {
         self.begin_to_copy();
         let request = Request::Join { name: self.name.clone(), role: self.role };
         match self.call(target, request).await {
-            Ok(Response::Joined { shared, cluster_hocon }) => {
-                self.take_over(*shared, cluster_hocon);
+            Ok(Response::Joined { state, cluster_hocon }) => {
+                self.take_over(*state, cluster_hocon);
                 true
             }
             other => {
@@ -84,7 +84,7 @@ impl Node {
         }
     }
 
-    /// Leaves the cluster and goes on as a cluster of one, until the next boot.
+    /// Leaves the cluster and continues as a cluster of one node, until the next boot.
     pub(super) async fn leave(self: &Arc<Self>) -> Result<(), Exit> {
         for (name, _) in self.other_members() {
             // A peer that is down learns it from the others.
@@ -93,9 +93,9 @@ impl Node {
         self.enter(Phase::Joining);
         self.stop_evacuation_task();
         {
-            let mut shared = self.shared();
-            *shared = Shared::default();
-            shared.apply(Change::Member(self.name.clone(), self.role));
+            let mut state = self.cluster_state();
+            *state = ClusterState::default();
+            state.apply(Change::Member(self.name.clone(), self.role));
         }
         sleep(self.timings.join).await;
         self.open().await

@@ -1,29 +1,29 @@
 //! One EMQX node: its configuration, its part of the cluster's state, and the phases from boot to stop.
-//! `life` boots it, `join` makes it a member, `catching_up` keeps what changes meanwhile, `calls` answers other nodes, `view`
+//! `life` boots it, `join` makes it a member, `sync` keeps what changes meanwhile, `calls` answers other nodes, `view`
 //! is what it sees of them, `upstream` and `partition` what happens when it sees none.
 
 mod backups;
 pub(crate) mod bootstrap;
 mod calls;
-mod catching_up;
-mod hosted;
 mod join;
-mod life;
+mod lifecycle;
 mod partition;
 pub mod settings;
+mod stats;
+mod sync;
 mod upstream;
 mod view;
 
-pub use life::Exit;
+pub use lifecycle::Exit;
 pub use view::Seen;
 
 use crate::clients::Clients;
+use crate::cluster_state::{ClusterState, Role};
 use crate::config::{BootError, Config, Layers, Profile};
 use crate::evacuation::Machine;
 use crate::faults::{Faults, HttpFault};
 use crate::rebalance::{Donor, Rebalance};
 use crate::rpc::{Peers, Phase};
-use crate::shared::{Role, Shared};
 use crate::timings::Timings;
 use crate::volume::Volume;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ pub struct Node {
     peers: Arc<dyn Peers>,
     layers: Layers,
     config: Mutex<Config>,
-    shared: Mutex<Shared>,
+    cluster_state: Mutex<ClusterState>,
     faults: Mutex<Faults>,
     phase: watch::Sender<Phase>,
     port_open: watch::Sender<bool>,
@@ -67,7 +67,7 @@ pub struct Node {
     silent_since: Mutex<BTreeMap<String, Instant>>,
     down_since: Mutex<BTreeMap<String, Instant>>,
     split: Mutex<partition::Split>,
-    catching_up: Mutex<catching_up::CatchingUp>,
+    sync: Mutex<sync::SyncState>,
     /// Members that others have and we have not, at the last look.
     missed: Mutex<BTreeSet<String>>,
     pub(crate) evacuation: Mutex<Option<Machine>>,
@@ -101,7 +101,7 @@ impl Node {
             peers,
             layers,
             config: Mutex::new(config),
-            shared: Mutex::default(),
+            cluster_state: Mutex::default(),
             faults: Mutex::default(),
             phase: watch::Sender::new(Phase::Booting),
             port_open: watch::Sender::new(false),
@@ -109,7 +109,7 @@ impl Node {
             silent_since: Mutex::default(),
             down_since: Mutex::default(),
             split: Mutex::default(),
-            catching_up: Mutex::default(),
+            sync: Mutex::default(),
             missed: Mutex::default(),
             evacuation: Mutex::default(),
             rebalance: Mutex::default(),
@@ -121,8 +121,8 @@ impl Node {
         lock(&self.config)
     }
 
-    pub fn shared(&self) -> MutexGuard<'_, Shared> {
-        lock(&self.shared)
+    pub fn cluster_state(&self) -> MutexGuard<'_, ClusterState> {
+        lock(&self.cluster_state)
     }
 
     pub fn faults(&self) -> Faults {

@@ -1,9 +1,9 @@
-//! A cluster whose network was cut in two: each side goes on alone. When they see each other again, the smaller side
+//! A partitioned cluster: each side continues alone. When they see each other again, the smaller side
 //! restarts its applications and takes over the state of the larger one.
 
 use super::view::Contact;
 use super::{Exit, Node, lock};
-use crate::shared::Role;
+use crate::cluster_state::Role;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ impl Node {
     }
 
     fn cores(&self) -> BTreeSet<String> {
-        let members = self.shared().members.clone();
+        let members = self.cluster_state().members.clone();
         members.into_iter().filter(|(_, role)| *role == Role::Core).map(|(name, _)| name).collect()
     }
 

@@ -1,9 +1,9 @@
-//! Changes of the configuration: checked and applied here, then told to every running member.
+//! Changes of the configuration: checked and applied here, then sent to every running member.
 
 use super::Node;
+use crate::cluster_state::Change;
 use crate::config::{Answer, Applied, Config, ConfigError, Listener, save_cluster_hocon};
 use crate::rpc::Request;
-use crate::shared::Change;
 use serde_json::{Map, Value};
 
 impl Node {
@@ -15,7 +15,7 @@ impl Node {
         api.chain(others).collect()
     }
 
-    /// Runs a change of the configuration with the check whether listeners can start, then tells the others.
+    /// Runs a change of the configuration with the check whether listeners can start, then sends it to the other members.
     pub async fn reconfigure<T>(
         &self,
         change: impl FnOnce(&mut Config, &mut dyn FnMut(&Listener) -> Result<(), String>) -> (T, Applied),
@@ -37,7 +37,7 @@ impl Node {
             return;
         }
         self.save_config();
-        let changes = self.shared().config_changes + 1;
+        let changes = self.cluster_state().config_changes + 1;
         self.change(Change::ConfigChanged(changes)).await;
         // Whatever the root says: that it is updated has the file read again, by each core its own.
         if applied.roots.contains_key("api_key") {

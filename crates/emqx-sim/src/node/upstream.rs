@@ -2,8 +2,8 @@
 //! its API hangs.
 
 use super::Node;
+use crate::cluster_state::Role;
 use crate::rpc::Phase;
-use crate::shared::Role;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

@@ -1,9 +1,9 @@
-//! What a node sees of its cluster: asked when needed, so that a peer that hangs is silent and one that is gone is down.
+//! What a node sees of its cluster: asked when needed, so that a hanging peer is silent and a stopped peer is down.
 
 use super::{Node, lock};
+use crate::cluster_state::{Change, Role};
 use crate::mqtt::{PeerRequest, PeerResponse};
 use crate::rpc::{CallError, Phase, Pong, Request, Response};
-use crate::shared::{Change, Role};
 use futures::future::{FutureExt, join_all};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ const PING: Duration = Duration::from_millis(900);
 
 impl Node {
     pub fn other_members(&self) -> Vec<(String, Role)> {
-        let members = self.shared().members.clone();
+        let members = self.cluster_state().members.clone();
         members.into_iter().filter(|(name, _)| *name != self.name).collect()
     }
 
@@ -107,7 +107,7 @@ impl Node {
 
     /// Asks all members at once; cores that are down stay in the list, replicants do not.
     pub async fn ask_members(&self, request: Request) -> Vec<(String, Role, Result<Response, CallError>)> {
-        let members = self.shared().members.clone();
+        let members = self.cluster_state().members.clone();
         let asked = members.into_iter().map(|(name, role)| {
             let request = request.clone();
             async move {
@@ -152,12 +152,12 @@ impl Node {
     }
 
     pub async fn is_running_member(&self, name: &str) -> bool {
-        self.shared().members.contains_key(name) && self.seen(name).await == Seen::Running
+        self.cluster_state().members.contains_key(name) && self.seen(name).await == Seen::Running
     }
 
     /// Changes the shared state here and on every member that can be reached.
     pub async fn change(&self, change: Change) {
-        self.shared().apply(change.clone());
+        self.cluster_state().apply(change.clone());
         self.remember();
         let told = self.other_members().into_iter().map(|(name, _)| {
             let change = change.clone();

@@ -1,9 +1,9 @@
 //! `emqx ctl` talks to the node of its pod through a socket in the data directory: arguments in, text and code out.
 
+use crate::cluster_state::Change;
 use crate::config::Edition;
 use crate::node::Node;
 use crate::rpc::{Phase, Request};
-use crate::shared::Change;
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,14 +82,15 @@ impl Node {
     async fn cluster_text(&self) -> String {
         let running = self.running().await;
         let stopped: Vec<String> =
-            self.shared().members.keys().filter(|name| !running.contains(name)).cloned().collect();
+            self.cluster_state().members.keys().filter(|name| !running.contains(name)).cloned().collect();
         format!("Cluster status: {}\n", json!({"running_nodes": running, "stopped_nodes": stopped}))
     }
 
     /// Refused from 5.9 on while this node holds replicas.
     async fn leave_text(self: &Arc<Self>) -> String {
         let site = self.volume.site().unwrap_or_default();
-        let holds = self.shared().storage.databases.values().flatten().any(|shard| shard.replicas.contains(&site));
+        let holds =
+            self.cluster_state().storage.databases.values().flatten().any(|shard| shard.replicas.contains(&site));
         if holds && self.profile.since(5, 9) {
             return "Failed to leave the cluster: the node still holds durable storage replicas\n".to_owned();
         }
@@ -98,7 +99,7 @@ impl Node {
     }
 
     fn storage_text(&self) -> String {
-        let storage = self.shared().storage.clone();
+        let storage = self.cluster_state().storage.clone();
         let site = self.volume.site().unwrap_or_default();
         format!("THIS SITE:\n{site}\n\nSITES:\n{}\n\nSHARDS:\n{}\n", json!(storage.sites), json!(storage.databases))
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Where the image keeps `etc` and `data`, and how the stand-in is told what it plays.
+/// Where the image keeps `etc` and `data`, and the variables that say what is simulated.
 #[derive(Debug, Clone)]
 pub struct Pod {
     pub root: PathBuf,

@@ -4,11 +4,11 @@ mod srv;
 pub mod tcp;
 
 use crate::clients::Counts;
+use crate::cluster_state::{Change, ClusterState, Role};
 use crate::config::NodeListeners;
 use crate::evacuation;
 use crate::mqtt;
 use crate::rebalance;
-use crate::shared::{Change, Role, Shared};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ pub enum Phase {
     /// The port is closed; the node waits for tables, cores or its own start.
     Booting,
     Running,
-    /// On its way into another cluster: applications are stopped.
+    /// Joining another cluster: applications are stopped.
     Joining,
     Stopped,
 }
@@ -82,7 +82,7 @@ pub enum Request {
         to: Vec<String>,
     },
     ReceiveSessions(u64),
-    /// Leave the cluster and go on alone.
+    /// Leave the cluster and continue alone.
     Leave,
     Invite {
         inviter: String,
@@ -105,7 +105,7 @@ pub enum Response {
     Bytes(Option<Vec<u8>>),
     Mqtt(mqtt::PeerResponse),
     Joined {
-        shared: Box<Shared>,
+        state: Box<ClusterState>,
         cluster_hocon: String,
     },
     /// The node is not ready for this request.

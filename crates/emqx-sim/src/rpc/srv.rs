@@ -29,12 +29,12 @@ impl Lookup {
     pub fn of_system() -> io::Result<Self> {
         let (config, _) = read_system_conf().map_err(io::Error::other)?;
         let servers = config.name_servers().iter().map(|server| SocketAddr::new(server.ip, DNS)).collect();
-        // The runtime logs an error and goes on where the file is missing.
+        // The runtime logs an error and continues if the file is missing.
         let file = std::env::var_os("ERL_INETRC").and_then(|file| std::fs::read_to_string(file).ok());
         Ok(Self { servers, payload: file.as_deref().and_then(payload) })
     }
 
-    /// The hosts of a service; none when nobody answers, or the answer is cut.
+    /// The hosts of a service; none without an answer, or if the answer is truncated.
     pub async fn hosts(&self, service: &str) -> Vec<String> {
         let Ok(name) = Name::from_str(&format!("{}.", service.trim_end_matches('.'))) else { return Vec::new() };
         for server in self.servers.iter().cycle().take(self.servers.len() * ATTEMPTS) {

@@ -80,7 +80,7 @@ async fn a_node_of_another_cookie_is_refused() {
     assert_eq!(running(&theirs).await, BTreeSet::from([name(stranger)]));
 
     let caller = remote(&name(stranger), "theirs", &[]);
-    let join = Request::Join { name: name(stranger), role: emqx_sim::shared::Role::Core };
+    let join = Request::Join { name: name(stranger), role: emqx_sim::cluster_state::Role::Core };
     assert_eq!(caller.call(&name(first), join).await.unwrap_err(), CallError::WrongCookie);
-    assert!(!ours[0].shared().members.contains_key(&name(stranger)));
+    assert!(!ours[0].cluster_state().members.contains_key(&name(stranger)));
 }

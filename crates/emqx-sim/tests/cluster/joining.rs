@@ -49,7 +49,7 @@ async fn cores_with_a_replicant_each_still_join() {
     }
     for (core, replicant) in [(0, 1), (2, 3)] {
         assert!(
-            all[core].node.shared().members.contains_key(&all[replicant].node.name),
+            all[core].node.cluster_state().members.contains_key(&all[replicant].node.name),
             "the test has missed the moment"
         );
     }

@@ -26,7 +26,7 @@ pub(crate) enum Event {
     Message(String),
     Acknowledged,
     /// The reason code of a DISCONNECT by the server.
-    Goodbye(u8),
+    DisconnectReason(u8),
     /// The connection is over, or was not let in.
     Over(String),
 }
@@ -147,7 +147,7 @@ async fn poll_v5(mut events: v5::EventLoop, report: mpsc::UnboundedSender<Event>
             }
             Ok(_) => continue,
             Err(v5::ConnectionError::MqttState(v5::StateError::ServerDisconnect { reason_code, .. })) => {
-                let _ = report.send(Event::Goodbye(reason_code as u8));
+                let _ = report.send(Event::DisconnectReason(reason_code as u8));
                 let _ = report.send(Event::Over("the broker said goodbye".to_owned()));
                 return;
             }

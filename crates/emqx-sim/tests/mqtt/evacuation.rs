@@ -30,7 +30,7 @@ async fn evicted_clients_are_told_why() {
     let (mut client, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     assert_eq!(nodes.broker("a").evict_connections(10), 1);
     assert_eq!(nodes.broker("a").evict_connections(10), 0, "it is closing already");
-    assert_eq!(client.next().await, Event::Goodbye(0x9C));
+    assert_eq!(client.next().await, Event::DisconnectReason(0x9C));
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ impl Subscriber {
                     self.client = Client::start(self.version, &self.name, address);
                 }
                 Event::Connected { session_present } => self.received.lost_sessions += usize::from(!session_present),
-                Event::Subscribed | Event::Acknowledged | Event::Goodbye(_) => {}
+                Event::Subscribed | Event::Acknowledged | Event::DisconnectReason(_) => {}
             }
         }
     }

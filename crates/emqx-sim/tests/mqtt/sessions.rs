@@ -47,7 +47,7 @@ async fn who_connects_elsewhere_takes_its_session_from_the_old_connection() {
     let (mut old, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     let (_new, known) = Client::connect(Version::V5, "client", nodes.address("b")).await;
     assert!(known);
-    assert_eq!(old.next().await, Event::Goodbye(0x8E));
+    assert_eq!(old.next().await, Event::DisconnectReason(0x8E));
     assert!(matches!(old.next().await, Event::Over(_)));
 }
 
@@ -70,7 +70,7 @@ async fn a_node_that_stops_says_so() {
     let nodes = Listening::start().await;
     let (mut client, _) = Client::connect(Version::V5, "client", nodes.address("a")).await;
     nodes.broker("a").shut_down();
-    assert_eq!(client.next().await, Event::Goodbye(0x8B));
+    assert_eq!(client.next().await, Event::DisconnectReason(0x8B));
 }
 
 /// Connections outlive a node of the same process for a moment, also when it sent clients elsewhere before.

@@ -17,7 +17,7 @@ use std::time::Duration;
 const AUTHORITY_LIFETIME: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 /// Another replica may have replaced the authority.
 const LOOK: Duration = Duration::from_secs(3600);
-/// Clocks of scrapers may be behind ours.
+/// Clocks of scrapers may be behind the operator's.
 const BACKDATED: SignedDuration = SignedDuration::from_hours(1);
 
 /// The authority: what scrapers trust, and what signs.
@@ -59,7 +59,7 @@ impl Own {
         left.min(LOOK)
     }
 
-    /// The authority of the Secret. One that is missing is made, one that ends soon is replaced; of two replicas that do so
+    /// The authority of the Secret. A missing authority is created, and replaced before it expires; of two replicas that do so
     /// at the same time the second takes what the first has written.
     async fn authority(&self, now: Timestamp) -> Result<Authority, CertificateError> {
         match secret::read(&self.secrets).await? {
@@ -77,7 +77,7 @@ fn two_thirds(from: Timestamp, lifetime: SignedDuration) -> Timestamp {
     from + lifetime * 2 / 3
 }
 
-/// The same for every authority: only its key tells one from another.
+/// The same for every authority: authorities differ only in their keys.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();

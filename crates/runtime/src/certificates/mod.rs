@@ -1,5 +1,5 @@
-//! The certificate of the metrics endpoint: from files that somebody fills, or made here. It is replaced while the
-//! endpoint serves; what cannot be had leaves the old one in place.
+//! The certificate of the metrics endpoint: from mounted files, or created here. It is replaced while the endpoint serves; if the
+//! new certificate is not available, the old certificate stays in place.
 
 mod authority;
 mod files;

@@ -34,18 +34,18 @@ pub(super) async fn call(
     let Some(secret) = &world.identity.operator_secret else {
         return Err(FailureKind::Stale("the operator's API key does not exist yet".to_owned()));
     };
-    // A core that is a cluster of its own is told nothing that is meant for the cluster.
+    // A core that forms a cluster of its own gets no request that is meant for the cluster.
     let apart = |pod: &str| world.broker.fresh().is_some_and(|broker| broker.is_apart(&desired.names.core_node(pod)));
     let mut cores = api_candidates(desired, &ctx.objects.view(key));
     cores.retain(|core| !apart(&core.pod));
-    let candidates = cores.iter().map(observe::endpoint).collect();
+    let endpoints = cores.iter().map(observe::endpoint).collect();
     let emqx = ctx.emqx.trusting(desired.api_ca.as_deref()).map_err(|error| FailureKind::Failed(error.to_string()))?;
-    let asker = Asker { emqx, candidates, credentials: observe::credentials(secret) };
+    let asker = Asker { emqx, endpoints, credentials: observe::credentials(secret) };
     let answer = match call {
         Call::PutConfig { text, .. } => {
             asker.ask(&PutConfigs { text: text.clone(), mode: UpdateMode::Replace }, CONFIG_DEADLINE).await
         }
-        // The value is the one that cores have, for the variable outranks it.
+        // The value of the cores' environment variable, which overrides the configuration.
         Call::LoadApiKeys { file } => {
             let text = format!("api_key {{bootstrap_file = \"{file}\"}}");
             asker.ask(&PutConfigs { text, mode: UpdateMode::Merge }, CONFIG_DEADLINE).await
@@ -57,7 +57,7 @@ pub(super) async fn call(
         }
         Call::ForgetSite { site, needed } => {
             let request = ForgetSite { site: site.clone() };
-            let answer = asker.emqx.ask_any(&asker.candidates, &asker.credentials, &request, NODE_DEADLINE).await;
+            let answer = asker.emqx.ask_any(&asker.endpoints, &asker.credentials, &request, NODE_DEADLINE).await;
             match (answer, cores.first()) {
                 (Err(failed), Some(core)) if failed.missing() == Some(Missing::Path) => {
                     return match command::forget_site(ctx, key, &core.pod, site).await {
@@ -95,7 +95,7 @@ pub(super) async fn call(
     }
 }
 
-/// An API that answers questions and fails to do things may be about to boot; when it goes on, users hear of it.
+/// An API that answers reads but fails to carry out changes may still be booting; if that lasts, it is reported.
 fn failed(call: &Call, lasting: Duration, text: String) -> FailureKind {
     if lasting < PATIENCE {
         return FailureKind::Failed(text);
@@ -103,7 +103,7 @@ fn failed(call: &Call, lasting: Duration, text: String) -> FailureKind {
     FailureKind::Refused { reason: Reason::RequestFailed, text: format!("EMQX fails to {call}: {text}") }
 }
 
-/// Users hear of what is about the text that they wrote, and of what EMQX goes on to refuse.
+/// Refusals about the user's configuration are reported at once, other refusals when they repeat.
 fn refused(call: &Call, times: u32, text: String) -> FailureKind {
     match call {
         Call::PutConfig { .. } => FailureKind::Refused { reason: Reason::ConfigRejected, text },
@@ -125,7 +125,7 @@ fn start(node: &NodeName, options: &EvacuationOptions) -> StartEvacuation {
 
 struct Asker {
     emqx: Client,
-    candidates: Vec<Endpoint>,
+    endpoints: Vec<Endpoint>,
     credentials: Credentials,
 }
 
@@ -134,6 +134,6 @@ impl Asker {
     where
         R: Request<As = Credentials>,
     {
-        self.emqx.ask_any(&self.candidates, &self.credentials, request, deadline).await.map(drop)
+        self.emqx.ask_any(&self.endpoints, &self.credentials, request, deadline).await.map(drop)
     }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const DEADLINE: Duration = Duration::from_secs(20);
 /// `emqx ctl` says a line or two. What a pod says beyond this is not read.
 const LARGEST: u64 = 64 << 10;
-/// Of words that are no success the first tell why.
+/// The longest part of the output of a failed command that is reported.
 const LONGEST: usize = 300;
 
 /// Forgets a site of durable storage. `emqx ctl` ends with 0 also when it fails, and says why in words that differ from
@@ -34,7 +34,7 @@ pub(super) async fn forget_site(ctx: &Context, key: &Key, pod: &str, site: &str)
     Err(FailureKind::Refused { reason: Reason::SiteNotForgotten, text })
 }
 
-/// A site that nobody knows is forgotten already.
+/// A site that EMQX does not know is forgotten already.
 fn is_done(words: &str) -> bool {
     words.lines().any(|line| line.trim() == "ok") || words.contains("Unknown site")
 }
@@ -61,7 +61,7 @@ async fn run(ctx: &Context, key: &Key, pod: &str, command: &[&str]) -> Result<St
         Some(output) => read(output).await,
         None => String::new(),
     };
-    // The status of the process decides nothing here, and one that goes on to talk is not listened to.
+    // The exit status is not used, and output beyond the limit is not read.
     process.abort();
     Ok(words)
 }

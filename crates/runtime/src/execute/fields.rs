@@ -1,5 +1,5 @@
 //! Who owns the fields of an object that was created. Creation is no apply: Kubernetes keeps its fields under a manager of
-//! their own, and an apply would not drop those that the spec has dropped. So they are handed over before the first one.
+//! their own, and an apply would not remove fields that the spec has dropped. So the fields are handed over before the first apply.
 
 use super::kubernetes::{FIELD_MANAGER, failure, json_patch};
 use super::outcome::FailureKind;

@@ -1,4 +1,4 @@
-//! Writes to Kubernetes. The answer to each goes into the index at once, so that the next pass sees it.
+//! Writes to Kubernetes. The answer to each goes into the index at once, so that the next reconcile sees it.
 
 use super::LONGEST_TEXT;
 use super::fields::{self, CREATOR, keep_managers};
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// The one field manager: what it owns is ours, everything else is not.
+/// The operator's only field manager: fields of other managers belong to others.
 pub const FIELD_MANAGER: &str = "emqx-operator";
 
 /// Calls a generic function for the type of a kind, with the index that holds its objects.
@@ -70,7 +70,7 @@ impl<K> Child for K where
 {
 }
 
-/// Creates an object that is believed absent. One that exists all the same is never merged into; see [`adoption`].
+/// Creates an object that is absent from the snapshot. An object that exists all the same is never merged into; see [`adoption`].
 pub(super) async fn create(
     ctx: &Context,
     cluster: &Cluster,
@@ -93,7 +93,7 @@ async fn create_as<K: Child>(
     let params = PostParams { field_manager: Some(CREATOR.to_owned()), ..PostParams::default() };
     match api.create(&params, &object).await {
         Ok(created) => {
-            cluster.rewritten.note(&cluster.key, manifest, &created);
+            cluster.admission_drift.note(&cluster.key, manifest, &created);
             learn(index, created);
             Ok(())
         }
@@ -125,7 +125,7 @@ async fn adopt_as<K: Child>(
 }
 
 /// What becomes of an object under a label that we do not watch. It is not applied now: it gets the labels, and the watch
-/// tells what it is.
+/// shows what it is.
 async fn settle<K: Child>(api: &Api<K>, existing: &K, manifest: &Manifest, stage: Stage) -> Result<(), FailureKind> {
     let body = serde_json::to_value(existing).map_err(|error| FailureKind::Failed(error.to_string()))?;
     match adoption(manifest, stage, &body) {
@@ -146,7 +146,7 @@ async fn settle<K: Child>(api: &Api<K>, existing: &K, manifest: &Manifest, stage
     }
 }
 
-/// Server-side apply to the object that was seen. Whoever else has set fields of ours is overruled.
+/// Server-side apply to the object that was seen. It overrides other managers of the operator's fields.
 pub(super) async fn apply(
     ctx: &Context,
     cluster: &Cluster,
@@ -171,13 +171,13 @@ async fn apply_as<K: Child>(
     if known.is_some_and(|known| fields::is_created(known.as_ref())) {
         version = fields::take_over(&api, &manifest.id.name, on).await?;
     }
-    // The number of pods is part of a set: it must be the one that was seen.
+    // The number of pods is part of a set: it must still be the number that was seen.
     if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) {
         body["metadata"]["resourceVersion"] = version.into();
     }
     let params = PatchParams { force: true, ..PatchParams::apply(FIELD_MANAGER) };
     let applied = api.patch(&manifest.id.name, &params, &Patch::Apply(&body)).await.map_err(failure)?;
-    cluster.rewritten.note(&cluster.key, manifest, &applied);
+    cluster.admission_drift.note(&cluster.key, manifest, &applied);
     learn(index, applied);
     Ok(())
 }
@@ -204,7 +204,7 @@ fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// Sets the number of pods, if it still is the one that was seen.
+/// Sets the number of pods, if it still is the number that was seen.
 pub(super) async fn scale(ctx: &Context, key: &Key, set: &ObjectId, from: i32, to: i32) -> Result<(), FailureKind> {
     for_kind!(set.kind, ctx, scale_as(key, set, from, to))
 }
@@ -294,7 +294,7 @@ pub(super) async fn restart(ctx: &Context, key: &Key, pod: &str, on: &ObjectVers
     if existed { Ok(()) } else { Err(FailureKind::Stale(format!("pod {pod} is gone"))) }
 }
 
-/// Whether the pod is still in the state in which it was examined, as far as we have been told.
+/// Whether the pod is still in the state in which it was checked, as the watch last reported it.
 pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersion) -> bool {
     ctx.objects.pods.of(key).iter().any(|known| {
         known.name_any() == pod
@@ -303,20 +303,20 @@ pub(super) fn is_unchanged(ctx: &Context, key: &Key, pod: &str, on: &ObjectVersi
     })
 }
 
-/// Whether a set that was told to have so many pods has not made all of them.
-pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, told: i32) -> bool {
+/// Whether a set has fewer pods than its number of replicas.
+pub(super) fn is_unmade(ctx: &Context, key: &Key, set: &ObjectId, replicas: i32) -> bool {
     let pods = ctx.objects.pods.of(key);
     let owned = pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| owner.name == set.name));
     match set.kind {
-        Kind::StatefulSet => !owned.into_iter().any(|pod| pod.name_any() == format!("{}-{}", set.name, told - 1)),
+        Kind::StatefulSet => !owned.into_iter().any(|pod| pod.name_any() == format!("{}-{}", set.name, replicas - 1)),
         _ => {
             let present = owned.filter(|pod| pod.metadata.deletion_timestamp.is_none()).count();
-            i32::try_from(present).is_ok_and(|present| present < told)
+            i32::try_from(present).is_ok_and(|present| present < replicas)
         }
     }
 }
 
-/// Whether a core of this set may have data, as far as we have been told.
+/// Whether a core of this set may have data, as the watch last reported it.
 pub(super) fn may_hold_data(ctx: &Context, key: &Key, names: &Names, set: &ObjectId) -> bool {
     let claims = ctx.objects.claims.of(key);
     let of_set = |name: &str| core_of(names, name).is_some_and(|(core_set, _)| core_set == set.name);
@@ -339,7 +339,7 @@ async fn delete_as<K: Child>(
     delete_seen(ctx, index, key, &id.name, on, unchanged).await.map(drop)
 }
 
-/// Deletes the very object that was seen, `unchanged` or in whatever state; tells whether it still existed.
+/// Deletes the object that was seen, `unchanged` or in any state; returns whether it still existed.
 async fn delete_seen<K: Child>(
     ctx: &Context,
     index: &Index<K>,

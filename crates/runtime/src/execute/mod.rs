@@ -1,4 +1,4 @@
-//! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops what needs it.
+//! Carries a plan out, stage by stage. Within a stage all actions are tried; a failure stops the later stages.
 
 mod broker;
 mod command;
@@ -13,8 +13,8 @@ pub use outcome::{Failure, FailureKind, Outcome};
 use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::index::Key;
-use crate::witness::Moment;
 use crate::workers::Worker;
+use crate::write_hook::Moment;
 use emqx_operator_core::Plan;
 use emqx_operator_core::action::{Action, Call, Stage};
 use emqx_operator_core::desired::Desired;
@@ -25,7 +25,7 @@ use futures::{FutureExt as _, StreamExt as _};
 const STAGES: [Stage; 7] =
     [Stage::Identity, Stage::Config, Stage::Workload, Stage::Intent, Stage::Broker, Stage::Marks, Stage::Removal];
 
-/// More requests than these to one API server, or to one broker, are not under way for one cluster at the same time.
+/// The most requests at the same time for one cluster.
 const AT_ONCE: usize = 8;
 
 /// Carries the plan out as far as it goes; what failed is in the outcome.
@@ -49,8 +49,8 @@ pub async fn execute(
             tried.push(one(ctx, cluster, desired, world, action).boxed());
         }
         let tried = futures::stream::iter(tried).buffered(AT_ONCE).collect::<Vec<_>>();
-        // Brokers may take minutes, and that is no work.
-        let results = if stage == Stage::Broker { worker.outside(tried).await } else { tried.await };
+        // Brokers may take minutes; meanwhile the worker is free for others.
+        let results = if stage == Stage::Broker { worker.released_while(tried).await } else { tried.await };
         for (action, result) in actions.iter().zip(results) {
             match result {
                 Ok(()) => outcome.done.push((*action).clone()),
@@ -76,16 +76,16 @@ async fn one(
     }
     let of_emqx = matches!(action, Action::Call(_));
     if let Some(streak) = cluster.failures.postponed(&action.to_string()).filter(|_| !of_emqx) {
-        let (reason, text) = streak.said();
+        let (reason, text) = streak.last_error();
         return Err(FailureKind::Postponed { reason, text: text.to_owned() });
     }
-    ctx.witness(Moment::Before, action).await;
+    ctx.write_hook(Moment::Before, action).await;
     let result = carry_out(ctx, cluster, desired, world, action).await;
-    ctx.witness(Moment::After, action).await;
+    ctx.write_hook(Moment::After, action).await;
     result
 }
 
-/// Texts of others are cut before they get into logs, statuses and events.
+/// Texts of users and servers are cut before they get into logs, statuses and events.
 pub const LONGEST_TEXT: usize = 1500;
 
 async fn carry_out(
@@ -100,7 +100,7 @@ async fn carry_out(
         Action::Create { manifest, stage } => kubernetes::create(ctx, cluster, manifest, *stage).await,
         Action::Adopt { manifest, stage } => kubernetes::adopt(ctx, key, manifest, *stage).await,
         Action::Apply { manifest, on, .. } => kubernetes::apply(ctx, cluster, manifest, on).await,
-        // Only a set that is made anew gets smaller in this way.
+        // Only a set that is recreated is scaled in without a permit.
         Action::Scale { set, from, to } if to < from && kubernetes::may_hold_data(ctx, key, &desired.names, set) => {
             Err(FailureKind::Stale(format!("a core of {set} has a volume by now")))
         }
@@ -109,7 +109,7 @@ async fn carry_out(
         Action::Annotate { id, on, annotations, .. } => kubernetes::annotate(ctx, key, id, on, annotations).await,
         Action::RestoreTemplate { set, on, template, .. } => kubernetes::restore(ctx, key, set, on, template).await,
         Action::GrowVolume { claim, on, to } => kubernetes::grow(ctx, key, claim, on, to).await,
-        // Nobody is closed for a spec that has changed meanwhile.
+        // No node is closed for a spec that has changed meanwhile.
         Action::Call(Call::StartEvacuation { .. }) if !is_current(ctx, key, desired.generation) => {
             Err(spec_has_changed())
         }
@@ -118,7 +118,7 @@ async fn carry_out(
     }
 }
 
-/// Whether the spec that was planned for is still the one that the watch has told of, and nobody has paused it.
+/// Whether the planned spec is still the current spec, and the resource is not paused, as the watch last reported it.
 fn is_current(ctx: &Context, key: &Key, generation: i64) -> bool {
     ctx.generation(key) == Some(generation) && !ctx.is_paused(key)
 }
@@ -127,7 +127,7 @@ fn spec_has_changed() -> FailureKind {
     FailureKind::Stale("the spec has changed, or is paused".to_owned())
 }
 
-/// The permit was given for one state of the world. Whoever has heard of another one since does not use it.
+/// The permit was given for one state of the world. It is not used after the watch has reported another state.
 async fn remove(ctx: &Context, key: &Key, permit: &Permit) -> Result<(), FailureKind> {
     if !is_current(ctx, key, permit.generation()) {
         return Err(spec_has_changed());

@@ -1,13 +1,13 @@
-//! What became of the actions of a plan.
+//! The outcome of the actions of a plan.
 
-use crate::failures::{Failures, Severity};
+use crate::failures::{FailureClass, Failures};
 use crate::index::Key;
 use crate::report;
 use emqx_operator_core::action::Action;
 use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::Kind;
 
-/// What became of the actions of a plan.
+/// The outcome of the actions of a plan.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub done: Vec<Action>,
@@ -19,30 +19,30 @@ pub struct Outcome {
 pub struct Failure {
     pub action: String,
     pub kind: FailureKind,
-    /// It has failed so often, or for so long, that users should hear of it. Of requests to EMQX something else keeps count.
+    /// The action has failed so often, or for so long, that it is reported. Requests to EMQX are counted in `execute/broker.rs`.
     goes_on: bool,
-    /// Whether the cluster is not as the spec says without it. Budgets protect a cluster that serves all the same.
+    /// Whether the cluster is not Ready without the action. A cluster serves also without its budgets.
     pub matters: bool,
 }
 
 /// How an action failed.
 #[derive(Clone, Debug)]
 pub enum FailureKind {
-    /// The world has moved on since the snapshot: plan again.
+    /// The object has changed since the snapshot: plan again.
     Stale(String),
-    /// It is refused, and will be until somebody changes something.
+    /// The server refuses the action, and will refuse it until a user changes something.
     Refused { reason: Reason, text: String },
-    /// It did not work this time.
+    /// The request failed this time.
     Failed(String),
     /// The namespace is being deleted, and everything in it.
     Ending(String),
-    /// It has failed so often that it was not tried now; this is what it was the last time.
+    /// The action has failed so often that it was not tried now; this is its last failure.
     Postponed { reason: Reason, text: String },
 }
 
-/// What users hear of.
+/// A failure as the status reports it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedFailure {
     pub reason: Reason,
     pub text: String,
     pub matters: bool,
@@ -59,50 +59,51 @@ impl FailureKind {
         }
     }
 
-    /// What users are told of it.
-    fn said(&self, action: &str) -> (Reason, String) {
+    /// Reason and message for the status.
+    fn message(&self, action: &str) -> (Reason, String) {
         match self {
             FailureKind::Refused { reason, text } | FailureKind::Postponed { reason, text } => (*reason, text.clone()),
-            FailureKind::Stale(text) => {
-                (Reason::KubernetesRequestFailed, format!("failed to {action}: it is changed again and again: {text}"))
-            }
+            FailureKind::Stale(text) => (
+                Reason::KubernetesRequestFailed,
+                format!("failed to {action}: the object is changed again and again: {text}"),
+            ),
             FailureKind::Failed(text) | FailureKind::Ending(text) => {
                 (Reason::KubernetesRequestFailed, format!("failed to {action}: {text}"))
             }
         }
     }
 
-    /// `None` for what is not counted as one more failure.
-    pub fn severity(&self) -> Option<Severity> {
+    /// `None` for a failure that is not counted.
+    pub fn class(&self) -> Option<FailureClass> {
         match self {
-            FailureKind::Stale(_) => Some(Severity::Conflict),
-            FailureKind::Refused { .. } => Some(Severity::Refusal),
-            FailureKind::Failed(_) => Some(Severity::Failure),
+            FailureKind::Stale(_) => Some(FailureClass::Conflict),
+            FailureKind::Refused { .. } => Some(FailureClass::Refusal),
+            FailureKind::Failed(_) => Some(FailureClass::Failure),
             FailureKind::Ending(_) | FailureKind::Postponed { .. } => None,
         }
     }
 }
 
 impl Failure {
-    /// Counts it, and decides when it is tried again.
+    /// Counts the failure, and decides when the action is tried again.
     pub fn note(failures: &Failures, action: &Action, kind: FailureKind) -> Failure {
         let is_budget = action.manifest().is_some_and(|manifest| manifest.id.kind == Kind::PodDisruptionBudget);
         let of_emqx = matches!(action, Action::Call(_));
         let action = action.to_string();
-        let severity = match kind.severity() {
-            Some(Severity::Refusal) if of_emqx => Some(Severity::Busy),
-            severity => severity,
+        let class = match kind.class() {
+            Some(FailureClass::Refusal) if of_emqx => Some(FailureClass::Busy),
+            class => class,
         };
-        let streak = severity.map(|severity| {
-            let (reason, text) = kind.said(&action);
-            failures.note(&action, severity, reason, &text)
+        let streak = class.map(|class| {
+            let (reason, text) = kind.message(&action);
+            failures.note(&action, class, reason, &text)
         });
-        let goes_on = !of_emqx && streak.is_some_and(|streak| streak.is_told());
+        let goes_on = !of_emqx && streak.is_some_and(|streak| streak.is_reported());
         Failure { action, kind, goes_on, matters: !is_budget }
     }
 
-    /// A refusal at once, anything else when it goes on.
-    pub fn is_told(&self) -> bool {
+    /// Refusals are reported at once, other failures when they repeat.
+    pub fn is_reported(&self) -> bool {
         match &self.kind {
             FailureKind::Refused { .. } | FailureKind::Postponed { .. } => true,
             FailureKind::Stale(_) | FailureKind::Failed(_) => self.goes_on,
@@ -110,9 +111,9 @@ impl Failure {
         }
     }
 
-    fn told(&self) -> Told {
-        let (reason, text) = self.kind.said(&self.action);
-        Told { reason, text, matters: self.matters }
+    fn reported(&self) -> ReportedFailure {
+        let (reason, text) = self.kind.message(&self.action);
+        ReportedFailure { reason, text, matters: self.matters }
     }
 
     pub fn log(&self, cluster: &Key) {
@@ -129,19 +130,20 @@ impl Failure {
 }
 
 impl Outcome {
-    /// What users hear of: what matters first.
-    pub fn told(&self) -> Option<Told> {
-        let mut told: Vec<_> = self.failures.iter().filter(|failure| failure.is_told()).map(Failure::told).collect();
-        told.sort_by_key(|told| !told.matters);
-        told.into_iter().next()
+    /// The failure to report; failures that matter come first.
+    pub fn reported(&self) -> Option<ReportedFailure> {
+        let mut reported: Vec<_> =
+            self.failures.iter().filter(|failure| failure.is_reported()).map(Failure::reported).collect();
+        reported.sort_by_key(|reported| !reported.matters);
+        reported.into_iter().next()
     }
 
-    /// Whether the namespace goes, and the resource with it.
+    /// Whether the namespace is being deleted, and the resource with it.
     pub fn is_ending(&self) -> bool {
         self.failures.iter().any(|failure| matches!(failure.kind, FailureKind::Ending(_)))
     }
 
-    /// Whether EMQX goes on to refuse something, or to fail.
+    /// Whether EMQX keeps refusing or failing a request.
     pub fn is_refused_by_emqx(&self) -> bool {
         let emqx = [Reason::RequestRefused, Reason::RequestFailed];
         let by_emqx =
@@ -152,7 +154,7 @@ impl Outcome {
     pub fn as_metric(&self) -> report::Outcome {
         let failed = |failure: &Failure| matches!(failure.kind, FailureKind::Failed(_));
         match &self.failures[..] {
-            failures if failures.iter().any(Failure::is_told) => report::Outcome::Refused,
+            failures if failures.iter().any(Failure::is_reported) => report::Outcome::Refused,
             failures if failures.iter().any(failed) => report::Outcome::Error,
             _ => report::Outcome::Success,
         }

@@ -1,7 +1,7 @@
-//! The rules of the lease, as every controller on Kubernetes keeps them.
+//! The rules of the lease, as in client-go.
 //!
-//! Clocks of other machines are not believed: a holder counts as gone when *we* have not seen the lease change for as
-//! long as it is valid. The times in it are for people.
+//! Clocks of other machines are not trusted: a holder counts as gone when *this process* has not seen the lease change for as
+//! long as it is valid. The times in the lease are for users.
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 /// What to do with the lease now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is ours: say that we are still there.
+    /// This process holds the lease: renew it.
     Renew,
-    /// It is nobody's, or its holder is gone: take it.
+    /// The lease has no holder, or its holder is gone: take it.
     Take,
-    /// Somebody else holds it.
+    /// Another process holds the lease.
     Wait,
 }
 
-/// The lease as it was last seen to change.
+/// The last observed change of the lease.
 #[derive(Debug, Default)]
-pub struct Sighting {
+pub struct ObservedLease {
     version: Option<String>,
     at: Option<Instant>,
 }
 
-impl Sighting {
-    /// Takes in the lease as it is now, and says what to do.
+impl ObservedLease {
+    /// Takes in the current lease, and says what to do.
     pub fn next(&mut self, lease: &Lease, identity: &str, now: Instant) -> Step {
         let version = lease.metadata.resource_version.clone();
         if version.is_none() || version != self.version {
@@ -43,7 +43,7 @@ impl Sighting {
     }
 }
 
-/// The lease in our hands.
+/// The lease with this process as its holder.
 pub fn held(before: Option<&LeaseSpec>, identity: &str, valid: Duration, now: jiff::Timestamp) -> LeaseSpec {
     let before = before.cloned().unwrap_or_default();
     let ours = before.holder_identity.as_deref() == Some(identity);
@@ -58,7 +58,7 @@ pub fn held(before: Option<&LeaseSpec>, identity: &str, valid: Duration, now: ji
     }
 }
 
-/// The lease in nobody's hands. Others may take it at once.
+/// The lease without a holder. Other processes may take it at once.
 pub fn released(before: &LeaseSpec, now: jiff::Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: Some(String::new()),
@@ -72,7 +72,7 @@ pub fn released(before: &LeaseSpec, now: jiff::Timestamp) -> LeaseSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sighting, Step, held, released};
+    use super::{ObservedLease, Step, held, released};
     use jiff::Timestamp;
     use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
     use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_holder_that_renews_keeps_it_whatever_its_clock_says() {
         for hours in [-24, 0, 24] {
-            let (mut seen, start) = (Sighting::default(), Instant::now());
+            let (mut seen, start) = (ObservedLease::default(), Instant::now());
             for round in 0..20 {
                 let now = start + Duration::from_secs(10 * round);
                 assert_eq!(seen.next(&theirs(&round.to_string(), hours), "me", now), Step::Wait, "{hours} h off");
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_holder_that_is_silent_loses_it_whatever_its_clock_says() {
         for hours in [-24, 0, 24] {
-            let (mut seen, start) = (Sighting::default(), Instant::now());
+            let (mut seen, start) = (ObservedLease::default(), Instant::now());
             let lease = theirs("1", hours);
             assert_eq!(seen.next(&lease, "me", start), Step::Wait);
             assert_eq!(seen.next(&lease, "me", start + Duration::from_secs(14)), Step::Wait);
@@ -116,14 +116,14 @@ mod tests {
     #[test]
     fn a_lease_that_was_given_back_is_free_at_once() {
         let spec = released(&held(None, "other", VALID, Timestamp::now()), Timestamp::now());
-        assert_eq!(Sighting::default().next(&lease("1", spec), "me", Instant::now()), Step::Take);
+        assert_eq!(ObservedLease::default().next(&lease("1", spec), "me", Instant::now()), Step::Take);
     }
 
     #[test]
     fn our_own_lease_is_renewed_and_counts_no_transition() {
         let mine = held(None, "me", VALID, Timestamp::now());
         let taken_at = mine.acquire_time.clone();
-        assert_eq!(Sighting::default().next(&lease("1", mine.clone()), "me", Instant::now()), Step::Renew);
+        assert_eq!(ObservedLease::default().next(&lease("1", mine.clone()), "me", Instant::now()), Step::Renew);
         let renewed = held(Some(&mine), "me", VALID, Timestamp::now());
         assert_eq!((renewed.lease_transitions, &renewed.acquire_time), (Some(1), &taken_at));
         assert_eq!(held(Some(&mine), "other", VALID, Timestamp::now()).lease_transitions, Some(2));

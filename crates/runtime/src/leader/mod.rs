@@ -1,7 +1,7 @@
-//! Who acts. Followers watch and plan as the leader does, and drop their plans, so that a hand-over is instant.
+//! Leader election. Followers watch and plan as the leader does, and drop their plans, so that a handover is instant.
 //!
-//! Whoever leads stops acting some seconds before others may take the lease, whether or not it can still reach the API
-//! server; see [`ACTS_FOR`].
+//! The leader stops acting some seconds before followers may take the lease, whether or not it can still reach the API server;
+//! see [`ACTS_FOR`].
 
 mod lease;
 
@@ -10,22 +10,22 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt};
-use lease::{Sighting, Step};
+use lease::{ObservedLease, Step};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Others may take the lease when they have not seen it renewed for this long.
+/// Followers may take the lease when they have not seen it renewed for this long.
 const VALID: Duration = Duration::from_secs(15);
-/// For how long after the beginning of its last renewal a leader acts. The rest is for requests that are under way.
+/// How long a leader acts after the beginning of its last renewal. The difference to [`VALID`] is for requests that are under way.
 const ACTS_FOR: Duration = Duration::from_secs(10);
 /// How often a leader renews, and a follower looks.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// One look at the lease.
 const ATTEMPT: Duration = Duration::from_secs(4);
 
-/// Whether this process acts. Cheap to clone.
+/// Whether this process leads. Cheap to clone.
 #[derive(Clone)]
 pub struct Leading {
     changes: watch::Receiver<bool>,
@@ -34,13 +34,13 @@ pub struct Leading {
 }
 
 impl Leading {
-    /// Right now. Asked again before every write.
+    /// Whether this process leads right now. Checked again before every write.
     pub fn now(&self) -> bool {
         self.always || is_before(*self.until.borrow())
     }
 
-    /// Returns when it does not any more, at once if it does not now. Work that is raced against this, and polled after it,
-    /// begins no further attempt after the end, also when the whole process was stopped meanwhile.
+    /// Returns when this process does not lead any more, at once if it does not lead now. Work that is raced against this, and
+    /// polled after it, begins no attempt after the end of leadership, also when the process was suspended meanwhile.
     pub async fn ended(&self) {
         let mut until = self.until.clone();
         loop {
@@ -55,7 +55,7 @@ impl Leading {
                 biased;
                 () = tokio::time::sleep_until(end) => {}
                 changed = until.changed() => {
-                    // Nobody asks for the lease any more.
+                    // The elector has stopped.
                     if changed.is_err() {
                         tokio::time::sleep_until(end).await;
                     }
@@ -64,7 +64,7 @@ impl Leading {
         }
     }
 
-    /// Each time it begins or ends; pends for ever without an election.
+    /// Returns each time leadership begins or ends; pends for ever without an election.
     pub async fn changed(&mut self) -> bool {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -73,29 +73,29 @@ impl Leading {
     }
 }
 
-/// The part of this process in the election.
+/// The membership of this process in the election.
 pub struct Leadership {
     pub leading: Leading,
     task: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
-/// Begins to ask for the lease, or leads at once where there is no election.
+/// Begins to ask for the lease, or leads at once without an election.
 pub fn elect(client: Client, election: Option<&LeaderElection>) -> Leadership {
     let (stop, stopped) = watch::channel(false);
-    let (changes, told) = watch::channel(false);
+    let (changes, changed) = watch::channel(false);
     let (until, ends) = watch::channel(None);
-    let leading = Leading { changes: told, until: ends, always: election.is_none() };
+    let leading = Leading { changes: changed, until: ends, always: election.is_none() };
     let task = election.map(|LeaderElection { namespace, identity }| {
         let leases = Api::namespaced(client, namespace);
-        let elector = Elector { leases, identity: identity.clone(), seen: Sighting::default(), until, changes };
+        let elector = Elector { leases, identity: identity.clone(), seen: ObservedLease::default(), until, changes };
         tokio::spawn(elector.run(stopped))
     });
     Leadership { leading, task, stop }
 }
 
 impl Leadership {
-    /// Gives the lease back, if it is ours.
+    /// Releases the lease, if this process holds it.
     pub async fn resign(self) {
         let _ = self.stop.send(true);
         if let Some(task) = self.task {
@@ -108,7 +108,7 @@ impl Leadership {
 struct Elector {
     leases: Api<Lease>,
     identity: String,
-    seen: Sighting,
+    seen: ObservedLease,
     until: watch::Sender<Option<Instant>>,
     changes: watch::Sender<bool>,
 }
@@ -123,14 +123,14 @@ impl Elector {
                 Ok(Err(error)) => tracing::warn!(%error, lease = LEASE, "failed to ask for the lease; trying again"),
                 Err(_) => tracing::warn!(lease = LEASE, "the API server does not answer about the lease; trying again"),
             }
-            self.tell();
+            self.publish();
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
                 _ = stopped.changed() => {}
             }
         }
         self.leads_until(None);
-        self.tell();
+        self.publish();
         match tokio::time::timeout(ATTEMPT, self.release()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, lease = LEASE, "failed to give the lease back"),
@@ -138,7 +138,7 @@ impl Elector {
         }
     }
 
-    /// Whether the lease is ours afterwards.
+    /// Whether this process holds the lease afterwards.
     async fn attempt(&mut self) -> Result<bool, kube::Error> {
         let Some(mut lease) = self.leases.get_opt(LEASE).await? else {
             let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
@@ -149,7 +149,7 @@ impl Elector {
             Step::Wait => Ok(false),
             Step::Renew | Step::Take => {
                 lease.spec = Some(self.held(lease.spec.as_ref()));
-                // The version in it makes sure that nobody else did the same.
+                // Its resource version makes the request fail if another process was faster.
                 ours(self.leases.replace(LEASE, &PostParams::default(), &lease).await)
             }
         }
@@ -174,10 +174,10 @@ impl Elector {
         self.until.send_replace(until);
     }
 
-    /// Tells of a beginning or an end, also of one by silence.
-    fn tell(&self) {
+    /// Publishes the beginning or the end of leadership, also an end without an answer of the API server.
+    fn publish(&self) {
         let leads = is_before(*self.until.borrow());
-        let changed = self.changes.send_if_modified(|told| std::mem::replace(told, leads) != leads);
+        let changed = self.changes.send_if_modified(|led| std::mem::replace(led, leads) != leads);
         if changed {
             tracing::info!(leads, lease = LEASE, "leadership changed");
         }
@@ -188,7 +188,7 @@ fn is_before(end: Option<Instant>) -> bool {
     end.is_some_and(|end| Instant::now() < end)
 }
 
-/// Somebody who was faster is no error.
+/// A conflict means that another process was faster, which is no error.
 fn ours(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(_) => Ok(true),

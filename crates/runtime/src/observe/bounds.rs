@@ -13,11 +13,11 @@ pub(super) const AT_A_TIME: usize = 4;
 /// One look takes no longer than so many times the deadline of a question: its longest chain, when each takes all of it.
 pub(super) const CHAIN: u32 = 4;
 
-/// EMQX asks each node for its part of a list and answers within half a minute, so a cluster of more could not tell.
+/// EMQX asks each node for its part of a list and answers within half a minute, so a larger cluster could not answer.
 pub(super) const NODES: usize = 5_000;
 /// Each is asked about by itself. EMQX 6.2 has nine.
 pub(super) const DATABASES: usize = 64;
-/// Each is asked about by itself. Every node has one, and those that left too, until they are forgotten.
+/// Each site costs a request. Every node has one, and nodes that left keep theirs until EMQX forgets the site.
 pub(super) const SITES: usize = 1_000;
 /// Of all databases together. Each of the nine has sixteen unless configured otherwise.
 pub(super) const SHARDS: usize = 10_000;
@@ -37,7 +37,7 @@ pub(super) fn few(what: &str, listed: usize, most: usize) -> Result<(), Why> {
     Err(Why::NoAnswer(format!("EMQX lists {listed} {what}, and no more than {most} are believed")))
 }
 
-/// A name that objects are told apart by: taken as it is or not at all, since a part of it may be the name of another one.
+/// A name that identifies an object: taken as it is or not at all, since a part of it may be the name of another object.
 pub(super) fn name(what: &str, name: String) -> Result<String, Why> {
     if !matches!(name.as_str(), "" | "." | "..") && plain(&name, LONGEST_NAME) == name {
         return Ok(name);

@@ -1,5 +1,5 @@
-//! What EMQX tells, in the core's words. Whoever cannot be reached is not counted as zero of anything, and a question
-//! that fails leaves the answers to the others as they are.
+//! EMQX's answers, as types of the core. A core that cannot be reached never counts as zero of anything, and a failed request
+//! does not affect the answers to other requests.
 
 use super::bounds;
 use crate::context::Context;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 /// The cluster as its cores see it.
 pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView, memory: &Memory) -> Reading<Broker> {
-    let candidates = api_candidates(desired, view);
-    let Some(secret) = operator_secret(desired, view).filter(|_| !candidates.is_empty()) else {
+    let endpoints = api_candidates(desired, view);
+    let Some(secret) = operator_secret(desired, view).filter(|_| !endpoints.is_empty()) else {
         return Reading::Unavailable(Why::NobodyToAsk);
     };
     let emqx = match ctx.emqx.trusting(desired.api_ca.as_deref()) {
@@ -30,7 +30,7 @@ pub async fn broker(ctx: &Context, desired: &Desired, view: &KubernetesView, mem
             return Reading::Unavailable(Why::NoAnswer(bounds::why(&text)));
         }
     };
-    let cores = candidates.iter().map(|core| (desired.names.core_node(&core.pod), endpoint(core))).collect();
+    let cores = endpoints.iter().map(|core| (desired.names.core_node(&core.pod), endpoint(core))).collect();
     let asker = Asker::new(emqx, cores, credentials(&secret), ctx.settings.emqx_deadline);
     look(asker, needs(desired, view, memory), &desired.api_keys).await
 }
@@ -42,7 +42,7 @@ pub(super) async fn look(asker: Asker, needs: Needs, keys: &[ApiKey]) -> Reading
     };
     let Some((spokesman, disagreement)) = agree(&views) else { return Reading::Unavailable(Why::NobodyToAsk) };
     let (spokesman, nodes) = views.swap_remove(spokesman);
-    // What else is asked goes to the core whose view counts, first, and never to one that is apart.
+    // Other requests go first to the core whose view counts, and never to a core that is apart.
     let asker = asker.of_cluster(&spokesman, &disagreement);
     let (evacuations, storage, unknown_keys) = tokio::join!(
         only_if(needs.evacuations, evacuations(&asker, &nodes)),
@@ -52,8 +52,8 @@ pub(super) async fn look(asker: Asker, needs: Needs, keys: &[ApiKey]) -> Reading
     Reading::Fresh(Broker { nodes, disagreement, evacuations, storage, unknown_keys })
 }
 
-/// The views of all cores that answer, in the order of the cores. The others are asked when one has answered: where none does,
-/// that is told once.
+/// The views of all cores that answer, in the order of the cores. The other cores are asked after one core has answered: if none
+/// does, that is reported once.
 async fn views(asker: &Asker) -> Result<Vec<(NodeName, View)>, Why> {
     let Answered { answer, by, .. } = asker.ask(&GetNodes).await.map_err(|error| no_answer(&error))?;
     let mut first = Some(nodes(answer)?);
@@ -62,7 +62,7 @@ async fn views(asker: &Asker) -> Result<Vec<(NodeName, View)>, Why> {
     let views = asker.cores.iter().map(|(name, endpoint)| {
         let known = (*endpoint == by).then(|| first.take()).flatten();
         async move {
-            // A core that does not answer says nothing about the cluster, and one whose list is not believed neither.
+            // A core that does not answer, or whose list is out of bounds, says nothing about the cluster.
             let view = match known {
                 Some(view) => view,
                 None => nodes(asker.ask_one(emqx, endpoint).await?).ok()?,
@@ -77,7 +77,7 @@ async fn only_if<T>(wanted: bool, question: impl Future<Output = Reading<T>>) ->
     if wanted { question.await } else { Reading::Unavailable(Why::NotAsked) }
 }
 
-/// Asks the nodes of one cluster, for one look at it.
+/// Sends the requests of one observation to the nodes of a cluster.
 pub(super) struct Asker {
     emqx: Client,
     /// Best first.
@@ -164,8 +164,8 @@ pub(super) fn no_answer(error: &NoAnswer) -> Why {
     Why::NoAnswer(text)
 }
 
-/// By name. Of a node that is listed twice the worse is believed, so that a second entry neither makes a node a member nor
-/// lets it go.
+/// By name. Of a node that is listed twice the worse entry counts, so that a second entry neither makes a node a member nor
+/// permits its removal.
 fn nodes(listed: Vec<Node>) -> Result<View, Why> {
     bounds::few("nodes", listed.len(), bounds::NODES)?;
     let mut nodes = BTreeMap::new();
@@ -196,7 +196,7 @@ async fn evacuations(asker: &Asker, nodes: &View) -> Reading<BTreeMap<NodeName, 
     }
 }
 
-/// Those that EMQX refuses. One that may not do what it is tried with is known.
+/// The API keys that EMQX refuses. A key without the right to list nodes is known.
 async fn unknown_keys(asker: &Asker, keys: &[ApiKey]) -> Reading<Vec<String>> {
     let mut unknown = Vec::new();
     for ApiKey { key, secret } in keys {
@@ -217,12 +217,12 @@ fn closed(answer: api::GlobalStatus) -> Result<BTreeMap<NodeName, Evacuation>, W
     for rebalance in answer.rebalances {
         let phase = EvacuationPhase::Rebalancing { coordinator: bounds::node_name(rebalance.node)? };
         let donor = Evacuation { phase, connected: None, parameters: EvacuationParameters::default() };
-        // Those who give clients away in a rebalance.
+        // Donors of a rebalance, which give clients away.
         for name in rebalance.donors.unwrap_or_default() {
             closed.insert(bounds::node_name(name)?, donor.clone());
         }
     }
-    // Of a node that is in both lists, an evacuation that begins is the one that stays.
+    // For a node that is in both lists, the evacuation counts.
     for seen in answer.evacuations {
         closed.insert(bounds::node_name(seen.node.clone())?, evacuation(seen)?);
     }

@@ -1,5 +1,5 @@
-//! One snapshot per pass. Kubernetes comes from the watches, EMQX is asked for no more than the pass needs, and what
-//! cannot be had is said to be missing.
+//! One snapshot per reconcile. Kubernetes comes from the watches, EMQX is asked only for what the reconcile needs, and an answer
+//! that failed stays unknown.
 
 mod bounds;
 mod broker;

@@ -1,6 +1,6 @@
 //! Objects that a spec names: content of Secrets that the operator needs, existence of what pods use.
 //!
-//! Each is read once and kept until the watch of names tells that it has changed, so that nothing is read at rest.
+//! Each object is read once and kept until the watch of names reports a change, so that nothing is read at rest.
 
 use crate::clusters::{Cluster, Clusters};
 use crate::context::Context;

@@ -12,7 +12,7 @@ pub(super) async fn storage(asker: &Asker, open_source: bool) -> Reading<Storage
     if open_source {
         return Reading::Off;
     }
-    // Both lists are there or not; without them the feature is not.
+    // EMQX has both lists or none; without them it has no durable storage.
     let (storages, sites) = match futures::try_join!(asker.ask(&GetStorages), asker.ask(&GetSites)) {
         Ok(answered) => answered,
         Err(error) => return asker.off_or(Feature::DurableStorage, &error).await,

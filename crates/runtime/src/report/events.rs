@@ -1,12 +1,12 @@
-//! One event per thing that happened. What happened is what became different in the status that users see.
+//! Events: one per action that was carried out, and one per change of the conditions Degraded and Ready.
 
 use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::resource::StoredEmqx;
 use emqx_operator_api::GROUP;
 use emqx_operator_api::hub::EMQXStatus;
-use emqx_operator_core::reason::Weight;
-use emqx_operator_core::status::Told;
+use emqx_operator_core::reason::Severity;
+use emqx_operator_core::status::EventText;
 use emqx_operator_core::world::ObjectId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -15,24 +15,24 @@ use kube::runtime::events::{Event, EventType};
 /// Kubernetes refuses notes of more than 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
 
-/// Tells of what was done, of new troubles, and of trouble that is over.
+/// Publishes events about carried-out actions, a new `Degraded` reason, and `Ready`.
 pub async fn announce(
     ctx: &Context,
     cluster: &Cluster,
     resource: &StoredEmqx,
     prior: Option<&EMQXStatus>,
     status: &EMQXStatus,
-    done: &[Told],
+    done: &[EventText],
 ) {
     let key = &cluster.key;
     let mut events = Vec::new();
-    for Told { reason, text, about, action } in done {
-        let kind = if reason.weight() == Weight::Trouble { EventType::Warning } else { EventType::Normal };
+    for EventText { reason, text, about, action } in done {
+        let kind = if reason.severity() == Severity::Trouble { EventType::Warning } else { EventType::Normal };
         let event = (kind, reason.as_str().to_owned(), text.clone());
         events.push((event, about.as_ref(), action.as_str()));
     }
-    if let Some(trouble) = appeared(prior, status, "Degraded") {
-        events.push(((EventType::Warning, trouble.reason.clone(), trouble.message.clone()), None, "Reconcile"));
+    if let Some(degraded) = appeared(prior, status, "Degraded") {
+        events.push(((EventType::Warning, degraded.reason.clone(), degraded.message.clone()), None, "Reconcile"));
     }
     if let Some(ready) = appeared(prior, status, "Ready") {
         events.push(((EventType::Normal, ready.reason.clone(), ready.message.clone()), None, "Reconcile"));
@@ -66,7 +66,7 @@ fn cut(note: &str) -> String {
     note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
-/// The condition, if it is True now and was not, or had another reason.
+/// The condition, if it is True now and was not True, or had another reason.
 fn appeared<'a>(prior: Option<&EMQXStatus>, status: &'a EMQXStatus, kind: &str) -> Option<&'a Condition> {
     let find = |status: &'a EMQXStatus| status.conditions.iter().find(|c| c.type_ == kind && c.status == "True");
     let now = find(status)?;

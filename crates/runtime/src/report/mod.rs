@@ -1,9 +1,9 @@
-//! What users are told: status, events, metrics.
+//! Status, events and metrics for users.
 
 mod events;
 mod metrics;
 mod status;
 
 pub use events::announce;
-pub use metrics::{Figures, KubernetesRequests, Metrics, Outcome, Queue};
+pub use metrics::{ClusterMetrics, KubernetesRequests, Metrics, Outcome, Queue};
 pub use status::{Written, write};

@@ -1,10 +1,10 @@
-//! Writes the status when it says something new, and not more often than somebody can read.
+//! Writes the status when it has news, and progress at most every 30 s.
 
 use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::execute::FIELD_MANAGER;
 use crate::resource::StoredEmqx;
-use crate::witness::Moment;
+use crate::write_hook::Moment;
 use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::status::Due;
 use kube::Api;
@@ -14,10 +14,10 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Progress is shown this often at most. What people and scripts wait for is shown at once.
+/// The shortest time between two writes that show only progress. Conditions that users and scripts wait for are written at once.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What was written last: the watch may not have told us yet.
+/// The last written status, which the watch may not have reported yet.
 #[derive(Default)]
 pub struct Written(Mutex<Option<Last>>);
 
@@ -27,7 +27,7 @@ struct Last {
 }
 
 impl Written {
-    /// The status that is stored, whether or not the watch has told us.
+    /// The stored status, whether or not the watch has reported it.
     pub fn prior(&self, resource: &StoredEmqx) -> Option<EMQXStatus> {
         let written = self.0.lock();
         written.as_ref().map(|last| last.status.clone()).or_else(|| resource.status.clone())
@@ -43,7 +43,7 @@ impl Written {
     }
 }
 
-/// Writes the status if it is due; otherwise says when to come back for it.
+/// Writes the status if it is due; otherwise returns when to write it.
 pub async fn write(
     ctx: &Context,
     cluster: &Cluster,
@@ -61,24 +61,24 @@ pub async fn write(
         Due::Now => {}
     }
     let api = Api::<EMQX>::namespaced(ctx.client.clone(), &cluster.key.namespace);
-    // Not an apply: that needs a resource which fits the schema, and one that does not has to be told so.
+    // Not an apply: an apply fails for a resource that does not fit the schema, and such a resource needs a status.
     let patch = serde_json::from_value(json!([
         {"op": "test", "path": "/metadata/uid", "value": resource.metadata.uid},
         {"op": "add", "path": "/status", "value": status},
     ]))
     .expect("a JSON patch is written correctly");
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    ctx.witness(Moment::Before, "status").await;
+    ctx.write_hook(Moment::Before, "status").await;
     let written = api.patch_status(&cluster.key.name, &params, &Patch::Json::<()>(patch)).await;
-    ctx.witness(Moment::After, "status").await;
+    ctx.write_hook(Moment::After, "status").await;
     match written {
         Ok(_) => {
             cluster.written.remember(status);
             Ok(None)
         }
-        // The resource was deleted, perhaps made again: its own pass will follow.
+        // The resource was deleted, and perhaps created again: a reconcile of the new resource follows.
         Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(None),
-        // The answer cannot be read as our type when the spec is broken; the status was written all the same.
+        // The answer cannot be parsed if the spec does not fit its type; the status was written all the same.
         Err(kube::Error::SerdeError(_)) => {
             cluster.written.remember(status);
             Ok(None)

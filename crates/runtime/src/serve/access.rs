@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// How long an answer of the API server holds.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// As many are remembered at most. Whoever sends more different tokens makes us ask, not grow.
+/// The most tokens that are remembered. More different tokens cost requests, not memory.
 const MOST: usize = 1000;
 /// For both questions together. Prometheus gives up after ten seconds.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Admitted,
-    /// Nobody knows this token.
+    /// The API server does not know the token.
     Stranger,
     /// The user is known and may not.
     Forbidden,
@@ -43,7 +43,7 @@ struct Gate {
 /// Hash of the token, and the path.
 type Question = ([u8; 32], String);
 
-/// Asks the API server about everybody who comes.
+/// Asks the API server about each new token.
 pub fn only_for_those_who_may_scrape(router: Router, client: Client) -> Router {
     let gate = Arc::new(Gate { client, verdicts: Mutex::default() });
     router.layer(middleware::from_fn_with_state(gate, admit))
@@ -55,7 +55,7 @@ async fn admit(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         Ok(Ok(Verdict::Admitted)) => next.run(request).await,
         Ok(Ok(verdict)) => refusal(verdict),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "failed to ask the API server about somebody who wants metrics");
+            tracing::warn!(%error, "failed to ask the API server about a client of the metrics endpoint");
             unavailable()
         }
         Err(_) => unavailable(),

@@ -8,7 +8,7 @@ use axum::routing::get;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pass asks EMQX and Kubernetes with deadlines; when none begins or ends for this long while changes wait, the loop
+/// A reconcile asks EMQX and Kubernetes with deadlines; when none begins or ends for this long while changes wait, the loop
 /// hangs, and a new process is the cure.
 const STUCK: Duration = Duration::from_secs(600);
 
@@ -19,7 +19,7 @@ pub fn router(ctx: Arc<Context>) -> Router {
 async fn alive(State(ctx): State<Arc<Context>>) -> (StatusCode, String) {
     match ctx.metrics.queue.stuck() {
         Some(silent) if ctx.pending.is_synced() && silent > STUCK => {
-            let text = format!("changes wait, and no pass has begun or ended for {} s\n", silent.as_secs());
+            let text = format!("changes wait, and no reconcile has begun or ended for {} s\n", silent.as_secs());
             (StatusCode::INTERNAL_SERVER_ERROR, text)
         }
         _ => (StatusCode::OK, "ok\n".to_owned()),

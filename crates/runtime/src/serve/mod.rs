@@ -3,8 +3,8 @@
 mod access;
 mod health;
 mod metrics;
-mod seats;
 pub(crate) mod server;
+mod slots;
 mod tls;
 
 use crate::certificates::Certificates;

@@ -1,7 +1,7 @@
 //! Serves HTTP to clients that may be slow, silent or many: every wait for a client ends, and a client that asks for
 //! something comes before those that do not. Certificates, roles and paths are not its business.
 
-use super::seats::{Seat, Seats};
+use super::slots::{Slot, Slots};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
@@ -26,7 +26,7 @@ use tower::Service as _;
 /// How long a client is waited for, and how many are served.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at the same time. When there are so many the one that asks for nothing, and came first, has to go.
+    /// The most connections at the same time. Beyond that the oldest idle connection is closed.
     pub connections: usize,
     /// From the beginning of a connection, or the answer before, to the end of a request's header; for a TLS handshake, too.
     pub header: Duration,
@@ -60,14 +60,14 @@ pub async fn serve(
     limits: Limits,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let (seats, tasks) = (Arc::new(Seats::new(limits.connections)), TaskTracker::new());
+    let (slots, tasks) = (Arc::new(Slots::new(limits.connections)), TaskTracker::new());
     while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
-        // All seats are taken by clients that wait for an answer: this one finds the connection closed.
-        let Some(seat) = seats.take() else { continue };
+        // All slots are taken by clients that wait for an answer: this one finds the connection closed.
+        let Some(slot) = slots.take() else { continue };
         let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
         tasks.spawn(async move {
-            let served = timeout(limits.connection, connection(stream, tls, router, limits, &seat, &stop));
-            let _ = seat.unless_cleared(served).await;
+            let served = timeout(limits.connection, connection(stream, tls, router, limits, &slot, &stop));
+            let _ = slot.unless_cleared(served).await;
         });
     }
     drop(listener);
@@ -96,12 +96,12 @@ async fn connection(
     tls: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
-    seat: &Seat,
+    slot: &Slot,
     stop: &CancellationToken,
 ) {
-    let Some(tls) = tls else { return http(stream, router, limits, seat, stop).await };
+    let Some(tls) = tls else { return http(stream, router, limits, slot, stop).await };
     match timeout(limits.header, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, router, limits, seat, stop).await,
+        Ok(Ok(stream)) => http(stream, router, limits, slot, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
@@ -111,11 +111,11 @@ async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
     limits: Limits,
-    seat: &Seat,
+    slot: &Slot,
     stop: &CancellationToken,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
-        let (router, busy) = (router.clone(), seat.busy());
+        let (router, busy) = (router.clone(), slot.busy());
         async move {
             let answer = answer(router, request, limits.request).await;
             drop(busy);

@@ -1,11 +1,11 @@
-//! Whether clients find as many nodes as the spec promises them.
+//! Whether as many nodes serve clients as the spec wants.
 
-use super::{ConditionType, Fact};
+use super::{Condition, ConditionType};
 use crate::desired::Desired;
 use crate::reason::Reason;
 use crate::world::World;
 
-pub(super) fn available(desired: &Desired, world: &World) -> Fact {
+pub(super) fn available(desired: &Desired, world: &World) -> Condition {
     let replicants = desired.replicants_wanted();
     let (pool, wanted, noun) = if replicants > 0 {
         (&world.replicants, replicants, "replicant")
@@ -20,5 +20,5 @@ pub(super) fn available(desired: &Desired, world: &World) -> Fact {
         (false, true) => Reason::CorePodsAvailable,
         (false, false) => Reason::CorePodsUnavailable,
     };
-    Fact::new(ConditionType::Available, enough, reason, format!("{available}/{wanted} {noun} pods available"))
+    Condition::new(ConditionType::Available, enough, reason, format!("{available}/{wanted} {noun} pods available"))
 }

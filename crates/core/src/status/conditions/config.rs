@@ -1,17 +1,17 @@
-//! Whether the configuration of the spec is in force.
+//! Whether the configuration of the spec is active.
 
-use super::{ConditionType, Fact};
+use super::{Condition, ConditionType};
 use crate::desired::Desired;
 use crate::lifecycle::{left_config, running_config_revision};
 use crate::reason::Reason;
 use crate::world::World;
 
-pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
+pub(super) fn applied(desired: &Desired, world: &World) -> Condition {
     let kind = ConditionType::ConfigApplied;
     let config = &desired.config;
     if world.cores.ready() == 0 && world.replicants.ready() == 0 && world.broker.fresh().is_none() {
         let text = "The first nodes have not read the configuration yet";
-        return Fact::new(kind, false, Reason::PendingInitialStartup, text);
+        return Condition::new(kind, false, Reason::PendingInitialStartup, text);
     }
     let running = running_config_revision(desired, world);
     if let Some(refusal) = world.config_refused.as_ref().filter(|_| running.as_ref() != Some(&config.runtime_revision))
@@ -22,24 +22,24 @@ pub(super) fn applied(desired: &Desired, world: &World) -> Fact {
     let old: Vec<_> = old.map(|node| node.pod.as_str()).collect();
     if !old.is_empty() {
         let text = format!("Configuration roots require rolling restart of {}", old.join(", "));
-        return Fact::new(kind, false, Reason::StartupConfigPending, text);
+        return Condition::new(kind, false, Reason::StartupConfigPending, text);
     }
     if running.as_ref() != Some(&config.runtime_revision) {
         let text = "The new runtime configuration has not reached the running nodes yet";
-        return Fact::new(kind, false, Reason::PendingAvailability, text);
+        return Condition::new(kind, false, Reason::PendingAvailability, text);
     }
     let left = left_config(desired, world);
     if !left.is_empty() {
         let text = format!(
-            "Desired configuration is active; EMQX keeps what it had of {left}, which the operator does not reset"
+            "Desired configuration is active; EMQX keeps its values of {left}, which the operator does not reset"
         );
-        return Fact::new(kind, true, Reason::Applied, text);
+        return Condition::new(kind, true, Reason::Applied, text);
     }
-    Fact::new(kind, true, Reason::Applied, "Desired configuration is active")
+    Condition::new(kind, true, Reason::Applied, "Desired configuration is active")
 }
 
-/// What EMQX had before stays in force.
-pub(super) fn rejected(refusal: &str) -> Fact {
+/// EMQX refused the configuration; the previous configuration stays active.
+pub(super) fn rejected(refusal: &str) -> Condition {
     let text = format!("Runtime configuration rejected by EMQX API: {refusal}");
-    Fact::new(ConditionType::ConfigApplied, false, Reason::ConfigRejected, text)
+    Condition::new(ConditionType::ConfigApplied, false, Reason::ConfigRejected, text)
 }

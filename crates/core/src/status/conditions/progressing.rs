@@ -1,22 +1,25 @@
-//! Whether the nodes of a role are still on their way to what the spec says.
+//! Whether the nodes of a role still differ from the spec.
 
-use super::{ConditionType, Fact};
+use super::{Condition, ConditionType};
 use crate::desired::{Desired, Role};
 use crate::lifecycle::{Hold, Revisions};
-use crate::reason::{Reason, Weight};
+use crate::reason::{Reason, Severity};
 use crate::text::few;
 use crate::world::{Pool, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 
-pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
+pub(super) fn cores(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Condition> {
     let kind = ConditionType::CoreNodesProgressing;
     let wanted = desired.cores.replicas;
     let (pool, revision) = (&world.cores, Some(revisions.cores.as_str()));
-    Some(Case { role: Role::Core, wanted, pool, revision, world, holds, update: update(desired) }.fact(kind))
+    Some(
+        RolloutProgress { role: Role::Core, wanted, pool, revision, world, holds, update: update(desired) }
+            .condition(kind),
+    )
 }
 
-/// Absent when there are no replicants and should be none.
-pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Fact> {
+/// Absent if there are no replicants and the spec wants none.
+pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions, holds: &[Hold]) -> Option<Condition> {
     let wanted = desired.replicants_wanted();
     if wanted == 0 && world.replicants.spec_replicas() == 0 && world.replicants.nodes.is_empty() {
         return None;
@@ -24,17 +27,20 @@ pub(super) fn replicants(desired: &Desired, world: &World, revisions: &Revisions
     let kind = ConditionType::ReplicantNodesProgressing;
     let revision = revisions.replicants.as_deref();
     let pool = &world.replicants;
-    Some(Case { role: Role::Replicant, wanted, pool, revision, world, holds, update: update(desired) }.fact(kind))
+    Some(
+        RolloutProgress { role: Role::Replicant, wanted, pool, revision, world, holds, update: update(desired) }
+            .condition(kind),
+    )
 }
 
-struct Case<'a> {
+struct RolloutProgress<'a> {
     role: Role,
     wanted: i32,
     pool: &'a Pool,
     revision: Option<&'a str>,
     world: &'a World,
     holds: &'a [Hold],
-    /// What changing nodes is called.
+    /// The reason while nodes are replaced.
     update: Reason,
 }
 
@@ -45,21 +51,21 @@ fn update(desired: &Desired) -> Reason {
     }
 }
 
-impl Case<'_> {
-    fn fact(&self, kind: ConditionType) -> Fact {
-        let Case { wanted, pool, .. } = self;
+impl RolloutProgress<'_> {
+    fn condition(&self, kind: ConditionType) -> Condition {
+        let RolloutProgress { wanted, pool, .. } = self;
         let (wanted, noun) = (*wanted, self.role.as_str());
-        let told = pool.spec_replicas();
+        let spec_replicas = pool.spec_replicas();
         let updated = self.revision.map_or(0, |revision| pool.of_revision(revision));
         let knows = self.world.broker.fresh().is_some();
         let (holds, reason, message) = if pool.sets.is_empty() && wanted > 0 {
             (true, Reason::Create, format!("spinning up {noun} set"))
         } else if updated < pool.existing() && wanted > 0 {
             (true, self.update, format!("{updated}/{wanted} {noun} pods updated"))
-        } else if told < wanted {
-            (true, Reason::ScalingUp, format!("{told}/{wanted} {noun} pods"))
-        } else if told > wanted {
-            (true, Reason::ScalingDown, format!("{told}/{wanted} {noun} pods"))
+        } else if spec_replicas < wanted {
+            (true, Reason::ScalingUp, format!("{spec_replicas}/{wanted} {noun} pods"))
+        } else if spec_replicas > wanted {
+            (true, Reason::ScalingDown, format!("{spec_replicas}/{wanted} {noun} pods"))
         } else if pool.ready() < wanted {
             (true, Reason::Starting, waiting_for_ready(pool, wanted, noun))
         } else if knows && pool.members() < wanted {
@@ -67,13 +73,13 @@ impl Case<'_> {
         } else {
             (false, Reason::Converged, format!("{wanted} {noun} pods up to date"))
         };
-        Fact::new(kind, holds, reason, if holds { self.with_hold(message) } else { message })
+        Condition::new(kind, holds, reason, if holds { self.with_hold(message) } else { message })
     }
 
-    /// What is awaited, in the words of the rule that waits.
+    /// Appends the hold of the rule that waits.
     fn with_hold(&self, message: String) -> String {
         let about = |hold: &&Hold| {
-            hold.reason.weight() == Weight::Progress
+            hold.reason.severity() == Severity::Progress
                 && (self.pool.nodes.iter().any(|node| node.pod == hold.subject)
                     || self.pool.sets.iter().any(|set| set.name == hold.subject))
         };

@@ -1,31 +1,31 @@
-//! The one condition that scripts wait for: everything is as the spec says.
+//! The condition that scripts wait for: the cluster is as the spec says.
 
-use super::{ConditionType, Fact, Truth};
+use super::{Condition, ConditionStatus, ConditionType};
 use crate::desired::Role;
 use crate::lifecycle::Hold;
-use crate::reason::{Reason, Weight};
+use crate::reason::{Reason, Severity};
 use crate::world::World;
 
-/// Ready needs knowledge. While EMQX does not answer and all pods are ready, it is neither true nor false.
+/// While all pods are ready and EMQX does not answer, Ready is Unknown.
 pub(super) fn ready(
     world: &World,
-    progressing: &[Option<Fact>],
-    config: &Fact,
-    api: &Fact,
-    degraded: Option<&Fact>,
+    progressing: &[Option<Condition>],
+    config: &Condition,
+    api: &Condition,
+    degraded: Option<&Condition>,
     holds: &[Hold],
-) -> Fact {
+) -> Condition {
     let kind = ConditionType::Ready;
-    if let Some(fact) = progressing.iter().flatten().find(|fact| fact.holds()) {
-        let (reason, text) = match fact.kind {
+    if let Some(condition) = progressing.iter().flatten().find(|condition| condition.holds()) {
+        let (reason, text) = match condition.kind {
             ConditionType::ReplicantNodesProgressing => {
                 (Reason::ReplicantNodesProgressing, "Replicant nodes are progressing")
             }
             _ => (Reason::CoreNodesProgressing, "Core nodes are progressing"),
         };
         return match degraded {
-            Some(trouble) => Fact::new(kind, false, trouble.reason, trouble.message.clone()),
-            None => Fact::new(kind, false, reason, format!("{text}: {}", fact.message)),
+            Some(degraded) => Condition::new(kind, false, degraded.reason, degraded.message.clone()),
+            None => Condition::new(kind, false, reason, format!("{text}: {}", condition.message)),
         };
     }
     if world.nodes().any(|node| node.is_terminating()) {
@@ -34,22 +34,25 @@ pub(super) fn ready(
         let cores = leaving.iter().any(|node| node.role == Role::Core);
         let reason = if cores { Reason::CoreNodesProgressing } else { Reason::ReplicantNodesProgressing };
         return match degraded {
-            Some(trouble) => Fact::new(kind, false, trouble.reason, trouble.message.clone()),
-            None => Fact::new(kind, false, reason, format!("waiting for {} to end", pods.join(", "))),
+            Some(degraded) => Condition::new(kind, false, degraded.reason, degraded.message.clone()),
+            None => Condition::new(kind, false, reason, format!("waiting for {} to terminate", pods.join(", "))),
         };
     }
     if !config.holds() {
-        return Fact::new(kind, false, config.reason, config.message.clone());
+        return Condition::new(kind, false, config.reason, config.message.clone());
     }
     if let Some(hold) = holds.iter().find(|hold| hold.reason == Reason::RolledBack) {
-        return Fact::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
+        return Condition::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
     }
-    if let Some(hold) = holds.iter().find(|hold| hold.reason.weight() == Weight::Progress) {
-        return Fact::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
+    if let Some(hold) = holds.iter().find(|hold| hold.reason.severity() == Severity::Progress) {
+        return Condition::new(kind, false, hold.reason, format!("{} {hold}", hold.subject));
     }
     if !api.holds() && world.nodes().next().is_some() {
-        let text = format!("all pods are ready, but whether they are one EMQX cluster is not known: {}", api.message);
-        return Fact { kind, truth: Truth::Unknown, reason: api.reason, message: text };
+        let text = format!(
+            "all pods are ready, but it is not known whether their EMQX nodes form one cluster: {}",
+            api.message
+        );
+        return Condition { kind, status: ConditionStatus::Unknown, reason: api.reason, message: text };
     }
-    Fact::new(kind, true, Reason::Ready, "Cluster is ready")
+    Condition::new(kind, true, Reason::Ready, "Cluster is ready")
 }

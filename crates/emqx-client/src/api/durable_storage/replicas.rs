@@ -12,8 +12,8 @@ pub struct GetReplicas {
     pub storage: String,
 }
 
-/// Tells which sites shall hold replicas; EMQX moves them afterwards. It replaces an earlier target, and asking for what
-/// is so already is fine. 400 for unknown or lost sites and for too few. Nobody checks roles: name sites of cores only.
+/// Sets the sites that hold replicas; EMQX moves the replicas afterwards. It replaces an earlier target, and repeating the current
+/// target is fine. 400 for unknown or lost sites and for too few. EMQX does not check roles: name only sites of cores.
 #[derive(Clone, Debug)]
 pub struct PutReplicas {
     pub storage: String,

@@ -36,7 +36,7 @@ pub struct Site {
 pub struct SiteShard {
     pub storage: String,
     pub id: String,
-    /// Absent for a replica that is only on its way there.
+    /// Absent for a replica that is still moving to the site.
     #[serde(default)]
     pub status: Option<ReplicaStatus>,
     /// Absent if nothing is pending, and always before 5.9.

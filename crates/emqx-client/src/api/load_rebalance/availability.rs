@@ -2,7 +2,7 @@
 
 use crate::api::read::nothing;
 use crate::api::{Parts, Request};
-use crate::credentials::Nobody;
+use crate::credentials::NoCredentials;
 use crate::failure::Failure;
 
 /// Asks a node whether load balancers may send it clients. A node that comes back with its volume from an evacuation
@@ -20,7 +20,7 @@ pub enum Availability {
 
 impl Request for GetAvailability {
     type Answer = Availability;
-    type As = Nobody;
+    type As = NoCredentials;
     const OPERATION: &'static str = "GET /load_rebalance/availability_check";
 
     fn parts(&self) -> Parts {

@@ -6,11 +6,11 @@ use crate::api::{Parts, Request};
 use crate::credentials::Credentials;
 use serde::Deserialize;
 
-/// Reads evacuations and rebalances of the cluster. Nodes that do not answer the one that is asked are missing.
+/// Reads evacuations and rebalances of the cluster. Nodes that do not answer the asked node are missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GetGlobalStatus;
 
-/// What goes on. Both lists must be there: an absent list is not an empty one. (Purges exist in the command line only.)
+/// Running evacuations and rebalances. Both lists must be present: an absent list is not an empty one. (Purges exist in the command line only.)
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct GlobalStatus {
     pub evacuations: Vec<Evacuation>,

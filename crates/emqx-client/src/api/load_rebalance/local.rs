@@ -27,7 +27,7 @@ pub struct LocalStatus {
     pub coordinator_node: Option<String>,
 }
 
-/// Whether something goes on.
+/// Whether an evacuation or a rebalance runs on the node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {
@@ -37,7 +37,7 @@ pub enum Switch {
     Unknown(String),
 }
 
-/// What goes on.
+/// What runs on the node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Process {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// disappears from the status. `None` takes EMQX's default.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct StartRebalance {
-    /// Any running node, best one that does not restart soon; its restart ends the rebalance.
+    /// Any running node, preferably a node that does not restart soon; its restart ends the rebalance.
     #[serde(skip)]
     pub coordinator: String,
     /// Who takes part; all running nodes if empty.
@@ -85,7 +85,7 @@ pub struct Rebalance {
     pub session_eviction_rate: Option<i64>,
 }
 
-/// How far a rebalance is. The waits are spelled otherwise than those of an evacuation.
+/// How far a rebalance is. The waits have other names than the waits of an evacuation.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RebalanceState {

@@ -1,4 +1,4 @@
-//! `GET /listeners` and its relatives. What runs and who is connected is known by the nodes and handed in.
+//! `GET /listeners` and its relatives. The nodes supply the running listeners and the connected clients.
 
 use super::{Listener, TYPES};
 use crate::config::answer::Answer;

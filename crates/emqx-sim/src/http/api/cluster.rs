@@ -1,17 +1,17 @@
 //! Nodes and membership. The view is that of the node asked.
 
 use super::super::{Context, Reply};
+use crate::cluster_state::{Change, Role};
 use crate::config::Answer;
 use crate::node::Seen;
 use crate::rpc::{CallError, Request, Response};
-use crate::shared::{Change, Role};
 use serde_json::{Value, json};
 
 pub(super) fn unknown(name: &str) -> Reply {
     Reply::error(404, "NOT_FOUND", &format!("Node not found: {name}"))
 }
 
-/// Running nodes by name, then stopped cores with three fields. Who is silent is left out.
+/// Running nodes by name, then stopped cores with three fields. Silent nodes are left out.
 pub(super) async fn nodes(ctx: &Context<'_>) -> Reply {
     let (mut running, mut stopped) = (Vec::new(), Vec::new());
     for (name, role, answer) in ctx.node.ask_members(Request::Info).await {
@@ -50,7 +50,7 @@ pub(super) async fn node_stats(ctx: &Context<'_>) -> Reply {
 
 async fn one(ctx: &Context<'_>, request: Request) -> Result<Value, Box<Reply>> {
     let name = ctx.part(0);
-    let known = ctx.node.shared().members.contains_key(name);
+    let known = ctx.node.cluster_state().members.contains_key(name);
     match ctx.node.call(name, request).await {
         _ if !known => Err(Box::new(unknown(name))),
         Ok(Response::Value(value)) => Ok(value),
@@ -100,7 +100,7 @@ pub(super) async fn cluster(ctx: &Context<'_>) -> Reply {
 
 pub(super) async fn topology(ctx: &Context<'_>) -> Reply {
     let running = ctx.node.running().await;
-    let members = ctx.node.shared().members.clone();
+    let members = ctx.node.cluster_state().members.clone();
     let (cores, replicants): (Vec<_>, Vec<_>) =
         running.into_iter().partition(|name| members.get(name) == Some(&Role::Core));
     let streams = |name: &String| json!({"node": name, "streams": 10});
@@ -125,7 +125,7 @@ pub(super) async fn invite(ctx: &Context<'_>) -> Reply {
     if target == ctx.node.name {
         return bad("Cannot invite self");
     }
-    if ctx.node.shared().members.contains_key(&target) {
+    if ctx.node.cluster_state().members.contains_key(&target) {
         return bad("Node is already in cluster");
     }
     match ctx.node.call(&target, Request::Invite { inviter: ctx.node.name.clone() }).await {
@@ -141,7 +141,7 @@ pub(super) async fn force_leave(ctx: &Context<'_>) -> Reply {
     if target == ctx.node.name {
         return bad("Cannot leave self");
     }
-    let role = ctx.node.shared().members.get(&target).copied();
+    let role = ctx.node.cluster_state().members.get(&target).copied();
     match (role, ctx.node.seen(&target).await) {
         (None, _) | (Some(Role::Replicant), Seen::Stopped) => return bad("node_not_in_cluster"),
         (Some(_), Seen::Running) => {

@@ -1,4 +1,4 @@
-//! Configuration, listeners and gateways: the `config` module answers, changes are told to the cluster.
+//! Configuration, listeners and gateways: the `config` module answers, changes are sent to the cluster.
 
 use super::super::{Context, Reply};
 use crate::config::{Answer, NodeListeners, Put};
@@ -33,7 +33,7 @@ pub(super) async fn get(ctx: &Context<'_>) -> Reply {
 
 /// A node that was a member is an atom to the broker, and printed with quotes.
 fn unknown_node(ctx: &Context<'_>, node: &str, as_json: bool) -> Reply {
-    if as_json && ctx.node.shared().members.contains_key(node) {
+    if as_json && ctx.node.cluster_state().members.contains_key(node) {
         return Reply::error(404, "NOT_FOUND", &format!("Bad node '{node}', reason not found"));
     }
     crate::config::unknown_node(node, as_json).into()

@@ -1,10 +1,10 @@
 //! Login and API keys. A secret is shown once.
 
 use super::super::{Context, Reply};
+use crate::cluster_state::{ApiKey, Change, Secret};
 use crate::config::Edition;
 use crate::node::bootstrap::{SCOPES, has_scopes};
 use crate::node::now;
-use crate::shared::{ApiKey, Change, Secret};
 use serde_json::{Value, json};
 
 const LIMIT: usize = 100;
@@ -13,7 +13,7 @@ const TOKEN_SECONDS: i64 = 3600;
 pub(super) async fn login(ctx: &Context<'_>) -> Reply {
     let text = |field: &str| ctx.body.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (user, password) = (text("username"), text("password"));
-    let known = ctx.node.shared().users.get(&user).is_some_and(|secret| secret.is(&password));
+    let known = ctx.node.cluster_state().users.get(&user).is_some_and(|secret| secret.is(&password));
     if !known {
         return Reply::error(401, "BAD_USERNAME_OR_PWD", "Auth failed");
     }
@@ -29,17 +29,17 @@ pub(super) async fn login(ctx: &Context<'_>) -> Reply {
 }
 
 pub(super) fn users(ctx: &Context<'_>) -> Reply {
-    let shared = ctx.node.shared();
-    let rows = shared.users.keys().map(|name| json!({"username": name, "role": "administrator", "description": ""}));
+    let state = ctx.node.cluster_state();
+    let rows = state.users.keys().map(|name| json!({"username": name, "role": "administrator", "description": ""}));
     Reply::json(&rows.collect())
 }
 
 pub(super) fn list(ctx: &Context<'_>) -> Reply {
-    Reply::json(&ctx.node.shared().keys.values().map(|key| shown(ctx, key)).collect())
+    Reply::json(&ctx.node.cluster_state().keys.values().map(|key| shown(ctx, key)).collect())
 }
 
 pub(super) fn show(ctx: &Context<'_>) -> Reply {
-    match ctx.node.shared().key_named(ctx.part(0)) {
+    match ctx.node.cluster_state().key_named(ctx.part(0)) {
         Some(key) => Reply::json(&shown(ctx, key)),
         None => missing(),
     }
@@ -120,11 +120,11 @@ fn new_key(ctx: &Context<'_>) -> Result<(ApiKey, String), Box<Reply>> {
     else {
         return Err(Box::new(Reply::error(500, "INTERNAL_ERROR", "error, {badmatch,#{}}, []")));
     };
-    let shared = ctx.node.shared();
-    if shared.key_named(name).is_some() {
+    let state = ctx.node.cluster_state();
+    if state.key_named(name).is_some() {
         return Err(bad("name_already_existed"));
     }
-    if shared.keys.len() >= LIMIT {
+    if state.keys.len() >= LIMIT {
         return Err(bad("Maximum number of API keys reached"));
     }
     let secret = hex::encode(rand::random::<[u8; 24]>());
@@ -149,7 +149,7 @@ fn scopes(body: &Value) -> Option<Vec<String>> {
 
 /// Fields that are left out fall back to their defaults, the role too.
 pub(super) async fn change(ctx: &Context<'_>) -> Reply {
-    let Some(mut key) = ctx.node.shared().key_named(ctx.part(0)).cloned() else { return missing() };
+    let Some(mut key) = ctx.node.cluster_state().key_named(ctx.part(0)).cloned() else { return missing() };
     match role(ctx) {
         Ok(role) => key.role = role,
         Err(reply) => return *reply,
@@ -169,7 +169,9 @@ pub(super) async fn change(ctx: &Context<'_>) -> Reply {
 }
 
 pub(super) async fn delete(ctx: &Context<'_>) -> Reply {
-    let Some(key) = ctx.node.shared().key_named(ctx.part(0)).map(|key| key.key.clone()) else { return missing() };
+    let Some(key) = ctx.node.cluster_state().key_named(ctx.part(0)).map(|key| key.key.clone()) else {
+        return missing();
+    };
     ctx.node.change(Change::KeyDeleted(key)).await;
     Reply::empty(204)
 }

@@ -1,4 +1,4 @@
-//! Metrics, alarms and lists of clients. Names and groups of metrics are those of real brokers; most figures are zero.
+//! Metrics, alarms and lists of clients. Names and groups of metrics are as in real brokers; most values are zero.
 
 use super::super::{Context, Reply};
 use super::cluster::sessions;
@@ -19,7 +19,7 @@ const NEWER: [&str; 6] = [
 ];
 
 pub(super) async fn metrics(ctx: &Context<'_>) -> Reply {
-    let groups = figures(ctx).await;
+    let groups = values(ctx).await;
     if ctx.wants_json() {
         return Reply::json(&Value::Object(groups));
     }
@@ -31,18 +31,18 @@ pub(super) async fn metrics(ctx: &Context<'_>) -> Reply {
     Answer::text(200, lines.collect()).into()
 }
 
-async fn figures(ctx: &Context<'_>) -> Map<String, Value> {
+async fn values(ctx: &Context<'_>) -> Map<String, Value> {
     let mut groups: Map<String, Value> = serde_json::from_str(NAMES).expect("the file is part of this crate");
     let node = ctx.node;
     let counts = node.clients.counts();
-    let (running, members) = (node.running().await.len(), node.shared().members.len());
+    let (running, members) = (node.running().await.len(), node.cluster_state().members.len());
     groups["stats"]["emqx_connections_count"] = counts.sessions().into();
     groups["stats"]["emqx_sessions_count"] = counts.sessions().into();
     groups["stats"]["emqx_live_connections_count"] = counts.connected.into();
     groups["stats"]["emqx_cluster_sessions_count"] = sessions(ctx).await.into();
     groups["cluster"]["emqx_cluster_nodes_running"] = running.into();
     groups["cluster"]["emqx_cluster_nodes_stopped"] = members.saturating_sub(running).into();
-    groups["cluster_rpc"]["emqx_conf_sync_txid"] = node.shared().config_changes.into();
+    groups["cluster_rpc"]["emqx_conf_sync_txid"] = node.cluster_state().config_changes.into();
     // Shares of a processor are floats.
     groups["metrics"]["emqx_vm_cpu_use"] = json!(1.5);
     groups["metrics"]["emqx_vm_cpu_idle"] = json!(98.5);

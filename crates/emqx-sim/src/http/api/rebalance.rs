@@ -98,7 +98,7 @@ fn evacuation_options(body: &Value) -> Result<evacuation::Options, Bad> {
     })
 }
 
-/// Those that do not run or are evacuating.
+/// Nodes that do not run or are evacuating.
 async fn unavailable(ctx: &Context<'_>, names: &[String]) -> Vec<String> {
     let mut unavailable = Vec::new();
     for name in names {

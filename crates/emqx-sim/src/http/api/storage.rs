@@ -1,8 +1,8 @@
 //! Durable storage: sites, shards and where their replicas are. Errors of changes have an integer as code.
 
 use super::super::{Context, Reply};
+use crate::cluster_state::Shard;
 use crate::node::Seen;
-use crate::shared::Shard;
 use crate::storage::DATABASE;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +25,12 @@ fn no_database(name: &str) -> Reply {
 }
 
 pub(super) fn sites(ctx: &Context<'_>) -> Reply {
-    Reply::json(&json!(ctx.node.shared().storage.sites.keys().collect::<Vec<_>>()))
+    Reply::json(&json!(ctx.node.cluster_state().storage.sites.keys().collect::<Vec<_>>()))
 }
 
 /// `up`, `down`, or `lost` once it left the cluster.
 async fn statuses(ctx: &Context<'_>) -> BTreeMap<String, &'static str> {
-    let storage = ctx.node.shared().storage.clone();
+    let storage = ctx.node.cluster_state().storage.clone();
     let lost = ctx.node.lost_sites(&storage);
     let mut statuses = BTreeMap::new();
     for (site, node) in storage.sites {
@@ -48,7 +48,7 @@ async fn statuses(ctx: &Context<'_>) -> BTreeMap<String, &'static str> {
 
 pub(super) async fn site(ctx: &Context<'_>) -> Reply {
     let site = ctx.part(0);
-    let storage = ctx.node.shared().storage.clone();
+    let storage = ctx.node.cluster_state().storage.clone();
     let Some(node) = storage.sites.get(site) else { return not_found(&format!("Site not found: {site}")) };
     let status = statuses(ctx).await.get(site).copied().unwrap_or("lost");
     let mut shards = Vec::new();
@@ -79,7 +79,7 @@ fn shards(ctx: &Context<'_>) -> Result<Vec<Shard>, Box<Reply>> {
     if name != DATABASE || !ctx.node.config().durable_sessions() {
         return Err(Box::new(no_database(name)));
     }
-    Ok(ctx.node.shared().storage.databases.get(name).cloned().unwrap_or_default())
+    Ok(ctx.node.cluster_state().storage.databases.get(name).cloned().unwrap_or_default())
 }
 
 pub(super) async fn storage(ctx: &Context<'_>) -> Reply {
@@ -125,7 +125,7 @@ pub(super) async fn put_replicas(ctx: &Context<'_>) -> Reply {
 
 /// A new target replaces the one before; each shard gets its share of the sites.
 async fn retarget(ctx: &Context<'_>, mut all: Vec<Shard>, sites: BTreeSet<String>) -> Reply {
-    let mut storage = ctx.node.shared().storage.clone();
+    let mut storage = ctx.node.cluster_state().storage.clone();
     let unknown: Vec<&str> =
         sites.iter().filter(|site| !storage.sites.contains_key(*site)).map(String::as_str).collect();
     if !unknown.is_empty() {

@@ -91,7 +91,7 @@ impl Record {
         self.tidy();
     }
 
-    /// Each message once, in order, and only those that are wanted still.
+    /// Each message once, in order, and only messages that are still wanted.
     fn tidy(&mut self) {
         self.acknowledged.sort_unstable();
         self.acknowledged.dedup();

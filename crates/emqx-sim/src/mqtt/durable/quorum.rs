@@ -76,7 +76,7 @@ impl Broker {
         (!matches!(answer, DurableResponse::NoQuorum)).then_some(answer)
     }
 
-    /// Answers of those that answer.
+    /// The answers of the nodes that answer.
     async fn ask_all<'a>(
         &self,
         nodes: impl IntoIterator<Item = &'a String>,
@@ -115,7 +115,7 @@ impl Broker {
         if answers.len() < most(replicas) { Err(NoQuorum) } else { Ok(()) }
     }
 
-    /// For every session that wants it. A replica that has missed a subscription is told for whom to keep the message.
+    /// For every session that wants it. A replica that has missed a subscription learns for which sessions to keep the message.
     pub(in super::super) async fn store(&self, message: &Message) -> Result<(), NoQuorum> {
         let shards = self.shards()?;
         let nodes: BTreeSet<&String> = shards.iter().flatten().collect();
@@ -149,7 +149,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Nobody waits for it: a message whose acknowledgement is lost is sent again.
+    /// The client does not wait for it: a message whose acknowledgement is lost is sent again.
     pub(in super::super) fn forget_message(&self, client: &str, id: MessageId) {
         let (broker, client) = (self.clone(), client.to_owned());
         tokio::spawn(async move {

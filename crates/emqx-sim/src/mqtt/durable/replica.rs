@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Acknowledgements of so many messages are remembered per session.
 const REMEMBERED: usize = 2000;
 
-/// A journal is not written anew before it has so many lines.
+/// A journal is not compacted before it has so many lines.
 const SHORTEST: usize = 50_000;
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct Journal {
     path: PathBuf,
     file: File,
     lines: usize,
-    /// With so many lines it is written anew.
+    /// With so many lines it is compacted.
     limit: usize,
 }
 
@@ -40,7 +40,7 @@ enum Line {
 }
 
 impl Replica {
-    /// What the volume holds; the journal is written anew without what is over.
+    /// What the volume holds; the journal is compacted without finished sessions.
     pub(in super::super) fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder.join("messages"))?;
         let path = folder.join("messages/journal");
@@ -51,7 +51,7 @@ impl Replica {
                 replica.apply(line);
             }
         }
-        replica.journal = Some(replica.written_anew(path)?);
+        replica.journal = Some(replica.compacted(path)?);
         Ok(replica)
     }
 
@@ -60,7 +60,7 @@ impl Replica {
         self.closed = true;
     }
 
-    fn written_anew(&self, path: PathBuf) -> io::Result<Journal> {
+    fn compacted(&self, path: PathBuf) -> io::Result<Journal> {
         let fresh = path.with_extension("new");
         let mut journal = Journal { path, file: File::create(&fresh)?, lines: 0, limit: usize::MAX };
         let lines = self.records.iter().flat_map(|(client, record)| lines(client, record));
@@ -142,7 +142,7 @@ impl Replica {
         }
         self.apply(line);
         if let Some(journal) = self.journal.take_if(|journal| journal.lines > journal.limit) {
-            self.journal = Some(self.written_anew(journal.path)?);
+            self.journal = Some(self.compacted(journal.path)?);
         }
         Ok(())
     }

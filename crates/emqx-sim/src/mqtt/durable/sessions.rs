@@ -2,7 +2,7 @@
 
 use super::super::admission::Admitted;
 use super::super::broker::Broker;
-use super::super::codec::{Connect, Goodbye};
+use super::super::codec::{Connect, DisconnectReason};
 use super::super::session::{Durable, Message, Session, next_id};
 use super::{Head, NoQuorum, Record};
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ impl Broker {
         let client = &connect.client;
         self.fetch_from_peers(client, true).await;
         if let Some(entry) = self.lock().sessions.remove(client) {
-            entry.into_session(Goodbye::TakenOver);
+            entry.into_session(DisconnectReason::TakenOver);
         }
         let found = self.read(client).await?.filter(|record| !connect.clean && record.is_alive() && !record.is_over());
         let session_present = found.is_some();
@@ -59,7 +59,7 @@ impl Broker {
         Ok(state.connect(connect, session, session_present))
     }
 
-    /// What nodes tell each other is only the quick way: a connected session also finds what it was not told of, because
+    /// Messages between nodes are only the fast path: a connected session also finds records that it did not get, because
     /// its node could not be reached at that moment.
     pub async fn look_into_storage(&self) {
         for client in self.overdue().await {
@@ -136,7 +136,7 @@ fn head_of(session: &Session) -> Option<Head> {
 }
 
 impl Record {
-    /// Nobody came back in time. A node that was lost did not say when its clients went: they keep their sessions.
+    /// No client reconnected in time. A node that was lost did not say when its clients went: they keep their sessions.
     fn is_over(&self) -> bool {
         let since = Duration::from_micros(next_id().0.saturating_sub(self.head.version.0));
         self.head.connected.is_none() && since > Duration::from_secs(self.head.expiry.into())

@@ -1,5 +1,5 @@
-//! Each cluster as the leader last saw it. The series of a deleted resource vanish, and a process that does not lead has
-//! none, so that one cluster is never told twice.
+//! Metrics about each cluster, as the leader last saw it. The series of a deleted resource vanish, and a process that does not
+//! lead has none, so that no cluster is reported twice.
 
 use super::gauge;
 use crate::clusters::Clusters;
@@ -17,19 +17,19 @@ use tokio::time::Instant;
 
 /// One cluster as the leader last saw it.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub struct ClusterMetrics {
     /// Type and status.
     conditions: Vec<(String, String)>,
-    roles: Vec<RoleFigures>,
+    roles: Vec<RoleMetrics>,
     evacuations: usize,
-    /// All sessions and those with a client; `None` while EMQX does not answer.
+    /// All sessions, and sessions with a client; `None` while EMQX does not answer.
     sessions: Option<(i64, i64)>,
-    /// Since when each reason has held something up, as far as this process has seen.
+    /// Since when each reason has caused a hold, as far as this process has seen.
     holds: BTreeMap<&'static str, Instant>,
 }
 
 #[derive(Debug)]
-struct RoleFigures {
+struct RoleMetrics {
     role: Role,
     wanted: i32,
     ready: usize,
@@ -63,9 +63,9 @@ struct HoldLabels {
     reason: &'static str,
 }
 
-impl Figures {
-    /// What a pass has seen and planned.
-    pub fn saw(&mut self, desired: &Desired, world: &World, plan: &Plan) {
+impl ClusterMetrics {
+    /// Takes in what a reconcile observed and planned.
+    pub fn record_plan(&mut self, desired: &Desired, world: &World, plan: &Plan) {
         let ready = |role| world.pool(role).nodes.iter().filter(|node| node.is_ready()).count();
         let broker = world.broker.fresh();
         let total = |count: fn(&emqx_operator_core::world::BrokerNode) -> Option<i64>| {
@@ -74,10 +74,10 @@ impl Figures {
         let now = Instant::now();
         let before = std::mem::take(&mut self.holds);
         let reasons = plan.holds.iter().map(|hold| hold.reason.as_str());
-        *self = Figures {
+        *self = ClusterMetrics {
             conditions: std::mem::take(&mut self.conditions),
             roles: [Role::Core, Role::Replicant]
-                .map(|role| RoleFigures { role, wanted: desired.wanted(role), ready: ready(role) })
+                .map(|role| RoleMetrics { role, wanted: desired.wanted(role), ready: ready(role) })
                 .into(),
             evacuations: broker.and_then(|broker| broker.evacuations.fresh()).map_or(0, BTreeMap::len),
             sessions: total(|node| node.sessions).zip(total(|node| node.connections)),
@@ -85,22 +85,22 @@ impl Figures {
         };
     }
 
-    /// What the status says of it, even when its spec cannot be carried out.
-    pub fn told(&mut self, conditions: &[Condition]) {
-        self.conditions = conditions.iter().map(|told| (told.type_.clone(), told.status.clone())).collect();
+    /// Takes in the conditions of the status, also of a refused spec.
+    pub fn record_conditions(&mut self, conditions: &[Condition]) {
+        self.conditions = conditions.iter().map(|one| (one.type_.clone(), one.status.clone())).collect();
     }
 
-    /// A process that does not lead tells of no cluster.
+    /// Whether a leader has recorded this cluster.
     fn is_seen(&self) -> bool {
         !(self.conditions.is_empty() && self.roles.is_empty())
     }
 
-    /// One of everything.
+    /// A cluster with every metric.
     #[cfg(test)]
     pub fn example() -> Self {
-        Figures {
+        ClusterMetrics {
             conditions: vec![("Ready".to_owned(), "True".to_owned())],
-            roles: vec![RoleFigures { role: Role::Core, wanted: 3, ready: 3 }],
+            roles: vec![RoleMetrics { role: Role::Core, wanted: 3, ready: 3 }],
             evacuations: 1,
             sessions: Some((200, 150)),
             holds: BTreeMap::from([("EvacuatingSessions", Instant::now())]),
@@ -124,10 +124,10 @@ fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-type Seen<'c> = [(&'c Key, parking_lot::MutexGuard<'c, Figures>)];
+type Seen<'c> = [(&'c Key, parking_lot::MutexGuard<'c, ClusterMetrics>)];
 
 fn conditions<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (ConditionLabels, f64)> + 's {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.conditions.iter().map(move |one| (*key, one)));
+    let all = clusters.iter().flat_map(|(key, metrics)| metrics.conditions.iter().map(move |one| (*key, one)));
     all.flat_map(|(key, (kind, holds))| {
         ["True", "False", "Unknown"].map(|status| {
             let ClusterLabels { namespace, name } = labels(key);
@@ -137,16 +137,16 @@ fn conditions<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (ConditionLabe
     })
 }
 
-fn roles<'s>(clusters: &'s Seen<'_>, value: fn(&RoleFigures) -> f64) -> impl Iterator<Item = (RoleLabels, f64)> + 's {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.roles.iter().map(move |role| (*key, role)));
-    all.map(move |(key, figures)| {
+fn roles<'s>(clusters: &'s Seen<'_>, value: fn(&RoleMetrics) -> f64) -> impl Iterator<Item = (RoleLabels, f64)> + 's {
+    let all = clusters.iter().flat_map(|(key, metrics)| metrics.roles.iter().map(move |role| (*key, role)));
+    all.map(move |(key, metrics)| {
         let ClusterLabels { namespace, name } = labels(key);
-        (RoleLabels { namespace, name, role: figures.role.as_str() }, value(figures))
+        (RoleLabels { namespace, name, role: metrics.role.as_str() }, value(metrics))
     })
 }
 
 fn holds<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (HoldLabels, f64)> + 's {
-    let all = clusters.iter().flat_map(|(key, figures)| figures.holds.iter().map(move |hold| (*key, hold)));
+    let all = clusters.iter().flat_map(|(key, metrics)| metrics.holds.iter().map(move |hold| (*key, hold)));
     all.map(|(key, (reason, since))| {
         let ClusterLabels { namespace, name } = labels(key);
         (HoldLabels { namespace, name, reason }, since.elapsed().as_secs_f64())
@@ -156,25 +156,27 @@ fn holds<'s>(clusters: &'s Seen<'_>) -> impl Iterator<Item = (HoldLabels, f64)> 
 impl Collector for ClusterCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.0.all();
-        let clusters: Vec<_> = all.iter().map(|cluster| (&cluster.key, cluster.figures.lock())).collect();
+        let clusters: Vec<_> = all.iter().map(|cluster| (&cluster.key, cluster.metrics.lock())).collect();
         let clusters = &clusters[..];
-        let mut tell = |name, text, value: fn(&Figures) -> Option<f64>| {
-            let seen = clusters.iter().filter(|(_, figures)| figures.is_seen());
-            let series = seen.filter_map(|(key, figures)| Some((labels(key), value(figures)?)));
+        let mut per_cluster = |name, text, value: fn(&ClusterMetrics) -> Option<f64>| {
+            let seen = clusters.iter().filter(|(_, metrics)| metrics.is_seen());
+            let series = seen.filter_map(|(key, metrics)| Some((labels(key), value(metrics)?)));
             gauge(&mut encoder, name, text, series)
         };
-        tell("cluster_evacuations", "EMQX nodes that are being emptied or are closed", |f| Some(count(f.evacuations)))?;
-        let text = "MQTT sessions, connected or not, as EMQX last told; none while it does not answer";
-        tell("cluster_sessions", text, |figures| figures.sessions.map(|(all, _)| all as f64))?;
-        let text = "MQTT clients that are connected, as EMQX last told; none while it does not answer";
-        tell("cluster_connections", text, |figures| figures.sessions.map(|(_, connected)| connected as f64))?;
+        per_cluster("cluster_evacuations", "EMQX nodes that are being evacuated or are closed", |f| {
+            Some(count(f.evacuations))
+        })?;
+        let text = "MQTT sessions, connected or not, as EMQX last reported; none while EMQX does not answer";
+        per_cluster("cluster_sessions", text, |metrics| metrics.sessions.map(|(all, _)| all as f64))?;
+        let text = "Connected MQTT clients, as EMQX last reported; none while EMQX does not answer";
+        per_cluster("cluster_connections", text, |metrics| metrics.sessions.map(|(_, connected)| connected as f64))?;
         let text = "Conditions of the resource: 1 for the status that holds, 0 for the others";
         gauge(&mut encoder, "cluster_condition", text, conditions(clusters))?;
         let text = "EMQX nodes that the spec wants";
         gauge(&mut encoder, "cluster_nodes_wanted", text, roles(clusters, |role| role.wanted.into()))?;
         let text = "EMQX nodes whose pods are ready";
         gauge(&mut encoder, "cluster_nodes_ready", text, roles(clusters, |role| count(role.ready)))?;
-        let text = "How long something has been held up for this reason, in seconds, since this process has led";
+        let text = "How long a hold with this reason has lasted, in seconds, since this process leads";
         gauge(&mut encoder, "cluster_hold_seconds", text, holds(clusters))
     }
 }

@@ -1,4 +1,4 @@
-//! Who acts.
+//! Metrics about the lease.
 
 use crate::settings::LEASE;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,7 +11,7 @@ struct LeaseLabels {
     name: &'static str,
 }
 
-/// Whether this process acts.
+/// Whether this process leads.
 pub struct Leading {
     own: Gauge,
     compatible: Family<LeaseLabels, Gauge>,
@@ -20,7 +20,7 @@ pub struct Leading {
 impl Leading {
     pub fn new(registry: &mut Registry) -> Self {
         let leading = Self { own: Gauge::default(), compatible: Family::default() };
-        let help = "Whether this process is the one that acts";
+        let help = "Whether this process leads";
         super::own(registry).register("leading", help, leading.own.clone());
         registry.register("leader_election_master_status", help, leading.compatible.clone());
         leading.set(false);

@@ -6,17 +6,17 @@
 
 mod clusters;
 mod leadership;
-mod passes;
 mod process;
 mod queue;
+mod reconciles;
 #[cfg(test)]
 mod reference;
 mod requests;
 
-pub use clusters::Figures;
+pub use clusters::ClusterMetrics;
 pub use leadership::Leading;
-pub use passes::{Outcome, Passes};
 pub use queue::Queue;
+pub use reconciles::{Outcome, Reconciles};
 pub use requests::{EmqxRequests, KubernetesRequests};
 
 use crate::clusters::Clusters;
@@ -46,7 +46,7 @@ struct KindLabels {
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
-    pub passes: Passes,
+    pub reconciles: Reconciles,
     pub queue: Queue,
     pub kubernetes: KubernetesRequests,
     pub emqx: EmqxRequests,
@@ -58,7 +58,7 @@ impl Metrics {
     pub fn new(concurrency: u16, known: Clusters) -> Self {
         let mut registry = Registry::default();
         let metrics = Self {
-            passes: Passes::new(&mut registry, concurrency),
+            reconciles: Reconciles::new(&mut registry, concurrency),
             queue: Queue::new(&mut registry),
             kubernetes: KubernetesRequests::new(&mut registry),
             emqx: EmqxRequests::new(&mut registry),

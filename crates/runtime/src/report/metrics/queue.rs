@@ -1,4 +1,4 @@
-//! Changes that have not been worked on: how many clusters wait, and how long the oldest change does.
+//! Changes that wait for a reconcile: how many clusters wait, and the age of the oldest change.
 
 use super::{CONTROLLER, KIND, KindLabels, gauge};
 use crate::index::Key;
@@ -18,12 +18,12 @@ pub struct Queue(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 #[derive(Debug)]
 struct Waiting {
-    /// When the oldest change came that no pass has taken up with success.
+    /// When the oldest change came that no reconcile has completed.
     since: Instant,
-    /// When the first change came that the pass under way does not know of.
+    /// When the first change came that the running reconcile has not seen.
     again: Option<Instant>,
     under_way: bool,
-    /// When a pass over it last began or ended.
+    /// When its last reconcile began or ended.
     moved: Instant,
 }
 
@@ -41,7 +41,7 @@ impl Queue {
         queue
     }
 
-    /// Something has changed.
+    /// The cluster has changed.
     pub fn changed(&self, key: &Key) {
         let now = Instant::now();
         let mut all = self.0.lock();
@@ -55,14 +55,14 @@ impl Queue {
         }
     }
 
-    /// A pass takes up what has changed.
+    /// A reconcile of the changes begins.
     pub fn begin(&self, key: &Key) {
         if let Some(waiting) = self.0.lock().get_mut(key) {
             (waiting.under_way, waiting.moved) = (true, Instant::now());
         }
     }
 
-    /// The pass has ended; after a failure the change still waits.
+    /// The reconcile has ended; after a failure the change still waits.
     pub fn end(&self, key: &Key, failed: bool) {
         let mut all = self.0.lock();
         let Some(waiting) = all.get_mut(key) else { return };
@@ -75,12 +75,12 @@ impl Queue {
         }
     }
 
-    /// There is no such resource, whatever objects of it are still told of.
+    /// The resource does not exist, even if watches still report its objects.
     pub fn forget(&self, key: &Key) {
         self.0.lock().remove(key);
     }
 
-    /// For how long a change has waited at most without a pass that began or ended.
+    /// The longest time that a change has waited without a reconcile that began or ended.
     pub fn stuck(&self) -> Option<Duration> {
         let all = self.0.lock();
         all.values().map(|waiting| waiting.since.max(waiting.moved).elapsed()).max()
@@ -101,8 +101,8 @@ impl Queue {
 impl Collector for Queue {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let labels = || KindLabels { kind: KIND };
-        gauge(&mut encoder, "queue_depth", "Resources that wait for a pass", [(labels(), self.depth())])?;
-        let text = "Age of the oldest change that no pass has taken up with success, in seconds; 0 without one";
+        gauge(&mut encoder, "queue_depth", "Resources that wait for a reconcile", [(labels(), self.depth())])?;
+        let text = "Age of the oldest change without a successful reconcile, in seconds; 0 without such a change";
         gauge(&mut encoder, "oldest_unreconciled_change_seconds", text, [(labels(), self.oldest())])
     }
 }
@@ -113,7 +113,7 @@ struct Compatible(Queue);
 impl Collector for Compatible {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let labels = QueueLabels { controller: CONTROLLER, name: CONTROLLER };
-        gauge(&mut encoder, "workqueue_depth", "Resources that wait for a pass", [(labels, self.0.depth())])
+        gauge(&mut encoder, "workqueue_depth", "Resources that wait for a reconcile", [(labels, self.0.depth())])
     }
 }
 

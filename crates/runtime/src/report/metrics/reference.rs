@@ -1,6 +1,6 @@
 //! `docs/reference/metrics.md`, written from what is registered: a sample of every series is encoded and read back.
 
-use super::{Figures, Metrics, Outcome};
+use super::{ClusterMetrics, Metrics, Outcome};
 use crate::clusters::Clusters;
 use crate::index::Key;
 use std::collections::BTreeMap;
@@ -23,13 +23,13 @@ fn sample() -> Metrics {
     let clusters = Clusters::default();
     let metrics = Metrics::new(16, clusters.clone());
     let key = Key { namespace: "ns".into(), name: "iot".into() };
-    metrics.passes.begin();
-    metrics.passes.end(Outcome::Success, Duration::from_millis(3));
+    metrics.reconciles.begin();
+    metrics.reconciles.end(Outcome::Success, Duration::from_millis(3));
     metrics.queue.changed(&key);
     metrics.kubernetes.ended("list", "GET", Some(200));
     emqx_client::Observer::ended(&metrics.emqx, "GET", None);
-    clusters.know(&key, "uid");
-    *clusters.get(&key, "uid").expect("it is known").figures.lock() = Figures::example();
+    clusters.register(&key, "uid");
+    *clusters.get(&key, "uid").expect("it is known").metrics.lock() = ClusterMetrics::example();
     metrics
 }
 
@@ -65,8 +65,8 @@ fn page() -> String {
     let mut page = String::from(
         "# Metrics\n\nWritten from `crates/runtime/src/report/metrics` by `cargo xtask generate`. Labels are bounded: names \
          of resources, and closed sets. A histogram `x` has the series `x_bucket`, `x_sum` and `x_count`.\n\nSeries about \
-         clusters are told by the replica that leads, and vanish with their resource. How they are used: \
-         [alerts](../../config/prometheus/rules.yaml), [dashboards](../../config/prometheus/dashboards).\n",
+         clusters come from the replica that leads, and vanish with their resource. They are used in \
+         [alerts](../../config/prometheus/rules.yaml) and [dashboards](../../config/prometheus/dashboards).\n",
     );
     let sections: [Section; 4] = [
         ("Clusters", "", |name| name.starts_with("emqx_operator_cluster_")),
@@ -74,7 +74,7 @@ fn page() -> String {
         ("The process", "", |name| name.starts_with("process_")),
         (
             "Names of the Go operator",
-            "Dashboards and alerts that were made for the Go operator find these. What is not here: \
+            "Metrics for dashboards and alerts of the Go operator. Not available: \
              `workqueue_adds_total`, `workqueue_retries_total` → `emqx_operator_reconciles_total`; \
              `workqueue_queue_duration_seconds`, `workqueue_unfinished_work_seconds`, \
              `workqueue_longest_running_processor_seconds` → `emqx_operator_oldest_unreconciled_change_seconds`; \
@@ -107,8 +107,8 @@ fn the_page_of_metrics_is_fresh() {
 fn series_of_a_deleted_cluster_vanish() {
     let (clusters, key) = (Clusters::default(), Key { namespace: "ns".into(), name: "iot".into() });
     let metrics = Metrics::new(1, clusters.clone());
-    clusters.know(&key, "uid");
-    *clusters.get(&key, "uid").expect("it is known").figures.lock() = Figures::example();
+    clusters.register(&key, "uid");
+    *clusters.get(&key, "uid").expect("it is known").metrics.lock() = ClusterMetrics::example();
     assert!(metrics.encode().contains("name=\"iot\""));
     clusters.forget(&key);
     assert!(!metrics.encode().contains("iot"), "{}", metrics.encode());

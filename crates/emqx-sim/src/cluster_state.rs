@@ -75,7 +75,7 @@ pub struct Storage {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Shared {
+pub struct ClusterState {
     pub members: BTreeMap<String, Role>,
     /// By key.
     pub keys: BTreeMap<String, ApiKey>,
@@ -101,7 +101,7 @@ pub enum Change {
     ConfigChanged(u64),
 }
 
-impl Shared {
+impl ClusterState {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Member(name, role) => drop(self.members.insert(name, role)),

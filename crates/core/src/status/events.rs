@@ -1,4 +1,4 @@
-//! What is told of an action that was carried out: one event per thing that happened.
+//! The event about an action that was carried out.
 
 use crate::action::{Action, Call};
 use crate::desired::{NodeName, Role};
@@ -8,36 +8,37 @@ use crate::text::beginning;
 use crate::world::{Kind, ObjectId, World};
 use emqx_operator_api::annotation::RESTART_REQUESTED_AT;
 
-/// What an event says.
+/// The text of an event, and the object it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct EventText {
     pub reason: Reason,
     pub text: String,
-    /// What it was done to, and what: Kubernetes takes events in which both are the same for one that repeats itself,
-    /// whatever they say.
+    /// The object that was changed.
     pub about: Option<ObjectId>,
+    /// What was done to it. Kubernetes counts events with the same object and action as repetitions of one event, whatever
+    /// their texts.
     pub action: String,
 }
 
-/// Kubernetes takes no longer notes of events.
+/// Kubernetes refuses longer notes of events.
 const LONGEST: usize = 1000;
 const RECONCILE: &str = "Reconcile";
 
-/// The event about an action. Objects that are merely kept as they should be are no news.
-pub fn story(action: &Action, world: &World) -> Option<Told> {
-    let told = whole(action, world)?;
-    Some(Told { text: beginning(&told.text, LONGEST).into_owned(), ..told })
+/// The event about an action; `None` for objects that are only kept as the spec says.
+pub fn event(action: &Action, world: &World) -> Option<EventText> {
+    let whole = whole(action, world)?;
+    Some(EventText { text: beginning(&whole.text, LONGEST).into_owned(), ..whole })
 }
 
-fn whole(action: &Action, world: &World) -> Option<Told> {
-    let told = |reason, text, about: &ObjectId| {
-        Some(Told { reason, text, about: Some(about.clone()), action: RECONCILE.to_owned() })
+fn whole(action: &Action, world: &World) -> Option<EventText> {
+    let reconciled = |reason, text, about: &ObjectId| {
+        Some(EventText { reason, text, about: Some(about.clone()), action: RECONCILE.to_owned() })
     };
     match action {
         Action::Scale { set, from, to } => {
             let reason = if to > from { Reason::ScalingUp } else { Reason::ScalingDown };
             let text = format!("scaling {set} from {from} to {to}");
-            Some(Told { reason, text, about: Some(set.clone()), action: format!("ScaleTo{to}") })
+            Some(EventText { reason, text, about: Some(set.clone()), action: format!("ScaleTo{to}") })
         }
         Action::Remove(permit) => {
             let cut = match permit.disconnects() {
@@ -51,42 +52,42 @@ fn whole(action: &Action, world: &World) -> Option<Told> {
             let pod = permit.pod().map(|(pod, _)| pod);
             let risk = pod.and_then(|pod| at_risk(pod, world)).unwrap_or_default();
             let text = format!("{permit}{cut}{risk}");
-            Some(Told { reason, text, about: pod.map(pod_id), action: RECONCILE.to_owned() })
+            Some(EventText { reason, text, about: pod.map(pod_id), action: RECONCILE.to_owned() })
         }
         Action::Delete { id, because, .. } => {
             let which = match (id.kind, because) {
                 (Kind::PersistentVolumeClaim, Reason::RemakingCoreSet) => "which never had a volume",
-                (Kind::PersistentVolumeClaim, _) => "the volume of a core that was scaled away",
+                (Kind::PersistentVolumeClaim, _) => "the volume of a removed core",
                 (Kind::StatefulSet, Reason::RemakingCoreSet) => "whose cores never had a volume",
                 (Kind::StatefulSet, _) => "whose cores have been replaced",
                 (Kind::PodDisruptionBudget, Reason::BudgetOfUser) => {
-                    return told(*because, budget_of_user(id, world), id);
+                    return reconciled(*because, budget_of_user(id, world), id);
                 }
                 _ => return None,
             };
-            told(*because, format!("deleting {id}, {which}"), id)
+            reconciled(*because, format!("deleting {id}, {which}"), id)
         }
         Action::Create { manifest, .. } if matches!(manifest.id.kind, Kind::StatefulSet | Kind::ReplicaSet) => {
-            told(Reason::Create, format!("creating {}", manifest.id), &manifest.id)
+            reconciled(Reason::Create, format!("creating {}", manifest.id), &manifest.id)
         }
         Action::RestoreTemplate { set, edited_by, .. } => {
             let text = format!(
-                "{edited_by} changed the pod template of {set}, which was taken back: nodes are made from the EMQX resource. To \
-                 restart all nodes, one after the other: kubectl annotate emqx NAME {RESTART_REQUESTED_AT}=\"$(date)\" \
+                "{edited_by} changed the pod template of {set}; the operator reverted it, because pods are created from the EMQX \
+                 resource. To restart all nodes, one after the other: kubectl annotate emqx NAME {RESTART_REQUESTED_AT}=\"$(date)\" \
                  --overwrite"
             );
-            told(Reason::TemplateEdited, text, set)
+            reconciled(Reason::TemplateEdited, text, set)
         }
         Action::GrowVolume { claim, to, .. } => {
-            told(Reason::GrowingVolume, format!("asking for {to} for {claim}"), claim)
+            reconciled(Reason::GrowingVolume, format!("growing {claim} to {to}"), claim)
         }
         Action::Call(call) => called(call, world),
         Action::Create { .. } | Action::Adopt { .. } | Action::Apply { .. } | Action::Annotate { .. } => None,
     }
 }
 
-/// What no operator can save: EMQX 6 acknowledges messages before it stores them, and does not store them again when another core
-/// comes to lead the shard (seen with 6.2.2).
+/// Data that no operator can save: EMQX 6 acknowledges messages before it stores them, and does not store them again when another core
+/// takes over the shard (seen with 6.2.2).
 fn at_risk(pod: &str, world: &World) -> Option<&'static str> {
     let core = world.nodes().find(|node| node.pod == pod && node.role == Role::Core)?;
     let broker = world.broker.fresh()?;
@@ -106,20 +107,20 @@ fn budget_of_user(id: &ObjectId, world: &World) -> String {
     )
 }
 
-fn called(call: &Call, world: &World) -> Option<Told> {
+fn called(call: &Call, world: &World) -> Option<EventText> {
     let pod_of = |node: &NodeName| {
         let pod = world.nodes().find(|known| known.name.as_ref() == Some(node));
         pod.map(|pod| pod_id(&pod.pod))
     };
     let of_core = |node: Option<&NodeName>| match node.and_then(pod_of) {
-        // It has a pod and is not to go: its volume was lost.
+        // The core has a pod and stays: its volume was lost.
         Some(_) => Reason::VolumeLost,
         None => Reason::RetiringCore,
     };
     let broker = world.broker.fresh();
     let (reason, about, action) = match call {
         Call::PutConfig { .. } | Call::LoadApiKeys { .. } => return None,
-        // Said again to be sure, to one that has left.
+        // Repeated to be sure, for a core that has left already.
         Call::ForceLeave { node } if broker.is_some_and(|broker| !broker.nodes.contains_key(node)) => return None,
         Call::StartEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StartEvacuation"),
         Call::StopEvacuation { node, .. } => (Reason::EvacuatingSessions, pod_of(node), "StopEvacuation"),
@@ -131,7 +132,7 @@ fn called(call: &Call, world: &World) -> Option<Told> {
         }
         Call::ForceLeave { node } => (of_core(Some(node)), pod_of(node), "ForceLeave"),
     };
-    Some(Told { reason, text: call.to_string(), about, action: action.to_owned() })
+    Some(EventText { reason, text: call.to_string(), about, action: action.to_owned() })
 }
 
 fn pod_id(name: &str) -> ObjectId {

@@ -5,9 +5,9 @@ use emqx_client::api::{Change, CreateApiKey, Expiry, ForceLeave, GetNodes, PutCo
 use emqx_client::{Client, Credentials, Endpoint, Error, Missing, NoAnswer, Secret, Token};
 use std::time::{Duration, Instant};
 
-/// Long, for a loaded machine; nothing waits for it when nobody hangs.
+/// Long, for a loaded machine; no test waits for it unless a server hangs.
 const DEADLINE: Duration = Duration::from_secs(9);
-/// Where everybody hangs.
+/// For tests in which every server hangs.
 const SHORT: Duration = Duration::from_millis(900);
 const UNKNOWN_PATH: &str = r#"{"code":"NOT_FOUND","message":"Request Path Not Found"}"#;
 const BAD_KEY: &str = r#"{"code":"BAD_API_KEY_OR_SECRET"}"#;
@@ -21,13 +21,13 @@ async fn says(status: u16, body: &'static str) -> Server {
     serve(move |_, _| json(status, body)).await
 }
 
-async fn nodes(candidates: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
-    nodes_within(DEADLINE, candidates).await
+async fn nodes(endpoints: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
+    nodes_within(DEADLINE, endpoints).await
 }
 
-async fn nodes_within(deadline: Duration, candidates: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
-    let candidates: Vec<_> = candidates.iter().map(|endpoint| (*endpoint).clone()).collect();
-    let answered = Client::new().unwrap().ask_any(&candidates, &credentials(), &GetNodes, deadline).await?;
+async fn nodes_within(deadline: Duration, endpoints: &[&Endpoint]) -> Result<(Endpoint, String, usize), NoAnswer> {
+    let endpoints: Vec<_> = endpoints.iter().map(|endpoint| (*endpoint).clone()).collect();
+    let answered = Client::new().unwrap().ask_any(&endpoints, &credentials(), &GetNodes, deadline).await?;
     Ok((answered.by, answered.answer[0].node.clone(), answered.failures.len()))
 }
 
@@ -81,7 +81,7 @@ async fn silence_everywhere_ends_at_the_deadline() {
     let asked: Vec<_> = silence.failures.iter().map(|(endpoint, _)| endpoint).collect();
     assert_eq!(asked, [&first.endpoint, &second.endpoint]);
     assert!(silence.failures.iter().all(|(_, error)| matches!(error, Error::TimedOut { .. })), "{silence}");
-    assert!(silence.refusal().is_none() && silence.may_be_done());
+    assert!(silence.refusal().is_none() && silence.may_have_been_applied());
 }
 
 #[tokio::test]
@@ -107,8 +107,8 @@ fn waiting_can_move_between_threads() {
 #[tokio::test]
 async fn nobody_to_ask_is_said_so() {
     let silence = nodes(&[]).await.unwrap_err();
-    assert_eq!(silence.to_string(), "there was nobody to ask");
-    assert!(silence.missing().is_none() && !silence.is_unauthorized() && !silence.may_be_done());
+    assert_eq!(silence.to_string(), "there is no endpoint to ask");
+    assert!(silence.missing().is_none() && !silence.is_unauthorized() && !silence.may_have_been_applied());
 }
 
 #[tokio::test]
@@ -120,8 +120,8 @@ async fn a_refusal_is_definite_for_reads_and_changes() {
 
     let invalid = says(400, r#"{"errors":{"mqtt":{"path":"mqtt.x","reason":"Not a valid bytesize"}}}"#).await;
     let request = PutConfigs { text: "mqtt {}".to_owned(), mode: UpdateMode::Replace };
-    let candidates = [invalid.endpoint.clone(), next.endpoint.clone()];
-    let no = Client::new().unwrap().ask_any(&candidates, &key(), &request, DEADLINE).await.unwrap_err();
+    let endpoints = [invalid.endpoint.clone(), next.endpoint.clone()];
+    let no = Client::new().unwrap().ask_any(&endpoints, &key(), &request, DEADLINE).await.unwrap_err();
     assert_eq!(no.refusal().unwrap().to_string(), "PUT /configs: mqtt.x: Not a valid bytesize");
     assert!(next.received().is_empty());
 }
@@ -141,9 +141,9 @@ async fn what_all_agree_on_can_be_asked_for() {
 #[tokio::test]
 async fn a_change_goes_to_one_node_at_a_time() {
     let (hanging, good) = (serve(|_, _| hang()).await, says(204, "").await);
-    let candidates = [hanging.endpoint.clone(), good.endpoint.clone()];
+    let endpoints = [hanging.endpoint.clone(), good.endpoint.clone()];
     let started = Instant::now();
-    let left = Client::new().unwrap().ask_any(&candidates, &key(), &leave(), DEADLINE).await.unwrap();
+    let left = Client::new().unwrap().ask_any(&endpoints, &key(), &leave(), DEADLINE).await.unwrap();
     assert_eq!((left.answer, left.by, left.failures.len()), (Change::Done, good.endpoint.clone(), 1));
     assert!(started.elapsed() >= DEADLINE / 3, "the first had its share");
 }
@@ -163,11 +163,11 @@ async fn what_must_not_happen_twice_is_not_sent_twice() {
     let made = r#"{"name":"x","api_key":"k","api_secret":"s"}"#;
     let (broken, next) = (serve(|_, _| Act::Bytes(Vec::new())).await, says(200, made).await);
     let client = Client::new().unwrap();
-    let candidates = [broken.endpoint.clone(), next.endpoint.clone()];
-    let unknown = client.ask_any(&candidates, &token, &request, DEADLINE).await.unwrap_err();
-    assert!(unknown.may_be_done() && next.received().is_empty());
+    let endpoints = [broken.endpoint.clone(), next.endpoint.clone()];
+    let unknown = client.ask_any(&endpoints, &token, &request, DEADLINE).await.unwrap_err();
+    assert!(unknown.may_have_been_applied() && next.received().is_empty());
 
-    let candidates = [nobody().await, next.endpoint.clone()];
-    let created = client.ask_any(&candidates, &token, &request, DEADLINE).await.unwrap();
+    let endpoints = [nobody().await, next.endpoint.clone()];
+    let created = client.ask_any(&endpoints, &token, &request, DEADLINE).await.unwrap();
     assert_eq!(created.answer.credentials.secret, "s");
 }

@@ -1,4 +1,4 @@
-//! What must never happen while one core set stands beside another.
+//! Invariants while one core set stands beside another.
 
 use crate::kubernetes::{Pod, State, ordinal, replicas, template};
 use crate::sim::Sim;
@@ -11,7 +11,7 @@ use emqx_operator_core::lifecycle::How;
 use emqx_operator_core::world::{Kind, Live, ObjectId};
 
 impl Sim {
-    /// What is in force asks for what the template of this set says.
+    /// Whether the set has the template of the spec in force.
     fn is_new(&self, live: &Live) -> bool {
         let annotations = &live.body["spec"]["template"]["metadata"]["annotations"];
         self.is_wanted_tag(&template(live).1)
@@ -23,8 +23,8 @@ impl Sim {
         self.in_force.image.reference.strip_prefix("emqx/emqx:") == Some(tag)
     }
 
-    /// The core set beside this one that has what the spec asks for; of several the oldest is where the cores are to live.
-    pub(crate) fn beside(&self, set: &ObjectId) -> Option<ObjectId> {
+    /// The core set that replaces this set: it has the template of the spec; of several the oldest is the target.
+    pub(crate) fn replaced_by(&self, set: &ObjectId) -> Option<ObjectId> {
         let of = |kind: Kind| self.kubernetes.objects.iter().filter(move |(id, _)| id.kind == kind);
         if of(set.kind).any(|(id, live)| id == set && self.is_new(live)) {
             return None;
@@ -37,9 +37,9 @@ impl Sim {
         self.kubernetes.pods.values().filter(|pod| pod.set == *set && pod.ready && !pod.terminating).count()
     }
 
-    /// A set gets smaller. One that stands beside a new one does so when that is complete.
+    /// A set is scaled in. A set that is replaced may be scaled in only when the new set is complete.
     pub(crate) fn check_shrinking(&mut self, set: &ObjectId, pod: Option<&str>) {
-        let Some(new) = self.beside(set).filter(|_| set.kind == Kind::StatefulSet) else { return };
+        let Some(new) = self.replaced_by(set).filter(|_| set.kind == Kind::StatefulSet) else { return };
         let serves = |pod: &str| self.kubernetes.pods.get(pod).is_some_and(|pod| pod.ready);
         let serving = self.ready_in(&new) + self.broken_since_observation;
         let needed = usize::try_from(self.spec.cores).unwrap_or(0);
@@ -76,7 +76,7 @@ impl Sim {
             self.violate("a rollout was given up although all of its nodes came up".to_owned());
         }
         let grown = actions.iter().find_map(|action| match action {
-            Action::Scale { set, from: 0, .. } if set.kind == Kind::ReplicaSet => self.beside(set).and(Some(set)),
+            Action::Scale { set, from: 0, .. } if set.kind == Kind::ReplicaSet => self.replaced_by(set).and(Some(set)),
             _ => None,
         });
         if let Some(set) = grown {
@@ -87,11 +87,11 @@ impl Sim {
             Action::Call(Call::StartEvacuation { node, options }) => Some((node.clone(), options.targets.clone())),
             _ => None,
         });
-        // While a plan gives a set the wanted template, nobody here can tell where the cores are to live.
+        // While a plan gives a set the wanted template, the target set cannot be determined here.
         let mut manifests = actions.iter().filter_map(Action::manifest);
         let retargets = manifests.any(|manifest| manifest.id.kind == Kind::StatefulSet);
         for (node, targets) in starts.filter(|_| !retargets).collect::<Vec<_>>() {
-            let goes = |set: ObjectId| self.beside(&set).is_some();
+            let goes = |set: ObjectId| self.replaced_by(&set).is_some();
             let old = targets.iter().find(|target| self.set_of(target).is_some_and(goes));
             let unclear = unclear || (self.spec.replicants > 0 && self.has_too_many_old());
             if let Some(old) = old.filter(|_| !unclear && self.new_place_but(&node)) {
@@ -108,7 +108,7 @@ impl Sim {
         }
     }
 
-    /// One of these pods is not ready, and not because somebody has closed its node, as far as EMQX tells it.
+    /// One of these pods is not ready, and not because its node was closed, as far as EMQX reports it.
     fn any_fails(&self, wanted: impl Fn(&Pod) -> bool) -> bool {
         let world = view::world(self);
         let closed = |name: &str| world.nodes().any(|node| node.pod == name && node.evacuation.is_some());
@@ -134,7 +134,7 @@ impl Sim {
 
     /// Whether a node that stays could take sessions.
     fn new_place_but(&self, node: &NodeName) -> bool {
-        // Of two core sets with the wanted template, nobody here can tell which one stays.
+        // Of two core sets with the wanted template, it cannot be determined here which set stays.
         let new = self.kubernetes.objects.iter().filter(|(id, live)| id.kind == Kind::StatefulSet && self.is_new(live));
         let clear = new.count() < 2;
         self.kubernetes.pods.iter().filter(|(_, pod)| clear || pod.role == Role::Replicant).any(|(name, pod)| {
@@ -157,9 +157,9 @@ impl Sim {
         old.map(|(_, live)| replicas(live)).sum::<i32>() > self.spec.replicants
     }
 
-    /// Nobody is sent away from an old node while the Service may lead to another old one.
+    /// No client is disconnected from an old node while the Service may select another old node.
     fn check_switched(&mut self, node: &NodeName) {
-        let Some(new) = self.set_of(node).and_then(|set| self.beside(&set)) else { return };
+        let Some(new) = self.set_of(node).and_then(|set| self.replaced_by(&set)) else { return };
         let role = if self.spec.replicants > 0 { Role::Replicant } else { Role::Core };
         let serves = |name: &str, pod: &Pod| pod.ready && pod.role == role && node_name(self, name) == *node;
         let same = self.kubernetes.pods.iter().any(|(name, pod)| serves(name, pod));
@@ -175,7 +175,7 @@ impl Sim {
             return;
         }
         let leads = self.led_to();
-        // Without a Service nobody is led anywhere.
+        // Without a Service no client is led to a node.
         if self.listeners().is_some() && leads.as_deref() != Some(hash) {
             self.violate(format!("{node} is to be emptied while the Service leads to {leads:?}, not only to {hash}"));
         }

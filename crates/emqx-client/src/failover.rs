@@ -24,17 +24,17 @@ pub struct Answered<T> {
     pub failures: Vec<(Endpoint, Error)>,
 }
 
-/// Nobody gave a definite answer.
+/// No endpoint gave a definite answer.
 #[derive(Debug)]
 pub struct NoAnswer {
-    /// In the order of the candidates; those that were not asked are missing.
+    /// In the order of the endpoints; endpoints that were not asked are missing.
     pub failures: Vec<(Endpoint, Error)>,
 }
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.failures.is_empty() {
-            return f.write_str("there was nobody to ask");
+            return f.write_str("there is no endpoint to ask");
         }
         for (index, (endpoint, error)) in self.failures.iter().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
@@ -52,7 +52,7 @@ impl NoAnswer {
         self.failures.iter().map(|(_, error)| error).find(|error| error.is_definite())
     }
 
-    /// What is missing, if all who were asked say the same.
+    /// What is missing, if all asked endpoints say the same.
     pub fn missing(&self) -> Option<Missing> {
         let mut all = self.failures.iter().map(|(_, error)| match error {
             Error::NotFound { missing, .. } => Some(*missing),
@@ -62,7 +62,7 @@ impl NoAnswer {
         all.all(|missing| missing == Some(first)).then_some(first)
     }
 
-    /// Whether all who were asked refuse the credentials. A node that boots or joins does so for a moment.
+    /// Whether all asked endpoints refuse the credentials. A node that boots or joins does so for a moment.
     pub fn is_unauthorized(&self) -> bool {
         let mut errors = self.failures.iter().map(|(_, error)| error);
         !self.failures.is_empty() && errors.all(|error| matches!(error, Error::Unauthorized { .. }))
@@ -73,29 +73,29 @@ impl NoAnswer {
         self.failures.iter().any(|(_, error)| matches!(error, Error::Forbidden { .. }))
     }
 
-    /// Whether the certificate of one who was asked is not trusted.
+    /// Whether the certificate of an asked endpoint is not trusted.
     pub fn is_untrusted(&self) -> bool {
         self.failures.iter().any(|(_, error)| error.is_untrusted())
     }
 
-    /// Whether what was asked for may have been done all the same.
-    pub fn may_be_done(&self) -> bool {
-        self.failures.iter().any(|(_, error)| error.may_be_done())
+    /// Whether EMQX may have carried the request out all the same.
+    pub fn may_have_been_applied(&self) -> bool {
+        self.failures.iter().any(|(_, error)| error.may_have_been_applied())
     }
 }
 
-/// The outcome of one attempt, and which candidate it was.
+/// The outcome of one attempt, and the index of its endpoint.
 type Attempt<T> = (usize, Result<T, Error>);
 
 impl Client {
     /// The first definite answer. A refusal is definite: no other node is asked.
     ///
-    /// Reads race: who is slow gets a competitor and may still win. Changes are sent to one node after the other, each
+    /// Reads race: when an endpoint is slow the next one is asked, too, and the first answer counts. Changes are sent to one node after the other, each
     /// with an equal share of what is left of the deadline, so that the last one is asked even when all before it hang.
     /// A change that must not happen twice ([`Request::REPEATABLE`]) is not sent again once it may have been done.
     pub async fn ask_any<R: Request>(
         &self,
-        candidates: &[Endpoint],
+        endpoints: &[Endpoint],
         credentials: &R::As,
         request: &R,
         deadline: Duration,
@@ -104,28 +104,28 @@ impl Client {
         let end = Instant::now() + deadline;
         let reads = request.parts().method == Method::GET;
         let answered = if reads {
-            self.race(candidates, credentials, request, end, &mut failures).await
+            self.race(endpoints, credentials, request, end, &mut failures).await
         } else {
-            self.in_turn(candidates, credentials, request, end, &mut failures).await
+            self.in_turn(endpoints, credentials, request, end, &mut failures).await
         };
         failures.sort_by_key(|(index, _)| *index);
-        let failures = failures.into_iter().map(|(index, error)| (candidates[index].clone(), error)).collect();
+        let failures = failures.into_iter().map(|(index, error)| (endpoints[index].clone(), error)).collect();
         match answered {
-            Some((index, answer)) => Ok(Answered { by: candidates[index].clone(), answer, failures }),
+            Some((index, answer)) => Ok(Answered { by: endpoints[index].clone(), answer, failures }),
             None => Err(NoAnswer { failures }),
         }
     }
 
     async fn race<R: Request>(
         &self,
-        candidates: &[Endpoint],
+        endpoints: &[Endpoint],
         credentials: &R::As,
         request: &R,
         end: Instant,
         failures: &mut Vec<(usize, Error)>,
     ) -> Option<(usize, R::Answer)> {
-        let patience = PATIENCE.min(share(end, candidates.len() + 1));
-        let mut waiting = candidates.iter().enumerate();
+        let patience = PATIENCE.min(share(end, endpoints.len() + 1));
+        let mut waiting = endpoints.iter().enumerate();
         let mut running = FuturesUnordered::new();
         loop {
             if let Some((index, endpoint)) = waiting.next() {
@@ -137,29 +137,29 @@ impl Client {
                 () = sleep(patience), if !last => continue,
             };
             match settle(ended, failures) {
-                Settled::Answered(index, answer) => return Some((index, answer)),
-                Settled::Refused => return None,
-                Settled::Failed => {}
+                Attempted::Answered(index, answer) => return Some((index, answer)),
+                Attempted::Refused => return None,
+                Attempted::Failed => {}
             }
         }
     }
 
     async fn in_turn<R: Request>(
         &self,
-        candidates: &[Endpoint],
+        endpoints: &[Endpoint],
         credentials: &R::As,
         request: &R,
         end: Instant,
         failures: &mut Vec<(usize, Error)>,
     ) -> Option<(usize, R::Answer)> {
-        for (index, endpoint) in candidates.iter().enumerate() {
-            let share = share(end, candidates.len() - index);
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let share = share(end, endpoints.len() - index);
             let ended = self.attempt(index, endpoint, credentials, request, share).await;
             match settle(ended, failures) {
-                Settled::Answered(index, answer) => return Some((index, answer)),
-                Settled::Refused => return None,
-                Settled::Failed if !R::REPEATABLE && may_be_done(failures) => return None,
-                Settled::Failed => {}
+                Attempted::Answered(index, answer) => return Some((index, answer)),
+                Attempted::Refused => return None,
+                Attempted::Failed if !R::REPEATABLE && may_have_been_applied(failures) => return None,
+                Attempted::Failed => {}
             }
         }
         None
@@ -177,28 +177,28 @@ impl Client {
     }
 }
 
-enum Settled<T> {
+enum Attempted<T> {
     Answered(usize, T),
     Refused,
     Failed,
 }
 
-fn settle<T>((index, outcome): Attempt<T>, failures: &mut Vec<(usize, Error)>) -> Settled<T> {
+fn settle<T>((index, outcome): Attempt<T>, failures: &mut Vec<(usize, Error)>) -> Attempted<T> {
     match outcome {
-        Ok(answer) => Settled::Answered(index, answer),
+        Ok(answer) => Attempted::Answered(index, answer),
         Err(error) => {
             let definite = error.is_definite();
             failures.push((index, error));
-            if definite { Settled::Refused } else { Settled::Failed }
+            if definite { Attempted::Refused } else { Attempted::Failed }
         }
     }
 }
 
-fn may_be_done(failures: &[(usize, Error)]) -> bool {
-    failures.iter().any(|(_, error)| error.may_be_done())
+fn may_have_been_applied(failures: &[(usize, Error)]) -> bool {
+    failures.iter().any(|(_, error)| error.may_have_been_applied())
 }
 
-/// What each gets of the time that is left.
+/// The share of each endpoint of the time that is left.
 fn share(end: Instant, among: usize) -> Duration {
     end.saturating_duration_since(Instant::now()) / u32::try_from(among).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
-//! Objects that came back otherwise than they were applied: an admission webhook, or a policy, sets a field of ours. It would do
-//! so again, so it is accepted, and said once. A restarted operator applies such an object once more.
+//! Objects whose fields an admission webhook, or a policy, changed when they were applied. The webhook would do so again, so the
+//! change is accepted and logged once. A restarted operator applies such an object once more.
 
 use crate::index::Key;
 use emqx_operator_core::build::{Differences, Manifest, differences};
@@ -9,17 +9,17 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 #[derive(Default)]
-pub struct Rewritten(Mutex<BTreeMap<ObjectId, Differences>>);
+pub struct AdmissionDrift(Mutex<BTreeMap<ObjectId, Differences>>);
 
-impl Rewritten {
-    /// Of the objects that exist; the others are forgotten.
+impl AdmissionDrift {
+    /// The drift of the objects that exist; other objects are forgotten.
     pub fn of(&self, exists: impl Fn(&ObjectId) -> bool) -> BTreeMap<ObjectId, Differences> {
         let mut all = self.0.lock();
         all.retain(|id, _| exists(id));
         all.clone()
     }
 
-    /// What Kubernetes answered when this was applied.
+    /// Compares the applied manifest with Kubernetes' answer.
     pub fn note(&self, cluster: &Key, manifest: &Manifest, answer: &impl Serialize) {
         let Ok(answer) = serde_json::to_value(answer) else { return };
         let found = differences(manifest, &answer);
@@ -32,7 +32,7 @@ impl Rewritten {
             let fields: Vec<_> = found.keys().map(String::as_str).collect();
             tracing::warn!(
                 %cluster, object = %manifest.id, fields = fields.join(", "),
-                "something in Kubernetes, such as an admission webhook, sets fields otherwise than the operator; it is accepted"
+                "something in Kubernetes, such as an admission webhook, changes fields of the operator; the change is accepted"
             );
         }
         all.insert(manifest.id.clone(), found);

@@ -1,12 +1,12 @@
-//! One pass over one cluster: observe, decide, act, report. Nothing here knows what a cluster needs.
+//! One reconcile of one cluster: observe, decide, act, report. Nothing here knows what a cluster needs.
 //!
-//! Every pass ends: requests have deadlines, the pass as a whole has one, and a defect of the operator ends the pass that
-//! met it. What fails is told on the resource, whoever answered and whatever code.
+//! Every reconcile ends: requests have deadlines, the reconcile as a whole has one, and a defect of the operator ends only the
+//! reconcile that it occurs in. Failures are reported on the resource, with any error code.
 
 use crate::clusters::Cluster;
 use crate::context::Context;
 use crate::execute::{self, LONGEST_TEXT, execute};
-use crate::failures::Severity;
+use crate::failures::FailureClass;
 use crate::observe;
 use crate::panics::{Caught, caught};
 use crate::refusals;
@@ -18,7 +18,7 @@ use emqx_operator_api::hub::{EMQX, EMQXStatus};
 use emqx_operator_core::desired::{Desired, LastGood, Mistakes, Names};
 use emqx_operator_core::lifecycle::Wake;
 use emqx_operator_core::reason::Reason;
-use emqx_operator_core::status::{self, Due, Told};
+use emqx_operator_core::status::{self, Due, EventText};
 use emqx_operator_core::text::beginning;
 use emqx_operator_core::world::{ConfigRefused, FreshSecrets, KubernetesView, World};
 use emqx_operator_core::{Plan, plan};
@@ -32,9 +32,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A pass that could not be finished. The cluster is tried again, later each time.
+/// A reconcile that could not be finished. It is retried with growing delays.
 #[derive(Debug, thiserror::Error)]
-pub enum PassError {
+pub enum ReconcileError {
     #[error("failed to read what the spec refers to")]
     References(#[source] kube::Error),
     #[error("failed to read events about sets")]
@@ -47,65 +47,66 @@ pub enum PassError {
     Defect(String),
 }
 
-/// EMQX may take two minutes to put a configuration in force. Nothing that a pass does takes longer.
+/// EMQX may take two minutes to apply a configuration, which is the longest step of a reconcile.
 const LONGEST: Duration = Duration::from_secs(300);
-/// A spec that is refused is looked at again this often: what it names may change without telling us.
+/// How often a refused spec is checked again: the objects that it names are not all watched.
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
-/// The namespace goes, and the resource with it.
+/// While the namespace is deleted, and the resource with it.
 const WHILE_ENDING: Duration = Duration::from_secs(60);
 
-/// One pass, measured and bounded.
-pub async fn pass(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Action {
+/// One reconcile, measured and bounded.
+pub async fn reconcile(resource: Arc<StoredEmqx>, ctx: Arc<Context>) -> Action {
     let key = key(&resource);
     let uid = resource.metadata.uid.clone().unwrap_or_default();
     let Some(cluster) = ctx.clusters.get(&key, &uid) else {
         ctx.metrics.queue.forget(&key);
         return Action::await_change();
     };
-    // Waiting for a place is no part of the pass: it has no deadline, and the change still waits meanwhile.
+    // Waiting for a worker is no part of the reconcile: it has no deadline, and the change still waits meanwhile.
     let mut worker = ctx.workers.enter(&key.namespace).await;
     let started = Instant::now();
     ctx.metrics.queue.begin(&key);
-    ctx.metrics.passes.begin();
+    ctx.metrics.reconciles.begin();
     cluster.failures.begin(resource.metadata.generation);
-    let result = match caught(tokio::time::timeout(LONGEST, one_pass(&cluster, &resource, &ctx, &mut worker))).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(PassError::TooLong),
-        Err(Caught { place }) => {
-            ctx.metrics.passes.panicked();
-            Err(PassError::Defect(place))
-        }
-    };
-    let outcome = result.as_ref().map_or(Outcome::Error, |passed| passed.outcome);
+    let result =
+        match caught(tokio::time::timeout(LONGEST, reconcile_once(&cluster, &resource, &ctx, &mut worker))).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(ReconcileError::TooLong),
+            Err(Caught { place }) => {
+                ctx.metrics.reconciles.panicked();
+                Err(ReconcileError::Defect(place))
+            }
+        };
+    let outcome = result.as_ref().map_or(Outcome::Error, |reconciled| reconciled.outcome);
     let next = match result {
-        Ok(passed) => passed.next,
+        Ok(reconciled) => reconciled.next,
         Err(error) => after_error(&ctx, &cluster, &resource, &error).await,
     };
-    ctx.metrics.passes.end(outcome, started.elapsed());
+    ctx.metrics.reconciles.end(outcome, started.elapsed());
     ctx.metrics.queue.end(&key, outcome == Outcome::Error);
     next
 }
 
-struct Passed {
+struct Reconciled {
     next: Action,
     outcome: Outcome,
 }
 
-impl Passed {
-    /// The watch tells when there is something to do again.
+impl Reconciled {
+    /// Waits for the next event of a watch.
     fn until_changed(outcome: Outcome) -> Self {
         Self { next: Action::await_change(), outcome }
     }
 }
 
-async fn one_pass(
+async fn reconcile_once(
     cluster: &Cluster,
     resource: &StoredEmqx,
     ctx: &Context,
     worker: &mut Worker<'_>,
-) -> Result<Passed, PassError> {
+) -> Result<Reconciled, ReconcileError> {
     if resource.metadata.deletion_timestamp.is_some() {
-        return Ok(Passed::until_changed(Outcome::Success));
+        return Ok(Reconciled::until_changed(Outcome::Success));
     }
     let cr = match &resource.content {
         Ok(cr) => cr,
@@ -114,25 +115,25 @@ async fn one_pass(
     let mut view = ctx.objects.view(&cluster.key);
     let rolled_back = last_good(&view, cr).and_then(|record| record.instead_of(cr));
     let (cr, rolled_back) = rolled_back.as_ref().map_or((cr, None), |(good, what)| (good, Some(what)));
-    let references = observe::references(ctx, cluster, cr).await.map_err(PassError::References)?;
+    let references = observe::references(ctx, cluster, cr).await.map_err(ReconcileError::References)?;
     let mut desired = match Desired::resolve(cr, &references) {
         Ok(desired) => desired,
         Err(mistakes) => return refuse(ctx, cluster, resource, &mistakes).await,
     };
     desired.rolled_back = rolled_back.cloned();
-    view.events = observe::set_events(ctx, cluster, &view).await.map_err(PassError::Events)?;
+    view.events = observe::set_events(ctx, cluster, &view).await.map_err(ReconcileError::Events)?;
     let memory = cluster.memory.lock().clone();
-    let broker = worker.outside(observe::broker(ctx, &desired, &view, &memory)).await;
+    let broker = worker.released_while(observe::broker(ctx, &desired, &view, &memory)).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.memory = memory;
-    world.rewritten = cluster.rewritten.of(|id| world.objects.contains_key(id));
+    world.rewritten = cluster.admission_drift.of(|id| world.objects.contains_key(id));
     world.config_refused = cluster
         .refusals
         .of(&refusals::config(&desired, &world))
         .map(|text| ConfigRefused { lacks_a_file: emqx_client::lacks_a_file(&text), text });
     let mut plan = plan(&desired, &world);
     if !ctx.is_leader() {
-        return Ok(Passed::until_changed(Outcome::Followed));
+        return Ok(Reconciled::until_changed(Outcome::Followed));
     }
     *cluster.memory.lock() = std::mem::take(&mut plan.memory);
     log(cluster, &plan);
@@ -142,13 +143,13 @@ async fn one_pass(
     };
     tokio::select! {
         biased;
-        // Nothing more is sent, neither to Kubernetes nor to EMQX.
-        () = ctx.leading.ended() => Ok(Passed::until_changed(Outcome::Followed)),
-        passed = act => passed,
+        // No more requests are sent, neither to Kubernetes nor to EMQX.
+        () = ctx.leading.ended() => Ok(Reconciled::until_changed(Outcome::Followed)),
+        reconciled = act => reconciled,
     }
 }
 
-/// What last worked, if that was written down for this very resource.
+/// The templates that last worked, if they were recorded for this resource.
 fn last_good(view: &KubernetesView, cr: &EMQX) -> Option<LastGood> {
     let ours = |secret: &&Arc<Secret>| {
         let mut owners = secret.owner_references().iter();
@@ -159,35 +160,35 @@ fn last_good(view: &KubernetesView, cr: &EMQX) -> Option<LastGood> {
     LastGood::read(|key| data.get(key).map(|value| value.0.as_slice()))
 }
 
-/// A spec that cannot be carried out changes nothing but the status.
+/// A refused spec changes only the status.
 async fn refuse(
     ctx: &Context,
     cluster: &Cluster,
     resource: &StoredEmqx,
     mistakes: &Mistakes,
-) -> Result<Passed, PassError> {
+) -> Result<Reconciled, ReconcileError> {
     if !ctx.is_leader() {
-        return Ok(Passed::until_changed(Outcome::Followed));
+        return Ok(Reconciled::until_changed(Outcome::Followed));
     }
     tracing::info!(cluster = %cluster.key, reason = mistakes.reason().as_str(), %mistakes, "the spec is refused");
     let prior = cluster.written.prior(resource);
     let (status, due) = status::refused(mistakes, prior.as_ref(), resource.metadata.generation, Timestamp::now());
     write_status(ctx, cluster, resource, prior, status, due, &[]).await?;
     cluster.failures.retain(&BTreeSet::new());
-    Ok(Passed { next: Action::requeue(AFTER_REFUSAL), outcome: Outcome::Refused })
+    Ok(Reconciled { next: Action::requeue(AFTER_REFUSAL), outcome: Outcome::Refused })
 }
 
-/// A pass that failed: users hear of it when it goes on.
-async fn after_error(ctx: &Context, cluster: &Cluster, resource: &StoredEmqx, error: &PassError) -> Action {
+/// A failed reconcile is reported when it fails repeatedly.
+async fn after_error(ctx: &Context, cluster: &Cluster, resource: &StoredEmqx, error: &ReconcileError) -> Action {
     let text = whole(error);
-    tracing::warn!(cluster = %cluster.key, error = text, "a pass failed; trying again");
-    let streak = cluster.failures.note("a pass", Severity::Failure, Reason::KubernetesRequestFailed, &text);
+    tracing::warn!(cluster = %cluster.key, error = text, "a reconcile failed; trying again");
+    let streak = cluster.failures.note("a reconcile", FailureClass::Failure, Reason::KubernetesRequestFailed, &text);
     let reason = match error {
-        PassError::Defect(_) => Some(Reason::InternalError),
-        // It could not be written.
-        PassError::Status(_) => None,
-        PassError::References(_) | PassError::Events(_) | PassError::TooLong => {
-            streak.is_told().then_some(Reason::KubernetesRequestFailed)
+        ReconcileError::Defect(_) => Some(Reason::InternalError),
+        // The status cannot be written.
+        ReconcileError::Status(_) => None,
+        ReconcileError::References(_) | ReconcileError::Events(_) | ReconcileError::TooLong => {
+            streak.is_reported().then_some(Reason::KubernetesRequestFailed)
         }
     };
     if let Some(reason) = reason.filter(|_| ctx.is_leader()) {
@@ -196,14 +197,14 @@ async fn after_error(ctx: &Context, cluster: &Cluster, resource: &StoredEmqx, er
         let (status, due) = status::failed(reason, &text, prior.as_ref(), generation, Timestamp::now());
         let written = caught(write_status(ctx, cluster, resource, prior, status, due, &[])).await;
         if !matches!(written, Ok(Ok(_))) {
-            tracing::warn!(cluster = %cluster.key, "the failure could not be told on the resource");
+            tracing::warn!(cluster = %cluster.key, "the failure could not be reported on the resource");
         }
     }
     Action::requeue(cluster.failures.wait().unwrap_or(AFTER_REFUSAL))
 }
 
-/// The whole chain of causes, once.
-fn whole(error: &PassError) -> String {
+/// The error with its chain of causes.
+fn whole(error: &ReconcileError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -213,7 +214,7 @@ fn whole(error: &PassError) -> String {
     beginning(&text, LONGEST_TEXT).into_owned()
 }
 
-/// What became of the plan is told, and when to come back is decided.
+/// Reports the outcome of the plan, and decides when to reconcile again.
 async fn conclude(
     ctx: &Context,
     cluster: &Cluster,
@@ -222,19 +223,19 @@ async fn conclude(
     world: &World,
     plan: &mut Plan,
     outcome: &execute::Outcome,
-) -> Result<Passed, PassError> {
+) -> Result<Reconciled, ReconcileError> {
     if outcome.is_ending() {
-        return Ok(Passed { next: Action::requeue(WHILE_ENDING), outcome: Outcome::Success });
+        return Ok(Reconciled { next: Action::requeue(WHILE_ENDING), outcome: Outcome::Success });
     }
-    let told = outcome.told();
-    if let Some(told) = &told {
-        plan.report.after_failure(told.reason, &told.text, told.matters);
+    let failure = outcome.reported();
+    if let Some(failure) = &failure {
+        plan.report.after_failure(failure.reason, &failure.text, failure.matters);
     }
     let status_wait = report(ctx, cluster, resource, desired, world, plan, outcome).await?;
     outcome.failures.iter().for_each(|failure| failure.log(&cluster.key));
     let failing = outcome.failures.iter().map(|failure| failure.action.as_str()).collect();
     cluster.failures.retain(&failing);
-    Ok(Passed { next: next(cluster, plan, outcome, status_wait), outcome: outcome.as_metric() })
+    Ok(Reconciled { next: next(cluster, plan, outcome, status_wait), outcome: outcome.as_metric() })
 }
 
 async fn report(
@@ -245,12 +246,12 @@ async fn report(
     world: &World,
     plan: &Plan,
     outcome: &execute::Outcome,
-) -> Result<Option<Duration>, PassError> {
-    cluster.figures.lock().saw(desired, world, plan);
+) -> Result<Option<Duration>, ReconcileError> {
+    cluster.metrics.lock().record_plan(desired, world, plan);
     let prior = cluster.written.prior(resource);
     let (status, due) = status::merge(&plan.report, prior.as_ref(), Timestamp::now());
-    let told: Vec<_> = outcome.done.iter().filter_map(|action| status::story(action, world)).collect();
-    write_status(ctx, cluster, resource, prior, status, due, &told).await
+    let done: Vec<_> = outcome.done.iter().filter_map(|action| status::event(action, world)).collect();
+    write_status(ctx, cluster, resource, prior, status, due, &done).await
 }
 
 async fn write_status(
@@ -260,22 +261,22 @@ async fn write_status(
     prior: Option<EMQXStatus>,
     status: EMQXStatus,
     due: Due,
-    done: &[Told],
-) -> Result<Option<Duration>, PassError> {
-    cluster.figures.lock().told(&status.conditions);
-    let wait = report::write(ctx, cluster, resource, status.clone(), due).await.map_err(PassError::Status)?;
+    done: &[EventText],
+) -> Result<Option<Duration>, ReconcileError> {
+    cluster.metrics.lock().record_conditions(&status.conditions);
+    let wait = report::write(ctx, cluster, resource, status.clone(), due).await.map_err(ReconcileError::Status)?;
     report::announce(ctx, cluster, resource, prior.as_ref(), &status, done).await;
     Ok(wait)
 }
 
-/// When to come back: after what failed, for what is awaited, or for a status that was put off; whatever is first.
+/// When to reconcile again: for a retry, for a hold, or for a delayed status; the earliest counts.
 fn next(cluster: &Cluster, plan: &Plan, outcome: &execute::Outcome, status_wait: Option<Duration>) -> Action {
     let awaited = match plan.wake {
         Wake::Watch => None,
         Wake::At(time) => Some(Timestamp::now().duration_until(time).unsigned_abs()),
         Wake::Poll(seconds) => Some(Duration::from_secs(seconds.into())),
     };
-    // What EMQX refuses is not asked for every other second.
+    // A request that EMQX refuses is not repeated every two seconds.
     let awaited = awaited.map(|wait| if outcome.is_refused_by_emqx() { wait.max(AFTER_REFUSAL) } else { wait });
     let soonest = [awaited, cluster.failures.wait(), status_wait].into_iter().flatten().min();
     soonest.map_or_else(Action::await_change, Action::requeue)
@@ -293,7 +294,7 @@ fn log(cluster: &Cluster, plan: &Plan) {
     }
 }
 
-/// Drawn for every pass, used only where a secret does not exist yet.
+/// Random texts for every reconcile, used only for a secret that does not exist yet.
 fn fresh_secrets() -> FreshSecrets {
     let draw = || rand::rng().sample_iter(Alphanumeric).take(64).map(char::from).collect();
     FreshSecrets { cookie: draw(), operator_secret: draw() }

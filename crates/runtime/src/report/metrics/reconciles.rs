@@ -1,4 +1,4 @@
-//! Passes over clusters: how many, how they ended, how long they took, how many run.
+//! Metrics about reconciles: count, outcome, duration, and how many run.
 
 use super::{CONTROLLER, ControllerLabels, KIND, KindLabels};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -9,7 +9,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 
-/// How a pass ended.
+/// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Everything that was planned was done.
@@ -64,8 +64,8 @@ struct ResultLabels {
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// Passes over clusters.
-pub struct Passes {
+/// The metrics about reconciles.
+pub struct Reconciles {
     ended: Family<OutcomeLabels, Counter>,
     seconds: Durations<KindLabels>,
     compatible: Family<ResultLabels, Counter>,
@@ -80,9 +80,9 @@ fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 14))
 }
 
-impl Passes {
+impl Reconciles {
     pub fn new(registry: &mut Registry, concurrency: u16) -> Self {
-        let passes = Self {
+        let reconciles = Self {
             ended: Family::default(),
             seconds: Family::new_with_constructor(durations),
             compatible: Family::default(),
@@ -93,24 +93,24 @@ impl Passes {
             compatible_panics: Family::default(),
         };
         let own = super::own(registry);
-        own.register("reconciles", "Passes over a resource, by how they ended", passes.ended.clone());
-        let text = "Duration of passes in seconds";
-        own.register("reconcile_duration_seconds", text, passes.seconds.clone());
-        let panics = "Passes that met a defect of the operator; the resource says InternalError";
-        own.register("reconcile_panics", panics, passes.panics.clone());
+        own.register("reconciles", "Reconciles of resources, by outcome", reconciles.ended.clone());
+        let text = "Duration of reconciles in seconds";
+        own.register("reconcile_duration_seconds", text, reconciles.seconds.clone());
+        let panics = "Reconciles that ended with a defect of the operator; the resource says InternalError";
+        own.register("reconcile_panics", panics, reconciles.panics.clone());
         let most = Family::<ControllerLabels, Gauge>::default();
         most.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(concurrency.into());
         let controller_runtime = registry.sub_registry_with_prefix("controller_runtime");
-        controller_runtime.register("reconcile", "Passes over a resource, by result", passes.compatible.clone());
-        controller_runtime.register("reconcile_errors", "Passes that failed", passes.compatible_errors.clone());
-        controller_runtime.register("reconcile_time_seconds", text, passes.compatible_seconds.clone());
-        controller_runtime.register("active_workers", "Passes that are under way", passes.active.clone());
-        let text = "Passes that met a defect of the operator; the resource says InternalError";
-        controller_runtime.register("reconcile_panics", text, passes.compatible_panics.clone());
-        let text = "Passes that may be under way at the same time";
+        controller_runtime.register("reconcile", "Reconciles of resources, by result", reconciles.compatible.clone());
+        controller_runtime.register("reconcile_errors", "Reconciles that failed", reconciles.compatible_errors.clone());
+        controller_runtime.register("reconcile_time_seconds", text, reconciles.compatible_seconds.clone());
+        controller_runtime.register("active_workers", "Reconciles that run", reconciles.active.clone());
+        let text = "Reconciles that ended with a defect of the operator; the resource says InternalError";
+        controller_runtime.register("reconcile_panics", text, reconciles.compatible_panics.clone());
+        let text = "Reconciles that may run at the same time";
         controller_runtime.register("max_concurrent_reconciles", text, most);
-        passes.begin_at_zero();
-        passes
+        reconciles.begin_at_zero();
+        reconciles
     }
 
     /// Rates of series that appear with their first event miss that event.
@@ -126,18 +126,18 @@ impl Passes {
         drop(self.active.get_or_create(&ControllerLabels { controller: CONTROLLER }));
     }
 
-    /// A pass begins.
+    /// A reconcile begins.
     pub fn begin(&self) {
         self.active.get_or_create(&ControllerLabels { controller: CONTROLLER }).inc();
     }
 
-    /// It met a defect of the operator.
+    /// The reconcile ended with a defect of the operator.
     pub fn panicked(&self) {
         self.panics.get_or_create(&KindLabels { kind: KIND }).inc();
         self.compatible_panics.get_or_create(&ControllerLabels { controller: CONTROLLER }).inc();
     }
 
-    /// It has ended.
+    /// The reconcile has ended.
     pub fn end(&self, outcome: Outcome, took: Duration) {
         let controller = ControllerLabels { controller: CONTROLLER };
         let seconds = took.as_secs_f64();

@@ -3,10 +3,10 @@
 
 use super::view::Contact;
 use super::{Node, lock};
+use crate::cluster_state::{Change, ClusterState, Role, Secret};
 use crate::config::Edition;
 use crate::license;
 use crate::rpc::{Phase, Request, Response};
-use crate::shared::{Change, Role, Secret, Shared};
 use crate::volume::Memory;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -71,12 +71,12 @@ impl Node {
 
     async fn boot_core(&self) -> Result<(), Exit> {
         let Some(memory) = self.volume.memory(&self.name) else {
-            self.shared().apply(Change::Member(self.name.clone(), Role::Core));
+            self.cluster_state().apply(Change::Member(self.name.clone(), Role::Core));
             return Ok(());
         };
-        let cores = memory.shared.members.iter().filter(|(_, role)| **role == Role::Core);
+        let cores = memory.state.members.iter().filter(|(_, role)| **role == Role::Core);
         let others: Vec<String> = cores.map(|(name, _)| name).filter(|name| **name != self.name).cloned().collect();
-        *self.shared() = memory.shared;
+        *self.cluster_state() = memory.state;
         self.wait_for_tables(&memory.running_peers).await;
         for other in others {
             if self.copy_from(&other).await {
@@ -108,16 +108,16 @@ impl Node {
     async fn copy_from(&self, peer: &str) -> bool {
         self.begin_to_copy();
         let answer = self.call(peer, Request::Copy).await;
-        let Ok(Response::Joined { shared, cluster_hocon }) = answer else {
+        let Ok(Response::Joined { state, cluster_hocon }) = answer else {
             self.end_copying();
             return false;
         };
-        if shared.members.contains_key(&self.name) {
-            self.take_over(*shared, cluster_hocon);
+        if state.members.contains_key(&self.name) {
+            self.take_over(*state, cluster_hocon);
         } else {
             self.end_copying();
-            *self.shared() = Shared::default();
-            self.shared().apply(Change::Member(self.name.clone(), Role::Core));
+            *self.cluster_state() = ClusterState::default();
+            self.cluster_state().apply(Change::Member(self.name.clone(), Role::Core));
         }
         true
     }
@@ -146,7 +146,7 @@ impl Node {
             let (user, password) = config.default_user();
             (user.to_owned(), password.to_owned())
         };
-        if self.shared().users.is_empty() {
+        if self.cluster_state().users.is_empty() {
             self.change(Change::User(user, Secret::new(&password))).await;
         }
         self.load_bootstrap_keys().await;
@@ -159,7 +159,7 @@ impl Node {
     fn check_license(&self) -> Result<(), Exit> {
         let key = self.config().license_key().map(str::to_owned);
         let single = key.and_then(|key| license::License::parse(self.profile, &key)).is_some_and(|one| one.single_node);
-        if single && self.shared().members.len() > 1 {
+        if single && self.cluster_state().members.len() > 1 {
             return Err(Exit::SingleNodeLicense { node: self.name.clone() });
         }
         Ok(())
@@ -173,7 +173,8 @@ impl Node {
         }
         let failed = |error: std::io::Error| Exit::Volume { node: self.name.clone(), reason: error.to_string() };
         let site = self.volume.site().map_err(failed)?;
-        let known = self.shared().storage.sites.iter().find(|(_, node)| **node == self.name).map(|(id, _)| id.clone());
+        let known =
+            self.cluster_state().storage.sites.iter().find(|(_, node)| **node == self.name).map(|(id, _)| id.clone());
         match known {
             Some(known) if known == site => Ok(()),
             Some(known) if self.config().durable_sessions() => {
@@ -193,17 +194,17 @@ impl Node {
             return;
         }
         let down = lock(&self.down_since);
-        let shared = self.shared().clone();
+        let state = self.cluster_state().clone();
         let up = |(name, role): &(&String, &Role)| {
             **role == Role::Core && **name != self.name && !down.contains_key(name.as_str())
         };
-        let running_peers = shared.members.iter().filter(up).map(|(name, _)| name.clone()).collect();
-        if let Err(error) = self.volume.remember(&self.name, &Memory { shared, running_peers }) {
+        let running_peers = state.members.iter().filter(up).map(|(name, _)| name.clone()).collect();
+        if let Err(error) = self.volume.remember(&self.name, &Memory { state, running_peers }) {
             tracing::error!(node = self.name, "failed to write the database: {error}");
         }
     }
 
-    /// Once a second: who runs, who is gone for too long, and one step of durable storage.
+    /// Once a second: checks for lost nodes, and takes one step of durable storage.
     async fn tick(self: &Arc<Self>) -> Result<Infallible, Exit> {
         loop {
             sleep(self.timings.tick).await;
@@ -226,12 +227,12 @@ impl Node {
             cores.extend(self.ping(&core).await.filter(|pong| pong.phase == Phase::Running && pong.role == Role::Core));
         }
         cores.retain(|pong| pong.version == self.version());
-        // Cores that have found each other are the cluster, and not one that has just booted.
+        // Cores that have found each other form the cluster, not a core that has just booted.
         let Some(cluster) = cores.iter().max_by_key(|pong| pong.members.len()) else { return };
         let mut in_it = cores.iter().filter(|core| cluster.members.contains(&core.name));
         let unknown = in_it.any(|core| !core.members.contains(&self.name));
-        // Two that come at the same moment through different cores may not have been told of each other.
-        let differs = !cluster.members.iter().eq(self.shared().members.keys());
+        // Two that come at the same moment through different cores may not know each other.
+        let differs = !cluster.members.iter().eq(self.cluster_state().members.keys());
         if unknown || differs {
             self.become_member(&cluster.name).await;
         }

@@ -7,24 +7,24 @@ use futures::future::BoxFuture;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
-/// Puts a [`Counted`] around a service.
-pub struct Counting(pub KubernetesRequests);
+/// Puts a [`CountedService`] around a service.
+pub struct CountRequests(pub KubernetesRequests);
 
-impl<S> Layer<S> for Counting {
-    type Service = Counted<S>;
+impl<S> Layer<S> for CountRequests {
+    type Service = CountedService<S>;
 
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, requests: self.0.clone() }
+    fn layer(&self, inner: S) -> CountedService<S> {
+        CountedService { inner, requests: self.0.clone() }
     }
 }
 
 /// Counts requests when they have ended.
-pub struct Counted<S> {
+pub struct CountedService<S> {
     inner: S,
     requests: KubernetesRequests,
 }
 
-impl<S, A, B> Service<Request<A>> for Counted<S>
+impl<S, A, B> Service<Request<A>> for CountedService<S>
 where
     S: Service<Request<A>, Response = Response<B>>,
     S::Future: Send + 'static,

@@ -1,66 +1,66 @@
-//! A node that copies the state of its cluster misses nothing of what changes meanwhile: it does that again, on top of what
-//! it was given.
+//! A node that copies the state of its cluster misses no change: it applies the changes that arrive meanwhile again, on top of the
+//! copy.
 
 use super::{Node, lock};
+use crate::cluster_state::{Change, ClusterState, Role};
 use crate::config::{Config, Layers};
 use crate::rpc::{Phase, Pong, Request, Response};
-use crate::shared::{Change, Role, Shared};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// What members tell each other.
+/// A change that members send to each other.
 #[derive(Debug, Clone)]
-pub(super) enum News {
+pub(super) enum Update {
     Change(Change),
     Config(Map<String, Value>),
 }
 
-/// How far a node is with copying.
+/// The progress of copying.
 #[derive(Debug, Default)]
-pub(super) enum CatchingUp {
-    /// What it is told now is part of what it will copy.
+pub(super) enum SyncState {
+    /// Changes that arrive now are part of the state that the node will copy.
     #[default]
     NotBegun,
-    /// It has asked, and keeps what it is told.
-    Copying(Vec<News>),
+    /// The node has asked for the state, and keeps the changes that arrive.
+    Copying(Vec<Update>),
     Done,
 }
 
 impl Node {
-    /// From here on no news is missed.
+    /// From here on no change is missed.
     pub(super) fn begin_to_copy(&self) {
-        *lock(&self.catching_up) = CatchingUp::Copying(Vec::new());
+        *lock(&self.sync) = SyncState::Copying(Vec::new());
     }
 
-    /// It goes on with the state that it has.
+    /// The node continues with its own state.
     pub(super) fn end_copying(&self) {
-        *lock(&self.catching_up) = CatchingUp::Done;
+        *lock(&self.sync) = SyncState::Done;
     }
 
-    /// Another member tells what has changed.
-    pub(super) fn hear(&self, news: News) -> Response {
-        let mut catching_up = lock(&self.catching_up);
-        match &mut *catching_up {
-            CatchingUp::NotBegun if self.phase() == Phase::Booting => return Response::NotRunning,
-            CatchingUp::Copying(heard) => heard.push(news.clone()),
-            CatchingUp::NotBegun | CatchingUp::Done => {}
+    /// Another member sends a change.
+    pub(super) fn hear(&self, update: Update) -> Response {
+        let mut sync = lock(&self.sync);
+        match &mut *sync {
+            SyncState::NotBegun if self.phase() == Phase::Booting => return Response::NotRunning,
+            SyncState::Copying(heard) => heard.push(update.clone()),
+            SyncState::NotBegun | SyncState::Done => {}
         }
-        self.take_note(news);
+        self.take_note(update);
         self.remember();
         Response::Done
     }
 
-    fn take_note(&self, news: News) {
-        match news {
-            News::Change(change) => self.shared().apply(change),
-            News::Config(roots) => self.adopt(roots),
+    fn take_note(&self, update: Update) {
+        match update {
+            Update::Change(change) => self.cluster_state().apply(change),
+            Update::Config(roots) => self.adopt(roots),
         }
     }
 
     /// The cluster's state and configuration replace our own.
-    pub(super) fn take_over(&self, shared: Shared, cluster_hocon: String) {
-        let mut catching_up = lock(&self.catching_up);
-        *self.shared() = shared;
+    pub(super) fn take_over(&self, state: ClusterState, cluster_hocon: String) {
+        let mut sync = lock(&self.sync);
+        *self.cluster_state() = state;
         if let Err(error) = crate::config::save_cluster_hocon(self.volume.path(), &cluster_hocon) {
             tracing::error!(node = self.name, "failed to write cluster.hocon: {error}");
         }
@@ -69,12 +69,12 @@ impl Node {
             Ok((config, _)) => *self.config() = config,
             Err(error) => tracing::error!(node = self.name, "failed to use the cluster's configuration: {error}"),
         }
-        if let CatchingUp::Copying(heard) = std::mem::replace(&mut *catching_up, CatchingUp::Done) {
-            heard.into_iter().for_each(|news| self.take_note(news));
+        if let SyncState::Copying(heard) = std::mem::replace(&mut *sync, SyncState::Done) {
+            heard.into_iter().for_each(|update| self.take_note(update));
         }
     }
 
-    /// A message can miss a node, and nobody sends it twice. So a node looks at what the cores of its cluster have.
+    /// A change can miss a node, and is not sent twice. So a node compares its state with the cores of its cluster.
     pub(super) async fn compare_with_cores(&self) {
         if self.phase() != Phase::Running {
             return;
@@ -94,7 +94,7 @@ impl Node {
 
     /// Members that another core has had twice in a row, that run, and that are in a cluster with us or with others of ours.
     async fn find_missed_members(&self, cores: &[Pong]) {
-        let known = self.shared().members.clone();
+        let known = self.cluster_state().members.clone();
         let missed = cores.iter().flat_map(|core| &core.members).filter(|name| !known.contains_key(*name));
         let missed: BTreeSet<_> = missed.cloned().collect();
         let before = std::mem::replace(&mut *lock(&self.missed), missed.clone());
@@ -102,7 +102,7 @@ impl Node {
             let ours = |member: &String| known.contains_key(member);
             let found = self.ping(name).await;
             if let Some(pong) = found.filter(|pong| pong.phase == Phase::Running && pong.members.iter().any(ours)) {
-                self.take_note(News::Change(Change::Member(pong.name, pong.role)));
+                self.take_note(Update::Change(Change::Member(pong.name, pong.role)));
                 self.remember();
             }
         }
@@ -110,15 +110,15 @@ impl Node {
 
     /// The site of a core, and changes of where replicas are.
     async fn find_missed_storage(&self, core: &Pong) {
-        let storage = self.shared().storage.clone();
+        let storage = self.cluster_state().storage.clone();
         if let Some(site) = core.site.clone().filter(|site| storage.sites.get(site) != Some(&core.name)) {
-            self.take_note(News::Change(Change::Site(site, core.name.clone())));
+            self.take_note(Update::Change(Change::Site(site, core.name.clone())));
             self.remember();
         }
         if core.storage > storage.version
-            && let Ok(Response::Joined { shared, .. }) = self.call(&core.name, Request::Copy).await
+            && let Ok(Response::Joined { state, .. }) = self.call(&core.name, Request::Copy).await
         {
-            self.take_note(News::Change(Change::Storage(shared.storage)));
+            self.take_note(Update::Change(Change::Storage(state.storage)));
             self.remember();
         }
     }
