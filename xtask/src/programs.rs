@@ -3,6 +3,7 @@
 use crate::{paths, shell};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// With a target of its own the flags do not reach build scripts, and other builds are not thrown away.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -46,7 +47,7 @@ fn cargo(profile: &str, packages: &[&str], more: &[&str], program: &str) -> anyh
         paths::root().canonicalize()?.display(),
         cargo_home().display(),
     );
-    let mut cargo = shell::program("cargo");
+    let mut cargo = Command::new("cargo");
     cargo.current_dir(paths::root()).env("RUSTFLAGS", flags);
     cargo.args(["build", "--locked", "--profile", profile, "--target", TARGET]).args(more);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));

@@ -2,6 +2,7 @@
 
 use crate::{paths, programs, progress, shell};
 use std::path::PathBuf;
+use std::process::Command;
 
 const PACKAGE: &str = "emqx-operator-testkit";
 
@@ -41,7 +42,7 @@ impl Default for Simulate {
 
 pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
     let program = built(|| programs::build_local(PACKAGE, PACKAGE))?;
-    let mut run = shell::program(program);
+    let mut run = Command::new(program);
     run.args(["--histories", &arguments.histories.to_string(), "--seed", &arguments.seed.to_string()]);
     shell::loudly(run.args(["--events", &arguments.events.to_string()]))
 }
@@ -49,7 +50,7 @@ pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
 pub(crate) fn mutants(arguments: &Mutants) -> anyhow::Result<()> {
     let program = built(|| programs::build_with_feature(PACKAGE, "planted-bugs"))?;
     let page = paths::root().join("docs/reference/planted-bugs.md");
-    let mut run = shell::program(program);
+    let mut run = Command::new(program);
     shell::loudly(run.arg("--mutants").arg(page).args(["--histories", &arguments.histories.to_string()]))
 }
 
