@@ -3,7 +3,6 @@
 use crate::{paths, shell};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// With a target of its own the flags do not reach build scripts, and other builds are not thrown away.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -47,8 +46,8 @@ fn cargo(profile: &str, packages: &[&str], more: &[&str], program: &str) -> anyh
         paths::root().canonicalize()?.display(),
         cargo_home().display(),
     );
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(paths::root()).env("RUSTFLAGS", flags);
+    let mut cargo = shell::cargo();
+    cargo.env("RUSTFLAGS", flags);
     cargo.args(["build", "--locked", "--profile", profile, "--target", TARGET]).args(more);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     shell::quietly(&mut cargo).with_context(|| format!("failed to build {program}"))?;

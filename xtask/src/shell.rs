@@ -1,10 +1,24 @@
 //! Runs programs, and says what went wrong with them.
 
+use crate::paths;
 use anyhow::{Context as _, bail};
 use std::cell::Cell;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Cargo in the checkout, called as by hand. What `cargo run` tells this program about its own package would reach build scripts that
+/// look at it, and all that depends on them (ring, and with it every client) would be built again whenever Cargo is called by
+/// hand and by this program in turn.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(paths::root());
+    let own = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(own) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
 
 /// Where processors are shared out between groups; pods are such groups.
 const GROUPS: &str = "/sys/fs/cgroup/cpu";

@@ -1,10 +1,9 @@
 //! The dependency arrows of ARCHITECTURE.md. Cargo forbids cycles only; these keep the core pure.
 
-use crate::{paths, shell};
+use crate::shell;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::process::Command;
 
 /// Crate, and the crates of ours that it may depend on.
 const ARROWS: [(&str, &[&str]); 8] = [
@@ -22,8 +21,8 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const IMPURE: [&str; 7] = ["tokio", "reqwest", "kube", "rand", "tracing", "futures", "hyper"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut metadata = Command::new("cargo");
-    metadata.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(paths::root());
+    let mut metadata = shell::cargo();
+    metadata.args(["metadata", "--format-version", "1", "--no-deps"]);
     let metadata: Value = serde_json::from_str(&shell::quietly(&mut metadata)?).context("cargo metadata is JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
     let names: BTreeSet<_> = packages.iter().filter_map(|package| package["name"].as_str()).collect();

@@ -7,11 +7,10 @@
 mod suite;
 mod totals;
 
-use crate::{deny, manifests, paths, shell, simulate, tidy};
+use crate::{deny, manifests, shell, simulate, tidy};
 use anyhow::bail;
 use clap::ValueEnum;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 use suite::{Suite, Suites};
 use totals::{Totals, Went, conclude, counted, timed};
@@ -108,7 +107,7 @@ enum Kind {
 impl Step {
     fn kind(self) -> Kind {
         match self {
-            Step::Format => Kind::Short(|_, _| shell::loudly(cargo().args(["fmt", "--all", "--check"]))),
+            Step::Format => Kind::Short(|_, _| shell::loudly(shell::cargo().args(["fmt", "--all", "--check"]))),
             Step::Tidy => Kind::Short(|_, _| tidy::run()),
             Step::Deny => Kind::Short(|_, _| deny::check()),
             Step::Manifests => Kind::Short(|_, _| manifests::check_all()),
@@ -167,14 +166,14 @@ fn each(steps: &[(Work, &'static str)], filter: Option<&str>) -> Vec<Went> {
 
 fn lint() -> anyhow::Result<()> {
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
-    shell::loudly(cargo().args(clippy))
+    shell::loudly(shell::cargo().args(clippy))
 }
 
 /// Of tests on clusters only the library: the rest of that package needs a cluster.
 fn unit(filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<()> {
     let all: [&[&str]; 2] = [&["--workspace", "--exclude", suite::PACKAGE], &["--package", suite::PACKAGE, "--lib"]];
     let tests = |what: &[&str]| {
-        let mut tests = cargo();
+        let mut tests = shell::cargo();
         tests.args(["test", "--quiet", "--locked"]).args(what);
         tests
     };
@@ -184,12 +183,6 @@ fn unit(filter: Option<&str>, totals: &mut Totals) -> anyhow::Result<()> {
         let went = all.map(|what| counted(tests(what).args(filter), totals));
         went.into_iter().collect()
     })
-}
-
-fn cargo() -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(paths::root());
-    cargo
 }
 
 /// Only after complete runs of all tests on clusters: a test that was left out has used nothing.

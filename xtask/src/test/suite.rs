@@ -138,7 +138,7 @@ fn images() -> anyhow::Result<Vec<PathBuf>> {
 
 /// Builds test programs and says where each is.
 fn programs(tests: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut build = super::cargo();
+    let mut build = shell::cargo();
     build.args(["test", "--no-run", "--locked", "--package", PACKAGE, "--message-format", "json"]);
     build.args(tests.iter().flat_map(|test| ["--test", test]));
     let messages = shell::quietly(&mut build)?;
