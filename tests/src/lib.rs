@@ -8,4 +8,5 @@ pub mod emqx;
 pub mod fleet;
 pub mod link;
 pub mod operator;
+pub mod passes;
 pub mod wait;
