@@ -2,14 +2,16 @@
 //! and of the whole, and the totals.
 //!
 //! There are two lanes. Tests on clusters wait more than they work: they run one after the other. What needs processors and
-//! nothing else runs beside them, on the processors that they leave.
+//! nothing else runs beside them, on the processors that they leave; but for the suite that wants quiet.
 
+mod quiet;
 mod suite;
 mod totals;
 
 use crate::{deny, manifests, shell, simulate, tidy};
 use anyhow::bail;
 use clap::ValueEnum;
+use quiet::Quiet;
 use std::path::PathBuf;
 use std::time::Instant;
 use suite::{Suite, Suites};
@@ -138,7 +140,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     let filter = arguments.filter.as_deref();
-    let mut went = each(&short, filter);
+    let quiet = Quiet::default();
+    let mut went = each(&short, filter, &quiet);
     // Before there are lanes: one would wait for the other, because Cargo builds for one command at a time.
     let suites = Suites::build(clusters.iter().map(|(suite, _)| *suite).collect(), filter, arguments.all);
     std::thread::scope(|scope| {
@@ -151,17 +154,24 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if !clusters.is_empty() {
                 shell::yield_processors();
             }
-            each(&processors, filter)
+            each(&processors, filter, &quiet)
         });
-        went.extend(clusters.iter().map(|(suite, name)| timed(name, |totals| suites.run(suite, totals))));
+        went.extend(clusters.iter().map(|(suite, name)| {
+            let _quiet = suite.wants_quiet().then(|| quiet.wanted());
+            timed(name, |totals| suites.run(suite, totals))
+        }));
         went.extend(beside.join().expect("steps do not panic"));
     });
-    went.extend(each(&last, filter));
+    went.extend(each(&last, filter, &quiet));
     conclude(&went, started.elapsed())
 }
 
-fn each(steps: &[(Work, &'static str)], filter: Option<&str>) -> Vec<Went> {
-    steps.iter().map(|(work, name)| timed(name, |totals| work(filter, totals))).collect()
+fn each(steps: &[(Work, &'static str)], filter: Option<&str>, quiet: &Quiet) -> Vec<Went> {
+    let one = |(work, name): &(Work, &'static str)| {
+        let _disturbed = quiet.disturbed();
+        timed(name, |totals| work(filter, totals))
+    };
+    steps.iter().map(one).collect()
 }
 
 fn lint() -> anyhow::Result<()> {

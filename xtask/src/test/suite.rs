@@ -36,6 +36,11 @@ pub(super) const PACKAGING: Suite =
     Suite { test: "packaging", cluster: "test-packaging", profile: Profile::Node, threads: 5 };
 
 impl Suite {
+    /// Devices of the end-to-end tests notice who else works.
+    pub(super) fn wants_quiet(&self) -> bool {
+        *self == E2E
+    }
+
     /// Pods that are real run images.
     pub(super) fn needs_images(&self) -> bool {
         self.profile == Profile::Node
