@@ -13,10 +13,13 @@ use kube::Client;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Clusters at the same time: they wait more than they work.
-const AT_ONCE: usize = 4;
+/// Clusters at the same time, of all scenarios together: they wait more than they work. Scenarios that are long take the places of
+/// those that have ended.
+const AT_ONCE: usize = 16;
+static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 /// What only follows the end, such as marks that are cleared, takes up to nine seconds.
 const STAYS: Duration = Duration::from_secs(15);
 const LIMIT: Duration = Duration::from_secs(120);
@@ -99,6 +102,7 @@ fn mortal(namespace: &str, killer: &Arc<Killer>) -> Operator {
 
 /// The end without a crash, how often cores restarted, and how many writes there were.
 async fn undisturbed(scenario: &Scenario, place: &Place) -> (Vec<String>, usize, usize) {
+    let _place = PLACES.acquire().await.expect("nobody closes it");
     let Place { client, fleet } = place;
     let namespace = scenario.prepare(client, fleet).await;
     let before = end_state::restarts(&namespace);
@@ -114,6 +118,7 @@ async fn undisturbed(scenario: &Scenario, place: &Place) -> (Vec<String>, usize,
     assert!(scenario.after.is_null() || fleet.sessions(&namespace) == sessions, "{}: sessions are lost", scenario.name);
     killer.killed.cancel();
     tokio::task::spawn_blocking(move || drop(operator)).await.unwrap();
+    scenario.leave(client, &namespace).await;
     (expected, restarts, writes)
 }
 
@@ -126,6 +131,7 @@ async fn disturbed(
     expected: &[String],
     restarts: usize,
 ) -> bool {
+    let _place = PLACES.acquire().await.expect("nobody closes it");
     let Place { client, fleet } = place;
     let namespace = scenario.prepare(client, fleet).await;
     let before = end_state::restarts(&namespace);
@@ -146,7 +152,7 @@ async fn disturbed(
     let restarted = end_state::restarts(&namespace) - before;
     assert_eq!(restarted, restarts, "{point}: cores were restarted {restarted} times instead of {restarts}");
     tokio::task::spawn_blocking(move || drop(successor)).await.unwrap();
-    emqx_operator_tests::cluster::delete_namespace(client, &namespace).await;
+    scenario.leave(client, &namespace).await;
     reached
 }
 

@@ -61,6 +61,13 @@ impl Scenario {
         }
     }
 
+    /// The cluster leaves room for others. Its namespace stays: to delete one is a hundred requests.
+    pub(crate) async fn leave(&self, client: &Client, namespace: &str) {
+        if !self.after.is_null() {
+            emqx::delete(client, namespace, "iot").await;
+        }
+    }
+
     /// Waits until the change is carried out.
     pub(crate) async fn end(&self, client: &Client, namespace: &str) {
         if self.after.is_null() {

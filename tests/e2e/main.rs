@@ -3,6 +3,7 @@
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
 
+mod at_rest;
 mod cluster;
 mod configuration;
 mod day_two;
@@ -13,7 +14,6 @@ mod examples;
 mod explained;
 mod messages;
 mod operator_down;
-mod silence;
 
 use emqx_operator_tests::{crd, operator};
 use kube::Client;

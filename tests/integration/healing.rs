@@ -1,6 +1,7 @@
 //! What somebody deletes or changes is put right; what somebody adds is left alone; nothing else is touched.
 
 use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::reconciles::reconciles;
 use emqx_operator_tests::{emqx, wait};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
@@ -168,8 +169,7 @@ async fn an_edit_of_a_pod_template_is_taken_back_and_told() {
 async fn healing_one_object_touches_no_other() {
     let (client, namespace) = cluster("calm", 2).await;
     let before = versions(&client, &namespace).await;
-    comes_back::<Service>(&client, &namespace, "iot-dashboard").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    reconciles(&client, &namespace, 3).await;
     let mut after = versions(&client, &namespace).await;
     let mut expected = before;
     expected.remove("Service/iot-dashboard");

@@ -3,6 +3,7 @@
 // A test that cannot go on panics; helpers of tests count as code otherwise.
 #![allow(clippy::unwrap_used)]
 
+mod at_rest;
 mod blue_green;
 mod hanging;
 mod healing;
@@ -10,7 +11,6 @@ mod recovering;
 mod refusals;
 mod rolling;
 mod scaling;
-mod silence;
 mod stored_before_the_schema;
 mod strangers;
 mod tenant_policy;

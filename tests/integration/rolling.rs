@@ -2,6 +2,7 @@
 
 use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
+use emqx_operator_tests::reconciles::reconciles;
 use emqx_operator_tests::{audit, emqx, wait};
 use emqx_sim::clients::Counts;
 use emqx_sim::faults::{Faults, HttpFault};
@@ -116,7 +117,7 @@ async fn a_change_that_concerns_no_pod_restarts_nobody() {
     }});
     patch(&client, &namespace, change).await;
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    reconciles(&client, &namespace, 2).await;
     assert_eq!(pods(&client, &namespace).await, before);
 }
 
@@ -168,7 +169,7 @@ async fn a_rollout_waits_while_no_api_answers() {
         patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
         let unknown = |c: &Condition| c.status == "False";
         emqx::condition(&client, &namespace, "iot", "EMQXAPIAvailable", LIMIT, unknown).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        reconciles(&client, &namespace, 2).await;
         assert_eq!(pods(&client, &namespace).await, before, "{prefix}: nobody was removed");
         set(HttpFault::None);
         emqx::settled(&client, &namespace, "iot", LIMIT).await;
@@ -265,8 +266,8 @@ async fn a_policy_that_rewrites_images_stops_no_rollout() {
     let core_set =
         || audit::writes(&namespace).into_iter().filter(|write| write.object == "statefulsets/iot-core").count();
     // Whatever is still on its way arrives.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    reconciles(&client, &namespace, 1).await;
     let before = core_set();
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    reconciles(&client, &namespace, 4).await;
     assert_eq!(core_set(), before, "the set is written again and again: {:#?}", audit::writes(&namespace));
 }

@@ -21,7 +21,7 @@ fn passes_its_tests() {
 #[tokio::test]
 async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
     let (client, _alone) = alone().await;
-    installed::clear().await;
+    installed::clear(&client).await;
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     let chart = chart();
     install(&chart, &[]);
@@ -47,19 +47,19 @@ async fn a_release_lives_through_upgrades_and_its_clusters_outlive_it() {
     emqx::ready(&client, "default", "emqx", READY).await;
     assert_eq!(api.get("emqx").await.unwrap().uid().unwrap(), before);
     helm(&["uninstall", "emqx-operator", "--namespace", SYSTEM, "--wait"]);
-    installed::clear().await;
+    installed::clear(&client).await;
 }
 
 #[tokio::test]
 async fn crds_go_with_the_release_when_the_user_says_so() {
-    let (_, _alone) = alone().await;
-    installed::clear().await;
+    let (client, _alone) = alone().await;
+    installed::clear(&client).await;
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     install(&chart(), &["--set", "crds.keep=false"]);
     helm(&["uninstall", "emqx-operator", "--namespace", SYSTEM, "--wait"]);
     let crds = kubectl(&["get", "crds", "--output", "name"]);
     assert!(!crds.contains("emqxes.apps.emqx.io"), "{crds}");
-    installed::clear().await;
+    installed::clear(&client).await;
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn queries() -> Vec<(String, String)> {
 #[tokio::test]
 async fn every_panel_shows_data() {
     let (client, _alone) = alone().await;
-    installed::clear().await;
+    installed::clear(&client).await;
     kubectl(&["apply", "--filename", &manifest("kustomize-prometheus")]);
     installed::becomes_ready();
     installed::manages_a_node(&client).await;
@@ -54,5 +54,5 @@ async fn every_panel_shows_data() {
         if is_ready { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
-    installed::clear().await;
+    installed::clear(&client).await;
 }

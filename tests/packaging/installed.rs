@@ -5,7 +5,9 @@ use crate::{READY, SYSTEM};
 use emqx_operator_tests::cluster::{apply, documents};
 use emqx_operator_tests::emqx;
 use emqx_operator_tests::wait::until;
-use kube::Client;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -36,6 +38,13 @@ async fn manages(client: &Client, file: &str) {
     emqx::ready(client, "default", "emqx", READY).await;
 }
 
+/// Ends the operator's pods. A namespace that is deleted with pods in it is looked at again after half of their grace period
+/// only.
+pub fn stop() {
+    let foreground = ["--cascade=foreground", "--wait=true", "--timeout=120s", "--ignore-not-found"];
+    kubectl(&[&["--namespace", SYSTEM, "delete", "deployments", "--all"], &foreground[..]].concat());
+}
+
 /// Removes the operator as docs/install.md says, and nothing else.
 pub fn uninstall() {
     kubectl(&["delete", "namespace", SYSTEM, "--ignore-not-found", "--wait=true", "--timeout=120s"]);
@@ -48,15 +57,17 @@ pub fn uninstall() {
 }
 
 /// Removes everything but the CRDs, whoever installed it.
-pub async fn clear() {
+pub async fn clear(client: &Client) {
+    stop();
     uninstall();
     if kubectl(&["get", "crds", "--output", "name"]).contains("/emqxes.apps.emqx.io") {
         kubectl(&["delete", "emqx", "--all", "--all-namespaces", "--ignore-not-found", "--wait=true"]);
     }
     kubectl(&["delete", "clusterrolebinding", "emqx-operator-test-reader", "--ignore-not-found"]);
+    let pods = Api::<Pod>::namespaced(client.clone(), "default");
     until("the pods of the cluster to be gone", READY, || async {
-        let pods = kubectl(&["--namespace", "default", "get", "pods", "--output", "name"]);
-        if pods.trim().is_empty() { Ok(()) } else { Err(pods) }
+        let left = pods.list_metadata(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        if left.is_empty() { Ok(()) } else { Err(format!("{} are there", left.len())) }
     })
     .await;
     kubectl(&["--namespace", "default", "delete", "pvc,secrets", "--all", "--wait=true"]);

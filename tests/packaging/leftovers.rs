@@ -49,7 +49,7 @@ fn everything() -> String {
 
 async fn prepared() -> (Client, tokio::sync::MutexGuard<'static, ()>) {
     let (client, alone) = alone().await;
-    installed::clear().await;
+    installed::clear(&client).await;
     kubectl(&["delete", "crd", "emqxes.apps.emqx.io", "--ignore-not-found"]);
     kubectl(&["create", "namespace", SYSTEM]);
     (client, alone)

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Scrapes come every five seconds, and a fresh operator may not serve yet.
+/// A fresh operator may not serve yet.
 const SCRAPED: Duration = Duration::from_secs(90);
 
 /// Whom a scrape shows itself as.
@@ -121,8 +121,9 @@ async fn configuration(endpoint: &Value, scraper: Scraper, folder: &TempDir) -> 
     let targets = targets(endpoint["port"].as_str().unwrap()).await;
     let mut scrape = json!({
         "job_name": SERVICE,
-        "scrape_interval": "5s",
-        "scrape_timeout": "5s",
+        // The first scrape comes at some moment of the first interval.
+        "scrape_interval": "2s",
+        "scrape_timeout": "2s",
         "scheme": endpoint["scheme"],
         "metrics_path": endpoint["path"],
         "honor_labels": endpoint["honorLabels"] == true,

@@ -52,7 +52,7 @@ async fn followed(client: &Client, how: &str, replicas: i32, go: impl AsyncFnOnc
 #[tokio::test]
 async fn another_pod_takes_over() {
     let (client, _alone) = alone().await;
-    installed::clear().await;
+    installed::clear(&client).await;
     let arguments =
         ["--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "120s", "--set", "replicaCount=2"];
     helm(&[&["install", "emqx-operator", &chart()], &arguments[..]].concat());
@@ -67,5 +67,5 @@ async fn another_pod_takes_over() {
     })
     .await;
     helm(&["uninstall", "emqx-operator", "--namespace", SYSTEM, "--wait"]);
-    installed::clear().await;
+    installed::clear(&client).await;
 }

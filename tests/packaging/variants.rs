@@ -10,7 +10,7 @@ use std::time::Duration;
 
 async fn works(variant: &str) {
     let (client, _alone) = alone().await;
-    installed::clear().await;
+    installed::clear(&client).await;
     kubectl(&["apply", "--filename", &manifest(variant)]);
     if variant.ends_with("cert-manager") {
         issue_certificate();
@@ -18,14 +18,18 @@ async fn works(variant: &str) {
     installed::becomes_ready();
     installed::manages_a_node(&client).await;
     is_scraped().await;
-    if variant == "kustomize-metrics-tls" {
+    if variant == "kustomize-prometheus-metrics-tls" {
         break_authority().await;
         is_scraped().await;
+    }
+    if variant != "kustomize-default" {
+        // One is removed as the documentation says, which takes longer.
+        installed::stop();
     }
     installed::uninstall();
     let left = kubectl(&["--namespace", "default", "get", "emqx/emqx", "pod/emqx-core-0", "--output", "name"]);
     assert_eq!(left.lines().count(), 2, "a cluster outlives the operator: {left}");
-    installed::clear().await;
+    installed::clear(&client).await;
 }
 
 /// Somebody spoils the Secret of the authority; the next operator makes another one.
@@ -82,9 +86,10 @@ async fn refuses(scraper: Scraper, code: &str) {
 }
 
 macro_rules! variants {
-    ($($test:ident $variant:literal,)+) => {
+    ($($(#[$long:meta])? $test:ident $variant:literal,)+) => {
         $(
             #[tokio::test]
+            $(#[$long])?
             async fn $test() {
                 works(concat!("kustomize-", $variant)).await;
             }
@@ -102,14 +107,21 @@ macro_rules! variants {
     };
 }
 
+// Every time those that have what no other one has. The rest is left to `cargo xtask test --all`: each is a part of another
+// one, or of what the chart and the dashboards are tested with.
 variants! {
     the_default_works "default",
+    #[ignore = "long: prometheus-metrics-proxy has its side-car and more"]
     metrics_behind_kube_rbac_proxy_work "metrics-proxy",
+    #[ignore = "long: prometheus-metrics-tls has its certificates and more"]
     metrics_over_tls_work "metrics-tls",
     metrics_over_tls_with_cert_manager_work "metrics-tls-cert-manager",
     chosen_namespaces_work "namespaced",
+    #[ignore = "long: the default with policies, which the network of local clusters does not know"]
     a_network_policy_works "network-policy",
+    #[ignore = "long: the default with a role, which end-to-end tests use"]
     commands_in_pods_work "pods-exec",
+    #[ignore = "long: the dashboards are tested with it"]
     monitoring_works "prometheus",
     monitoring_behind_kube_rbac_proxy_works "prometheus-metrics-proxy",
     monitoring_over_tls_works "prometheus-metrics-tls",

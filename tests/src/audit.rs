@@ -3,6 +3,9 @@
 use crate::cluster::setting;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// The user that operators of tests are.
@@ -20,7 +23,8 @@ pub struct Write {
 /// Every write of the operator to a namespace, in order. Leases are left out: one is renewed for ever.
 pub fn writes(namespace: &str) -> Vec<Write> {
     const WRITING: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
-    requests_with(&[namespace])
+    log()
+        .requests
         .iter()
         .filter(|event| event["objectRef"]["namespace"] == namespace)
         .filter(|event| event["verb"].as_str().is_some_and(|verb| WRITING.contains(&verb)))
@@ -67,16 +71,39 @@ pub fn counts(writes: &[Write]) -> BTreeMap<&str, usize> {
 
 /// Every request of the operator.
 pub(crate) fn requests() -> Vec<Value> {
-    requests_with(&[])
+    log().requests.clone()
 }
 
-/// Those that have each of these texts as a value somewhere.
-fn requests_with(texts: &[&str]) -> Vec<Value> {
-    let path = setting("EMQX_TEST_AUDIT_LOG").expect("the audit log is known");
-    let log = std::fs::read_to_string(path).expect("the audit log can be read");
-    // The log has the requests of everybody: to parse them all takes seconds.
-    let quoted: Vec<_> = texts.iter().chain(&[OPERATOR]).map(|text| format!("\"{text}\"")).collect();
-    let lines = log.lines().filter(|line| quoted.iter().all(|text| line.contains(text)));
-    let events = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event["user"]["username"] == OPERATOR).collect()
+/// What has been read of the log so far. It is long, and tests ask hundreds of times: each line is read once.
+struct Log {
+    read: u64,
+    /// Requests of the operator.
+    requests: Vec<Value>,
+}
+
+fn log() -> MutexGuard<'static, Log> {
+    static LOG: Mutex<Log> = Mutex::new(Log { read: 0, requests: Vec::new() });
+    let mut log = LOG.lock().expect("nobody has failed to read the audit log");
+    log.read_on().expect("the audit log can be read");
+    log
+}
+
+impl Log {
+    fn read_on(&mut self) -> anyhow::Result<()> {
+        let mut file = File::open(setting("EMQX_TEST_AUDIT_LOG")?)?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let (mut lines, mut line) = (BufReader::new(file), String::new());
+        let of_operator = format!("\"{OPERATOR}\"");
+        // A line that is still being written is read when it is complete.
+        while lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
+            self.read += u64::try_from(line.len())?;
+            // The log has the requests of everybody: to parse them all takes seconds.
+            if line.contains(&of_operator) {
+                let event = serde_json::from_str::<Value>(&line).ok();
+                self.requests.extend(event.filter(|event| event["user"]["username"] == OPERATOR));
+            }
+            line.clear();
+        }
+        Ok(())
+    }
 }

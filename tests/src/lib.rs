@@ -8,4 +8,5 @@ pub mod emqx;
 pub mod fleet;
 pub mod link;
 pub mod operator;
+pub mod reconciles;
 pub mod wait;

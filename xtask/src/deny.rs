@@ -31,7 +31,7 @@ fn program() -> anyhow::Result<PathBuf> {
     }
     let target = tempfile::tempdir().context("failed to make a folder")?;
     progress::step("building cargo-deny (once, some minutes)", || {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = shell::cargo();
         cargo.args(["install", "cargo-deny", "--locked", "--version", &format!("={VERSION}"), "--profile", "dev"]);
         cargo.arg("--root").arg(&folder).arg("--target-dir").arg(target.path());
         shell::quietly(cargo.env("CARGO_PROFILE_DEV_DEBUG", "false")).map(drop)

@@ -1,7 +1,6 @@
 //! Writes generated files anew.
 
-use crate::{paths, shell};
-use std::process::Command;
+use crate::shell;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let writers = [
@@ -10,9 +9,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         ("emqx-operator-runtime", &["--lib", "the_page_of_metrics_is_fresh"]),
     ];
     for (package, test) in writers {
-        let mut command = Command::new("cargo");
+        let mut command = shell::cargo();
         command.args(["test", "--quiet", "--package", package]).args(test);
-        shell::quietly(command.env("UPDATE_GENERATED", "1").current_dir(paths::root()))?;
+        shell::quietly(command.env("UPDATE_GENERATED", "1"))?;
     }
     println!("config/crd/bases and docs/reference are up to date");
     Ok(())

@@ -46,8 +46,8 @@ fn cargo(profile: &str, packages: &[&str], more: &[&str], program: &str) -> anyh
         paths::root().canonicalize()?.display(),
         cargo_home().display(),
     );
-    let mut cargo = shell::program("cargo");
-    cargo.current_dir(paths::root()).env("RUSTFLAGS", flags);
+    let mut cargo = shell::cargo();
+    cargo.env("RUSTFLAGS", flags);
     cargo.args(["build", "--locked", "--profile", profile, "--target", TARGET]).args(more);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     shell::quietly(&mut cargo).with_context(|| format!("failed to build {program}"))?;

@@ -2,6 +2,7 @@
 
 use crate::{paths, programs, progress, shell};
 use std::path::PathBuf;
+use std::process::Command;
 
 const PACKAGE: &str = "emqx-operator-testkit";
 
@@ -40,19 +41,21 @@ impl Default for Simulate {
 }
 
 pub(crate) fn simulate(arguments: &Simulate) -> anyhow::Result<()> {
-    let program = built(|| programs::build_local(PACKAGE, PACKAGE))?;
-    let mut run = shell::program(program);
+    let program = build()?;
+    let mut run = Command::new(program);
     run.args(["--histories", &arguments.histories.to_string(), "--seed", &arguments.seed.to_string()]);
     shell::loudly(run.args(["--events", &arguments.events.to_string()]))
 }
 
 pub(crate) fn mutants(arguments: &Mutants) -> anyhow::Result<()> {
-    let program = built(|| programs::build_with_feature(PACKAGE, "planted-bugs"))?;
+    let program = build()?;
     let page = paths::root().join("docs/reference/planted-bugs.md");
-    let mut run = shell::program(program);
+    let mut run = Command::new(program);
     shell::loudly(run.arg("--mutants").arg(page).args(["--histories", &arguments.histories.to_string()]))
 }
 
-fn built(build: impl FnOnce() -> anyhow::Result<PathBuf>) -> anyhow::Result<PathBuf> {
-    progress::step("building the simulation", build)
+/// One program does both. Nothing is planted unless it is asked to: then every question of the rules is answered with "no", as
+/// at compile time without the feature.
+fn build() -> anyhow::Result<PathBuf> {
+    progress::step("building the simulation", || programs::build_with_feature(PACKAGE, "planted-bugs"))
 }

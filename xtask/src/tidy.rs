@@ -5,7 +5,6 @@ use crate::{circles, paths, shell};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::process::Command;
 
 /// Crate, and the crates of ours that it may depend on.
 const ARROWS: [(&str, &[&str]); 8] = [
@@ -36,8 +35,8 @@ const LIFECYCLE: [(&str, &[&str]); 3] = [
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut metadata = Command::new("cargo");
-    metadata.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(paths::root());
+    let mut metadata = shell::cargo();
+    metadata.args(["metadata", "--format-version", "1", "--no-deps"]);
     let metadata: Value = serde_json::from_str(&shell::quietly(&mut metadata)?).context("cargo metadata is JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
     let names: BTreeSet<_> = packages.iter().filter_map(|package| package["name"].as_str()).collect();

@@ -46,16 +46,6 @@ pub enum Severity {
     Trouble,
 }
 
-/// The name in `lifecycle`, until it says [`Severity`].
-pub use Severity as Weight;
-
-impl Reason {
-    /// The name in `lifecycle`, until it says [`Reason::severity`].
-    pub(crate) fn weight(self) -> Severity {
-        self.severity()
-    }
-}
-
 reasons! {
     /// Everything is as the spec says.
     Ready Fine,

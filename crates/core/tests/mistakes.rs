@@ -279,7 +279,6 @@ fn more_nodes_than_the_schema_allows_are_refused() {
 
 /// What a spec says comes back in conditions, events and logs; and each pass reads it again.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the time that it takes is what is tested")]
 fn nothing_that_is_too_long_is_repeated_or_takes_long() {
     let long = "x".repeat(1_000_000);
     let many = |count: usize, value: Value| -> Value {

@@ -1,10 +1,9 @@
 //! The crates that are linked into the operator, by the lock file, for the platform of the image.
 
-use crate::{paths, shell};
+use crate::shell;
 use anyhow::Context as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 const PACKAGE: &str = "emqx-operator";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -22,9 +21,9 @@ pub(super) struct Linked<'a> {
 
 impl Metadata {
     pub(super) fn read() -> anyhow::Result<Metadata> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = shell::cargo();
         let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET];
-        cargo.current_dir(paths::root()).args(arguments);
+        cargo.args(arguments);
         Ok(Metadata(serde_json::from_str(&shell::quietly(&mut cargo)?).context("cargo metadata is JSON")?))
     }
 

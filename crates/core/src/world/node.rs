@@ -133,7 +133,9 @@ impl Node {
     /// What it says of the template that it was made from.
     pub fn verdict(&self) -> SetVerdict {
         let issue = self.issue.as_ref().map(|issue| issue.reason);
-        SetVerdict::of_node(self.state, issue, self.unsteady, !self.is_unclosed())
+        // What the operator has begun to close may have restarted since; then only EMQX knows whether it is closed.
+        let closed = self.evacuation.is_some() || (self.state == NodeState::Unready && self.evacuating_by_us);
+        SetVerdict::of_node(self.state, issue, self.unsteady, closed)
     }
 
     /// The controller of a ReplicaSet takes pods away in this order; of two that are equal, either. A node that is being

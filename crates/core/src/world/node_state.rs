@@ -132,13 +132,15 @@ pub enum SetVerdict {
     Starts,
     /// A node came up, and is not ready any more. That is not the fault of the template.
     Unready,
+    /// A node came up, has crashed again and again lately, and runs at the moment.
+    Settles,
     /// A node came up, and crashes again and again.
     Unsteady,
     /// A node came up, and its container cannot start again: its image cannot be pulled, or what it mounts is not there any more.
     CannotStartAgain,
     /// Kubernetes finds no machine or no volume for a node.
     CannotBePlaced,
-    /// A node runs for minutes and has never been ready.
+    /// A node has never been ready, and runs for minutes or has crashed.
     NeverReady,
     /// A node crashes and has never been ready.
     Crashes,
@@ -153,9 +155,9 @@ impl SetVerdict {
     pub fn of_node(state: NodeState, issue: Option<Reason>, unsteady: bool, closed: bool) -> SetVerdict {
         let served = match state {
             NodeState::Terminating { .. } => return SetVerdict::Works,
-            NodeState::Ready if unsteady => return SetVerdict::Unsteady,
+            NodeState::Ready if unsteady => return SetVerdict::Settles,
             NodeState::Ready => return SetVerdict::Works,
-            NodeState::Unready if closed => return SetVerdict::Works,
+            NodeState::Booting { .. } | NodeState::Unready if closed => return SetVerdict::Works,
             NodeState::Pending | NodeState::Booting { .. } | NodeState::Unready | NodeState::Crashed { .. } => {
                 state.has_served()
             }
@@ -168,7 +170,8 @@ impl SetVerdict {
             Some(Reason::Unschedulable | Reason::VolumePending) => SetVerdict::CannotBePlaced,
             Some(_) if !served => SetVerdict::NeverReady,
             Some(_) => SetVerdict::Unready,
-            None if unsteady => SetVerdict::Unsteady,
+            None if unsteady && served => SetVerdict::Settles,
+            None if unsteady => SetVerdict::NeverReady,
             None if !served => SetVerdict::Starts,
             None => SetVerdict::Works,
         }
@@ -181,6 +184,7 @@ impl SetVerdict {
             SetVerdict::Works
             | SetVerdict::Starts
             | SetVerdict::Unready
+            | SetVerdict::Settles
             | SetVerdict::Unsteady
             | SetVerdict::CannotStartAgain
             | SetVerdict::CannotBePlaced
@@ -255,7 +259,7 @@ mod tests {
         let crashed = |served| NodeState::Crashed { served };
         let rows = [
             (NodeState::Ready, None, false, false, SetVerdict::Works, false),
-            (NodeState::Ready, None, true, false, SetVerdict::Unsteady, false),
+            (NodeState::Ready, None, true, false, SetVerdict::Settles, false),
             (NodeState::Terminating { served: false }, Some(CrashLooping), true, false, SetVerdict::Works, false),
             (BOOTS, None, false, false, SetVerdict::Starts, false),
             (BOOTS, Some(NotReadyForLong), false, false, SetVerdict::NeverReady, true),
@@ -263,6 +267,8 @@ mod tests {
             (BOOTS_AGAIN, Some(NotReadyForLong), false, false, SetVerdict::Unready, false),
             (NodeState::Unready, Some(NotReadyForLong), false, false, SetVerdict::Unready, false),
             (NodeState::Unready, Some(NotReadyForLong), false, true, SetVerdict::Works, false),
+            (BOOTS, Some(NotReadyForLong), false, true, SetVerdict::Works, false),
+            (crashed(false), Some(CrashLooping), true, true, SetVerdict::Crashes, true),
             (NodeState::Pending, Some(Unschedulable), false, false, SetVerdict::CannotBePlaced, false),
             (NodeState::Pending, Some(VolumePending), false, false, SetVerdict::CannotBePlaced, false),
             (NodeState::Pending, Some(ImagePullFailed), false, false, SetVerdict::CannotStart, true),
@@ -271,8 +277,9 @@ mod tests {
             (crashed(false), Some(CrashLooping), true, false, SetVerdict::Crashes, true),
             (crashed(true), Some(CrashLooping), true, false, SetVerdict::Unsteady, false),
             (crashed(true), None, false, false, SetVerdict::Works, false),
-            (crashed(true), None, true, false, SetVerdict::Unsteady, false),
+            (crashed(true), None, true, false, SetVerdict::Settles, false),
             (crashed(false), None, false, false, SetVerdict::Starts, false),
+            (crashed(false), None, true, false, SetVerdict::NeverReady, true),
         ];
         for (state, issue, unsteady, closed, expected, fault) in rows {
             let verdict = SetVerdict::of_node(state, issue, unsteady, closed);

@@ -109,6 +109,7 @@ impl<'a> Topology<'a> {
             SetVerdict::Works
             | SetVerdict::Starts
             | SetVerdict::Unready
+            | SetVerdict::Settles
             | SetVerdict::Unsteady
             | SetVerdict::CannotStartAgain => false,
             SetVerdict::CannotBePlaced

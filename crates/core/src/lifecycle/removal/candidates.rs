@@ -56,6 +56,7 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
         SetVerdict::Works | SetVerdict::Starts | SetVerdict::Refused => {}
         // A core that does not get ready may wait for an old one, so old ones that are down themselves are replaced, too.
         SetVerdict::Unready
+        | SetVerdict::Settles
         | SetVerdict::Unsteady
         | SetVerdict::CannotBePlaced
         | SetVerdict::NeverReady

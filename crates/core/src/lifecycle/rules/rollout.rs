@@ -12,7 +12,7 @@ use crate::lifecycle::facts::config;
 use crate::lifecycle::facts::topology::Topology;
 use crate::lifecycle::{Hold, Part, Wake};
 use crate::planted::{Bug, planted};
-use crate::reason::{Reason, Weight};
+use crate::reason::{Reason, Severity};
 use crate::world::{Kind, LOOK, Node, Reading, Rollout, SetVerdict};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -109,7 +109,7 @@ fn fails(topology: &Topology<'_>, role: Role) -> bool {
     let asked = topology.world.broker.fresh().map(|broker| &broker.evacuations);
     let is_clear = !matches!(asked, Some(Reading::Unavailable(_)));
     match topology.verdict(role) {
-        SetVerdict::Works | SetVerdict::Unready => false,
+        SetVerdict::Works | SetVerdict::Unready | SetVerdict::Settles => false,
         SetVerdict::Starts | SetVerdict::NeverReady => is_clear,
         SetVerdict::Unsteady
         | SetVerdict::CannotStartAgain
@@ -182,8 +182,8 @@ fn seen(topology: &Topology<'_>, before: Option<&Rollout>) -> String {
 
 /// The most telling of what the other rules say.
 fn awaited(holds: &[Hold]) -> String {
-    let of = |weight| holds.iter().find(move |hold: &&Hold| hold.reason.weight() == weight);
-    match of(Weight::Trouble).or_else(|| of(Weight::Progress)) {
+    let of = |severity| holds.iter().find(move |hold: &&Hold| hold.reason.severity() == severity);
+    match of(Severity::Trouble).or_else(|| of(Severity::Progress)) {
         Some(hold) => format!("{} {hold}", hold.subject),
         None => "nodes have not got ready".to_owned(),
     }

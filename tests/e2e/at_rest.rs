@@ -1,4 +1,6 @@
 //! One write per object until the cluster is Ready, two of the status at most, then silence.
+//!
+//! Its name makes it the first: it waits for minutes, and others run meanwhile.
 
 use crate::{READY, environment};
 use emqx_operator_tests::cluster::{apply, documents};

@@ -1,4 +1,6 @@
 //! One write per object until all is well, few status writes, and then silence.
+//!
+//! Its name makes it the first: it waits for minutes, and others run meanwhile.
 
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::{audit, emqx};
