@@ -4,7 +4,6 @@ use emqx_operator_api::hub::EMQX;
 use emqx_operator_tests::cluster::{apply, namespace};
 use emqx_operator_tests::reconciles::reconciles;
 use emqx_operator_tests::{audit, emqx, wait};
-use emqx_sim::clients::Counts;
 use emqx_sim::faults::{Faults, HttpFault};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
@@ -119,33 +118,6 @@ async fn a_change_that_concerns_no_pod_restarts_nobody() {
     emqx::settled(&client, &namespace, "iot", LIMIT).await;
     reconciles(&client, &namespace, 2).await;
     assert_eq!(pods(&client, &namespace).await, before);
-}
-
-/// EMQX keeps to the pace that an evacuation was started with; who asks for another one in the middle gets it.
-#[tokio::test]
-async fn a_drain_that_is_under_way_takes_the_pace_that_the_spec_says_now() {
-    let mut slow = spec(2, 0);
-    slow["updateStrategy"]["evacuationStrategy"]["sessionEvictionRate"] = json!(1);
-    let (client, namespace) = cluster("pace", slow).await;
-    let sessions = Counts { disconnected: 100_000, ..Counts::default() };
-    crate::prepared().await.1.set_clients(&namespace, "iot-core-1", sessions);
-    patch(&client, &namespace, json!({"spec": {"image": "emqx/emqx:5.10.5"}})).await;
-    let clusters = Api::<EMQX>::namespaced(client.clone(), &namespace);
-    let drained_at = |pace: i64| {
-        let clusters = clusters.clone();
-        async move {
-            let status = clusters.get("iot").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            let evacuations = status.node_evacuations;
-            let found = evacuations.iter().any(|evacuation| evacuation.session_eviction_rate == Some(pace));
-            if found { Ok(()) } else { Err(format!("{evacuations:?}")) }
-        }
-    };
-    wait::until("a drain at the old pace", LIMIT, || drained_at(1)).await;
-    let faster = json!({"sessionEvictionRate": 50_000});
-    patch(&client, &namespace, json!({"spec": {"updateStrategy": {"evacuationStrategy": faster}}})).await;
-    emqx::settled(&client, &namespace, "iot", LIMIT).await;
-    let after = pods(&client, &namespace).await;
-    assert!(after.values().all(|(_, image)| image == "emqx/emqx:5.10.5"), "{after:?}");
 }
 
 /// Whatever is wrong with the API: nobody is removed on a guess, and the rollout goes on when it answers again.

@@ -189,8 +189,13 @@ async fn an_identity_that_nobody_remembers_is_held_for_until_it_is_restored() {
     }
     emqx::condition(&client, &namespace, "iot", "Ready", LIMIT, |c| c.status == "True").await;
     for (name, old) in names.into_iter().zip(&before) {
-        let now = secrets.get(name).await.unwrap();
-        assert_eq!((&now.data, now.owner_references().len()), (&old.data, 1), "{name}");
+        // A reconcile may find one of the two before the other is created.
+        wait::until("the Secret to be taken over", LIMIT, || async {
+            let owners = secrets.get(name).await.map_err(|error| error.to_string())?.owner_references().len();
+            if owners == 1 { Ok(()) } else { Err(format!("{name} has {owners} owners")) }
+        })
+        .await;
+        assert_eq!(secrets.get(name).await.unwrap().data, old.data, "{name}");
     }
 }
 

@@ -7,6 +7,8 @@ mod hold;
 mod part;
 mod removal;
 mod rules;
+#[cfg(test)]
+mod scene;
 
 pub(crate) use facts::config::left as left_config;
 pub(crate) use facts::config::running_revision as running_config_revision;

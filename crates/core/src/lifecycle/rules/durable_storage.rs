@@ -97,3 +97,59 @@ fn misplaced(shards: &[Shard], sites: &BTreeSet<&str>) -> bool {
     let enough_for_all = shards.len() * copies >= sites.len();
     !used.is_subset(sites) || (enough_for_all && used != *sites)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plan;
+    use crate::lifecycle::scene::world;
+    use crate::world::{NodeState, ReplicaState};
+
+    #[test]
+    fn shards_are_on_the_cores_that_stay() {
+        let rows = [
+            (
+                "all are where they should be",
+                world()
+                    .cores(3)
+                    .shard(
+                        &[
+                            ("iot-core-0", ReplicaState::Up),
+                            ("iot-core-1", ReplicaState::Up),
+                            ("iot-core-2", ReplicaState::Up),
+                        ],
+                        &[],
+                    )
+                    .rule(plan),
+                "nothing",
+            ),
+            ("no durable storage", world().cores(3).rule(plan), "nothing"),
+            (
+                "a core that is to go has a copy",
+                world()
+                    .cores(3)
+                    .wants_cores(2)
+                    .shard(&[("iot-core-1", ReplicaState::Up), ("iot-core-2", ReplicaState::Up)], &[])
+                    .rule(plan),
+                "place shards of messages on iot-core-0, iot-core-1",
+            ),
+            (
+                "they are on their way there",
+                world().cores(3).wants_cores(2).shard(&[("iot-core-1", ReplicaState::Up)], &["iot-core-0"]).rule(plan),
+                "is moving shards",
+            ),
+            (
+                "a core that stays does not run",
+                world()
+                    .cores(3)
+                    .wants_cores(2)
+                    .shard(&[("iot-core-1", ReplicaState::Up), ("iot-core-2", ReplicaState::Up)], &[])
+                    .state("iot-core-0", NodeState::Crashed { served: true })
+                    .rule(plan),
+                "nothing",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

@@ -84,3 +84,69 @@ fn forget(part: &mut Part, topology: &Topology<'_>, node: &Node) {
         part.hold(Reason::Starting, node.pod.clone(), "has restarted and is about to serve again", Wake::Poll(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plan;
+    use crate::lifecycle::scene::world;
+    use crate::world::{EvacuationPhase, NodeState, Why};
+
+    #[test]
+    fn a_node_that_stays_is_open() {
+        let rows = [
+            ("all are open", world().cores(3).rule(plan), "nothing"),
+            (
+                "the operator has closed it, and it stays",
+                world().cores(3).ours("iot-core-2").evacuated("iot-core-2", EvacuationPhase::Empty).rule(plan),
+                "stop evacuation of emqx@iot-core-2",
+            ),
+            (
+                "it is to restart",
+                world()
+                    .cores(3)
+                    .old("iot-core-2")
+                    .ours("iot-core-2")
+                    .evacuated("iot-core-2", EvacuationPhase::Empty)
+                    .rule(plan),
+                "nothing",
+            ),
+            (
+                "a user has closed it",
+                world().cores(3).evacuated("iot-core-2", EvacuationPhase::Empty).rule(plan),
+                "ForeignEvacuation iot-core-2",
+            ),
+            (
+                "it has restarted, and is open",
+                world().cores(3).ours("iot-core-2").rule(plan),
+                "annotate StatefulSet/iot-core",
+            ),
+            (
+                "it has restarted, and boots",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .state("iot-core-2", NodeState::Booting { since: None, served: true })
+                    .rule(plan),
+                "has restarted",
+            ),
+            (
+                "EMQX does not tell of evacuations",
+                world().cores(3).ours("iot-core-2").without_evacuations(Why::NotAsked).rule(plan),
+                "has restarted",
+            ),
+            (
+                "it ends",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .evacuated("iot-core-2", EvacuationPhase::Empty)
+                    .state("iot-core-2", NodeState::Terminating { served: true })
+                    .rule(plan),
+                "nothing",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

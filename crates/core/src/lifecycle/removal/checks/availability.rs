@@ -64,3 +64,93 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     let text = format!("stays until {needed} {which} {noun} nodes serve; {serving} do now");
     Verdict::Hold(request.hold(Reason::WaitingForSurvivors, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::scene::world;
+    use crate::world::{EvacuationPhase, NodeState, Why};
+
+    #[test]
+    fn enough_others_serve() {
+        let rows = [
+            ("the others serve", world().cores(3).old("iot-core-2").recreate("iot-core-2", check), "passes"),
+            (
+                "another core is down",
+                world().cores(3).state("iot-core-0", NodeState::Crashed { served: true }).recreate("iot-core-2", check),
+                "stays until 2 other core nodes serve; 1 do now",
+            ),
+            (
+                "it is down itself",
+                world().cores(3).state("iot-core-0", NodeState::Crashed { served: true }).recreate("iot-core-0", check),
+                "passes",
+            ),
+            (
+                "a user evacuates another core",
+                world()
+                    .cores(3)
+                    .evacuated("iot-core-0", EvacuationPhase::EvictingSessions)
+                    .recreate("iot-core-2", check),
+                "1 do now",
+            ),
+            (
+                "the operator has begun with another core",
+                world().cores(3).ours("iot-core-0").recreate("iot-core-2", check),
+                "1 do now",
+            ),
+            (
+                "EMQX lists another core as stopped",
+                world().cores(3).stopped("iot-core-0").recreate("iot-core-2", check),
+                "1 do now",
+            ),
+            (
+                "EMQX does not tell of evacuations",
+                world().cores(3).without_evacuations(Why::NoAnswer("timeout".to_owned())).recreate("iot-core-2", check),
+                "cannot be asked which other nodes",
+            ),
+            (
+                "EMQX does not answer at all: Kubernetes says who serves",
+                world().cores(3).without_emqx(Why::NobodyToAsk).recreate("iot-core-2", check),
+                "passes",
+            ),
+            ("the only core", world().cores(1).recreate("iot-core-0", check), "passes"),
+            (
+                "one replicant of three may be missing",
+                world().cores(2).replicants(3).scale_in("new-0", check),
+                "passes",
+            ),
+            (
+                "one is missing already",
+                world()
+                    .cores(2)
+                    .replicants(3)
+                    .state("new-1", NodeState::Crashed { served: true })
+                    .scale_in("new-0", check),
+                "stays until 2 other replicant nodes serve; 1 do now",
+            ),
+            (
+                "two may be missing",
+                world()
+                    .cores(2)
+                    .replicants(3)
+                    .max_unavailable(2)
+                    .state("new-1", NodeState::Crashed { served: true })
+                    .scale_in("new-0", check),
+                "passes",
+            ),
+            (
+                "a replicant that is closed serves nobody",
+                world()
+                    .cores(2)
+                    .replicants(2)
+                    .state("new-1", NodeState::Crashed { served: true })
+                    .evacuated("new-0", EvacuationPhase::Empty)
+                    .scale_in("new-0", check),
+                "passes",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

@@ -15,3 +15,20 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
         request.hold(Reason::IdentityLost, format!("stays, because it would not start without Secret {secret}")),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::scene::world;
+
+    #[test]
+    fn a_node_that_would_not_start_again_stays() {
+        let rows = [
+            ("the cookie is there", world().cores(1).recreate("iot-core-0", check), "passes"),
+            ("the cookie is lost", world().cores(1).without_cookie().recreate("iot-core-0", check), "IdentityLost: "),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

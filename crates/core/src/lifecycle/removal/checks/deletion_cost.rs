@@ -41,3 +41,46 @@ fn is_drained(node: &Node) -> bool {
     let (Some(evacuation), Some(member)) = (&node.evacuation, &node.broker) else { return false };
     evacuation.is_done(member)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
+    use crate::lifecycle::scene::world;
+    use crate::world::NodeState;
+
+    fn said(request: &RemovalRequest<'_, '_>) -> Verdict {
+        check(request, request.topology.world.broker.fresh().expect("EMQX answers"))
+    }
+
+    #[test]
+    fn the_set_takes_the_pod_that_was_examined() {
+        let rows = [
+            ("a core has a number", world().cores(2).scale_in("iot-core-1", said), "passes"),
+            ("its set may take the other one", world().cores(2).replicants(2).scale_in("new-1", said), "Pod/new-1"),
+            (
+                "its set takes it first",
+                world().cores(2).replicants(2).cost("new-1", -2000).scale_in("new-1", said),
+                "passes",
+            ),
+            (
+                "another one is as cheap",
+                world().cores(2).replicants(2).cost("new-0", -2000).cost("new-1", -2000).scale_in("new-1", said),
+                "Pod/new-1",
+            ),
+            (
+                "another one is not ready, and comes first",
+                world()
+                    .cores(2)
+                    .replicants(2)
+                    .state("new-0", NodeState::Unready)
+                    .cost("new-1", -2000)
+                    .scale_in("new-1", said),
+                "waits for new-0",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

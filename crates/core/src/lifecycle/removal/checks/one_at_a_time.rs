@@ -49,3 +49,73 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
         None => Verdict::Pass,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::scene::world;
+    use crate::world::{EvacuationPhase, NodeState};
+
+    #[test]
+    fn one_core_at_a_time() {
+        let rows = [
+            ("no other core is on its way", world().cores(3).recreate("iot-core-2", check), "passes"),
+            (
+                "another core ends",
+                world()
+                    .cores(3)
+                    .state("iot-core-0", NodeState::Terminating { served: true })
+                    .recreate("iot-core-2", check),
+                "waits for iot-core-0",
+            ),
+            (
+                "the operator has begun with another core",
+                world().cores(3).ours("iot-core-0").recreate("iot-core-2", check),
+                "waits for iot-core-0",
+            ),
+            (
+                "of two that have begun, neither waits for the other",
+                world().cores(3).ours("iot-core-0").ours("iot-core-2").recreate("iot-core-2", check),
+                "passes",
+            ),
+            (
+                "a replicant waits for a core that ends",
+                world()
+                    .cores(2)
+                    .replicants(2)
+                    .state("iot-core-0", NodeState::Terminating { served: true })
+                    .scale_in("new-0", check),
+                "waits for iot-core-0",
+            ),
+            (
+                "one replicant is being evacuated",
+                world()
+                    .cores(2)
+                    .replicants(3)
+                    .ours("new-1")
+                    .evacuated("new-1", EvacuationPhase::EvictingSessions)
+                    .scale_in("new-0", check),
+                "waits for new-1",
+            ),
+            (
+                "two may be evacuated together",
+                world()
+                    .cores(2)
+                    .replicants(3)
+                    .max_unavailable(2)
+                    .ours("new-1")
+                    .evacuated("new-1", EvacuationPhase::EvictingSessions)
+                    .scale_in("new-0", check),
+                "passes",
+            ),
+            (
+                "a replicant that has restarted is open again",
+                world().cores(2).replicants(3).ours("new-1").scale_in("new-0", check),
+                "passes",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

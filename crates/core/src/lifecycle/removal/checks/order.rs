@@ -62,3 +62,66 @@ fn unmade(request: &RemovalRequest<'_, '_>) -> Verdict {
 fn waits_for_cores(topology: &Topology<'_>, pod: Option<&str>) -> bool {
     topology.wanted(Role::Replicant) > 0 && !topology.cores_lead() && !topology.is_one_too_many(pod)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::scene::world;
+
+    #[test]
+    fn cores_come_before_replicants() {
+        let rows = [
+            (
+                "an ordinal that is not written down",
+                world().cores(3).wants_cores(2).scale_in("iot-core-2", check),
+                "RetiringCore: ",
+            ),
+            (
+                "an ordinal that is",
+                world().cores(3).wants_cores(2).watermark(3).scale_in("iot-core-2", check),
+                "passes",
+            ),
+            ("an old core", world().cores(2).old("iot-core-1").recreate("iot-core-1", check), "passes"),
+            (
+                "old replicants while a core is old",
+                world().cores(3).old("iot-core-1").old("iot-core-2").old_replicants(2).scale_in("old-0", check),
+                "WaitingForOrder: ",
+            ),
+            (
+                "the last old core is kept for them, and they go",
+                world().cores(2).old("iot-core-1").old_replicants(2).scale_in("old-0", check),
+                "passes",
+            ),
+            (
+                "old replicants when all cores are new",
+                world().cores(2).old_replicants(2).scale_in("old-0", check),
+                "passes",
+            ),
+            (
+                "a replicant with which the operator has begun",
+                world()
+                    .cores(3)
+                    .old("iot-core-1")
+                    .old("iot-core-2")
+                    .old_replicants(2)
+                    .ours("old-0")
+                    .scale_in("old-0", check),
+                "passes",
+            ),
+            (
+                "more old replicants than the spec wants",
+                world()
+                    .cores(3)
+                    .old("iot-core-1")
+                    .old("iot-core-2")
+                    .old_replicants(2)
+                    .wants_replicants(1)
+                    .scale_in("old-0", check),
+                "passes",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

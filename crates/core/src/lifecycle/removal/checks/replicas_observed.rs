@@ -36,3 +36,29 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     }
     Verdict::Pass
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::scene::world;
+
+    #[test]
+    fn what_was_decided_before_is_carried_out_first() {
+        let rows = [
+            ("the set has its pods", world().cores(3).recreate("iot-core-2", check), "passes"),
+            (
+                "the set has yet to shrink",
+                world().cores(3).told_cores(2).recreate("iot-core-0", check),
+                "waits until iot-core has 2 pods; it has 3",
+            ),
+            (
+                "replicants do not wait for cores",
+                world().cores(3).told_cores(2).replicants(2).scale_in("new-0", check),
+                "passes",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

@@ -214,3 +214,124 @@ fn unknown(why: &Why) -> String {
         Why::NobodyToAsk | Why::NotAsked => "stays until EMQX has been asked about evacuations".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
+    use crate::lifecycle::scene::world;
+    use crate::world::{EvacuationPhase, NodeState, Why};
+
+    fn said(request: &RemovalRequest<'_, '_>) -> Verdict {
+        check(request, request.topology.world.broker.fresh().expect("EMQX answers"))
+    }
+
+    #[test]
+    fn sessions_are_moved_first() {
+        let rows = [
+            (
+                "it has sessions",
+                world().cores(3).sessions("iot-core-2", 40).recreate("iot-core-2", said),
+                "StatefulSet/iot-core",
+            ),
+            (
+                "it is empty and open: clients may come",
+                world().cores(3).recreate("iot-core-2", said),
+                "StatefulSet/iot-core",
+            ),
+            (
+                "it is closed and empty",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .evacuated("iot-core-2", EvacuationPhase::Empty)
+                    .recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "its own numbers say that it is empty",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .evacuated("iot-core-2", EvacuationPhase::EvictingSessions)
+                    .recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "its sessions are being moved",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .sessions("iot-core-2", 40)
+                    .evacuated("iot-core-2", EvacuationPhase::EvictingSessions)
+                    .recreate("iot-core-2", said),
+                "EvacuatingSessions: ",
+            ),
+            (
+                "a user evacuates it",
+                world()
+                    .cores(3)
+                    .sessions("iot-core-2", 40)
+                    .evacuated("iot-core-2", EvacuationPhase::EvictingSessions)
+                    .recreate("iot-core-2", said),
+                "ForeignEvacuation: ",
+            ),
+            (
+                "EMQX does not tell of evacuations",
+                world().cores(3).without_evacuations(Why::NoAnswer("timeout".to_owned())).recreate("iot-core-2", said),
+                "RequestFailed: ",
+            ),
+            (
+                "Kubernetes finds it healthy, and EMQX says it is stopped",
+                world().cores(3).stopped("iot-core-2").recreate("iot-core-2", said),
+                "NodeUnknown: is ready",
+            ),
+            (
+                "it runs, is not ready, and EMQX says it is stopped",
+                world()
+                    .cores(3)
+                    .state("iot-core-2", NodeState::Unready)
+                    .stopped("iot-core-2")
+                    .recreate("iot-core-2", said),
+                "NodeUnknown: runs",
+            ),
+            (
+                "it does not run",
+                world().cores(3).state("iot-core-2", NodeState::Crashed { served: true }).recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "it boots, and EMQX says it is stopped",
+                world()
+                    .cores(3)
+                    .state("iot-core-2", NodeState::Booting { since: None, served: true })
+                    .stopped("iot-core-2")
+                    .recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "a single core has nowhere to send them",
+                world().cores(1).sessions("iot-core-0", 40).recreate("iot-core-0", said),
+                "passes",
+            ),
+            (
+                "the last core, which is to go for good",
+                world().cores(1).wants_cores(2).sessions("iot-core-0", 40).recreate("iot-core-0", said),
+                "no other node can take",
+            ),
+            (
+                "its recipients are gone",
+                world()
+                    .cores(3)
+                    .ours("iot-core-2")
+                    .sessions("iot-core-2", 40)
+                    .evacuated_to("iot-core-2", EvacuationPhase::EvictingSessions, &[])
+                    .recreate("iot-core-2", said),
+                "stop evacuation",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}

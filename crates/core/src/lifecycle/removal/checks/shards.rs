@@ -89,3 +89,122 @@ fn others_behind(storage: &Storage, site: &str) -> Option<String> {
     let behind = behind.count();
     (behind > 0).then(|| format!("waits until the other copies of {behind} of its shards are up"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
+    use crate::lifecycle::scene::world;
+    use crate::world::{Reading, ReplicaState, Why};
+
+    fn said(request: &RemovalRequest<'_, '_>) -> Verdict {
+        check(request, request.topology.world.broker.fresh().expect("EMQX answers"))
+    }
+
+    #[test]
+    fn no_shard_is_lost() {
+        let rows = [
+            ("no durable storage", world().cores(3).scale_in("iot-core-2", said), "passes"),
+            (
+                "all copies are up, and it comes back",
+                world()
+                    .cores(3)
+                    .shard(
+                        &[
+                            ("iot-core-0", ReplicaState::Up),
+                            ("iot-core-1", ReplicaState::Up),
+                            ("iot-core-2", ReplicaState::Up),
+                        ],
+                        &[],
+                    )
+                    .recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "it goes for good, and holds a copy",
+                world()
+                    .cores(3)
+                    .shard(
+                        &[
+                            ("iot-core-0", ReplicaState::Up),
+                            ("iot-core-1", ReplicaState::Up),
+                            ("iot-core-2", ReplicaState::Up),
+                        ],
+                        &[],
+                    )
+                    .scale_in("iot-core-2", said),
+                "still holds 1 shards",
+            ),
+            (
+                "it goes for good, and holds none",
+                world()
+                    .cores(3)
+                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &[])
+                    .scale_in("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "it goes for good, and is to get a copy",
+                world()
+                    .cores(3)
+                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &["iot-core-2"])
+                    .scale_in("iot-core-2", said),
+                "still holds 1 shards",
+            ),
+            (
+                "another copy is not up",
+                world()
+                    .cores(3)
+                    .shard(
+                        &[
+                            ("iot-core-0", ReplicaState::NotUp),
+                            ("iot-core-1", ReplicaState::Up),
+                            ("iot-core-2", ReplicaState::Up),
+                        ],
+                        &[],
+                    )
+                    .recreate("iot-core-2", said),
+                "waits until the other copies of 1",
+            ),
+            (
+                "its own copy is not up",
+                world()
+                    .cores(3)
+                    .shard(
+                        &[
+                            ("iot-core-0", ReplicaState::Up),
+                            ("iot-core-1", ReplicaState::Up),
+                            ("iot-core-2", ReplicaState::NotUp),
+                        ],
+                        &[],
+                    )
+                    .recreate("iot-core-2", said),
+                "passes",
+            ),
+            (
+                "shards are on their way",
+                world()
+                    .cores(3)
+                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &["iot-core-2"])
+                    .recreate("iot-core-2", said),
+                "finish moving shards",
+            ),
+            (
+                "EMQX does not answer",
+                world()
+                    .cores(3)
+                    .storage(Reading::Unavailable(Why::NoAnswer("timeout".to_owned())))
+                    .recreate("iot-core-2", said),
+                "RequestFailed: ",
+            ),
+            (
+                "EMQX has not been asked",
+                world().cores(3).storage(Reading::Unavailable(Why::NotAsked)).recreate("iot-core-2", said),
+                "until EMQX has been asked",
+            ),
+        ];
+        for (what, says, expected) in rows {
+            assert!(says.contains(expected), "{what}: {says}");
+        }
+    }
+}
