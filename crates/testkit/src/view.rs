@@ -8,7 +8,7 @@ use emqx_operator_core::reason::Reason;
 use emqx_operator_core::world::{
     Broker, BrokerNode, Claim, ConfigRefused, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase,
     FreshSecrets, Identity, Kind, Live, Membership, Node, NodeSet, NodeState, PodIssue, PodReading, Pool, Reading,
-    ReplicaState, Sensitive, SetVerdict, Shard, Site, Storage, VolumeSite, Why, World,
+    ReplicaState, Sensitive, Shard, Site, Storage, VolumeSite, Why, World,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,6 @@ fn pool(sim: &Sim, role: Role, broker: &Reading<Broker>) -> Pool {
             revision: revision.map(str::to_owned),
             wanted: replicas(live),
             refusal: None,
-            verdict: SetVerdict::default(),
         }
     });
     let sets: Vec<_> = sets.collect();

@@ -8,8 +8,8 @@ use crate::lifecycle::removal::permit::How;
 use crate::lifecycle::removal::request::{Removal, RemovalRequest, Verdict};
 use crate::world::{
     Broker, BrokerNode, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, FreshSecrets, Identity, Kind,
-    KubernetesView, Membership, Node, NodeSet, NodeState, ObjectId, Pool, Reading, Sensitive, SetVerdict, Shard, Site,
-    Storage, Why, World,
+    KubernetesView, Membership, Node, NodeSet, NodeState, ObjectId, Pool, Reading, Sensitive, Shard, Site, Storage,
+    Why, World,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -383,6 +383,5 @@ fn set(name: &str, revision: &str, wanted: i32) -> NodeSet {
         revision: Some(revision.to_owned()),
         wanted,
         refusal: None,
-        verdict: SetVerdict::default(),
     }
 }

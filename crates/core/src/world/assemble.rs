@@ -2,7 +2,7 @@
 
 use super::claim::{core_of, may_hold_data, pending};
 use super::node::{HTTP_PORT, HTTPS_PORT, Node, PodIssue};
-use super::node_state::{Membership, NodeState, PodReading, SetVerdict};
+use super::node_state::{Membership, NodeState, PodReading};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
 use super::{
@@ -187,7 +187,6 @@ fn node_set(view: &KubernetesView, metadata: &ObjectMeta, template: Option<&Obje
             ),
             since: None,
         }),
-        verdict: SetVerdict::default(),
         uid,
     }
 }

@@ -37,7 +37,7 @@ pub use identity::{Identity, IdentitySecret};
 pub use memory::{LOOK, Memory, Rollout, Waits};
 pub use needs::{Needs, needs};
 pub use node::{HTTP_PORT, HTTPS_PORT, Node, PodIssue};
-pub use node_state::{Membership, NodeState, PodReading, SetVerdict};
+pub use node_state::{Membership, NodeState, NodeVerdict, PodReading};
 pub use object::{Kind, Live, ObjectId, ObjectVersion, Ownership};
 pub(crate) use pool::total;
 pub use pool::{NodeSet, Pool};

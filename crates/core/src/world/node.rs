@@ -2,7 +2,7 @@
 
 use super::broker::{Broker, Evacuation};
 use super::broker_node::BrokerNode;
-use super::node_state::{Membership, NodeState, SetVerdict};
+use super::node_state::{Membership, NodeState, NodeVerdict};
 use super::reading::Reading;
 use crate::desired::{DashboardPorts, NodeName, Role};
 use crate::reason::Reason;
@@ -131,11 +131,11 @@ impl Node {
     }
 
     /// What it says of the template that it was made from.
-    pub fn verdict(&self) -> SetVerdict {
+    pub fn verdict(&self) -> NodeVerdict {
         let issue = self.issue.as_ref().map(|issue| issue.reason);
         // What the operator has begun to close may have restarted since; then only EMQX knows whether it is closed.
         let closed = self.evacuation.is_some() || (self.state == NodeState::Unready && self.evacuating_by_us);
-        SetVerdict::of_node(self.state, issue, self.unsteady, closed)
+        NodeVerdict::of(self.state, issue, self.unsteady, closed)
     }
 
     /// The controller of a ReplicaSet takes pods away in this order; of two that are equal, either. A node that is being

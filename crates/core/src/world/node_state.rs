@@ -1,5 +1,5 @@
-//! What a node is doing, said once for all rules: its pod as Kubernetes tells it, its membership as EMQX does, and what its set
-//! has come to. ARCHITECTURE.md draws how one state follows another.
+//! What a node is doing, said once for all rules: its pod as Kubernetes tells it, its membership as EMQX does, and what it
+//! says of its template. ARCHITECTURE.md draws how one state follows another.
 
 use crate::reason::Reason;
 use jiff::Timestamp;
@@ -122,80 +122,76 @@ pub enum Membership {
     Unlisted,
 }
 
-/// What the pods that a template makes have come to; the worst of them counts. In the order of how bad it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum SetVerdict {
-    /// Its nodes serve, or have been closed; or there are none.
-    #[default]
+/// What a node says of the template that its pod was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum NodeVerdict {
+    /// The node serves, has been closed, or is about to end.
     Works,
-    /// A node boots.
+    /// The node boots.
     Starts,
-    /// A node came up, and is not ready any more. That is not the fault of the template.
+    /// The node came up, and is not ready any more. That is not the fault of the template.
     Unready,
-    /// A node came up, has crashed again and again lately, and runs at the moment.
+    /// The node came up, has crashed again and again lately, and runs at the moment.
     Settles,
-    /// A node came up, and crashes again and again.
+    /// The node came up, and crashes again and again.
     Unsteady,
-    /// A node came up, and its container cannot start again: its image cannot be pulled, or what it mounts is not there any more.
+    /// The node came up, and its container cannot start again: its image cannot be pulled, or what it mounts is not there any more.
     CannotStartAgain,
-    /// Kubernetes finds no machine or no volume for a node.
+    /// Kubernetes finds no machine or no volume for the node.
     CannotBePlaced,
-    /// A node has never been ready, and runs for minutes or has crashed.
+    /// The node has never been ready, and runs for minutes or has crashed.
     NeverReady,
-    /// A node crashes and has never been ready.
+    /// The node crashes and has never been ready.
     Crashes,
-    /// A container cannot start: its image cannot be pulled, or what it mounts is not there.
+    /// The container cannot start: its image cannot be pulled, or what it mounts is not there.
     CannotStart,
-    /// Kubernetes refuses to make the pods.
-    Refused,
 }
 
-impl SetVerdict {
+impl NodeVerdict {
     /// A node that is not ready on purpose, because EMQX closes it, is not judged: `closed`.
-    pub fn of_node(state: NodeState, issue: Option<Reason>, unsteady: bool, closed: bool) -> SetVerdict {
+    pub fn of(state: NodeState, issue: Option<Reason>, unsteady: bool, closed: bool) -> NodeVerdict {
         let served = match state {
-            NodeState::Terminating { .. } => return SetVerdict::Works,
-            NodeState::Ready if unsteady => return SetVerdict::Settles,
-            NodeState::Ready => return SetVerdict::Works,
-            NodeState::Booting { .. } | NodeState::Unready if closed => return SetVerdict::Works,
+            NodeState::Terminating { .. } => return NodeVerdict::Works,
+            NodeState::Ready if unsteady => return NodeVerdict::Settles,
+            NodeState::Ready => return NodeVerdict::Works,
+            NodeState::Booting { .. } | NodeState::Unready if closed => return NodeVerdict::Works,
             NodeState::Pending | NodeState::Booting { .. } | NodeState::Unready | NodeState::Crashed { .. } => {
                 state.has_served()
             }
         };
         match issue {
-            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) if !served => SetVerdict::CannotStart,
-            Some(Reason::CrashLooping) if !served => SetVerdict::Crashes,
-            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) => SetVerdict::CannotStartAgain,
-            Some(Reason::CrashLooping) => SetVerdict::Unsteady,
-            Some(Reason::Unschedulable | Reason::VolumePending) => SetVerdict::CannotBePlaced,
-            Some(_) if !served => SetVerdict::NeverReady,
-            Some(_) => SetVerdict::Unready,
-            None if unsteady && served => SetVerdict::Settles,
-            None if unsteady => SetVerdict::NeverReady,
-            None if !served => SetVerdict::Starts,
-            None => SetVerdict::Works,
+            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) if !served => NodeVerdict::CannotStart,
+            Some(Reason::CrashLooping) if !served => NodeVerdict::Crashes,
+            Some(Reason::ImagePullFailed | Reason::ContainerConfigInvalid) => NodeVerdict::CannotStartAgain,
+            Some(Reason::CrashLooping) => NodeVerdict::Unsteady,
+            Some(Reason::Unschedulable | Reason::VolumePending) => NodeVerdict::CannotBePlaced,
+            Some(_) if !served => NodeVerdict::NeverReady,
+            Some(_) => NodeVerdict::Unready,
+            None if unsteady && served => NodeVerdict::Settles,
+            None if unsteady => NodeVerdict::NeverReady,
+            None if !served => NodeVerdict::Starts,
+            None => NodeVerdict::Works,
         }
     }
 
     /// What the pods are made from does not work, whatever room and volumes there are.
     pub fn is_fault_of_template(self) -> bool {
         match self {
-            SetVerdict::NeverReady | SetVerdict::Crashes | SetVerdict::CannotStart => true,
-            SetVerdict::Works
-            | SetVerdict::Starts
-            | SetVerdict::Unready
-            | SetVerdict::Settles
-            | SetVerdict::Unsteady
-            | SetVerdict::CannotStartAgain
-            | SetVerdict::CannotBePlaced
-            | SetVerdict::Refused => false,
+            NodeVerdict::NeverReady | NodeVerdict::Crashes | NodeVerdict::CannotStart => true,
+            NodeVerdict::Works
+            | NodeVerdict::Starts
+            | NodeVerdict::Unready
+            | NodeVerdict::Settles
+            | NodeVerdict::Unsteady
+            | NodeVerdict::CannotStartAgain
+            | NodeVerdict::CannotBePlaced => false,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeState, PodReading, SetVerdict};
+    use super::{NodeState, NodeVerdict, PodReading};
     use crate::reason::Reason;
     use jiff::Timestamp;
 
@@ -252,40 +248,39 @@ mod tests {
     /// State, issue, whether it has crashed again and again, whether EMQX closes it; the verdict, and whether it is the fault of the
     /// template.
     #[test]
-    fn a_set_is_judged_by_its_nodes() {
+    fn a_template_is_judged_by_its_nodes() {
         use Reason::{
             ContainerConfigInvalid, CrashLooping, ImagePullFailed, NotReadyForLong, Unschedulable, VolumePending,
         };
         let crashed = |served| NodeState::Crashed { served };
         let rows = [
-            (NodeState::Ready, None, false, false, SetVerdict::Works, false),
-            (NodeState::Ready, None, true, false, SetVerdict::Settles, false),
-            (NodeState::Terminating { served: false }, Some(CrashLooping), true, false, SetVerdict::Works, false),
-            (BOOTS, None, false, false, SetVerdict::Starts, false),
-            (BOOTS, Some(NotReadyForLong), false, false, SetVerdict::NeverReady, true),
-            (BOOTS_AGAIN, None, false, false, SetVerdict::Works, false),
-            (BOOTS_AGAIN, Some(NotReadyForLong), false, false, SetVerdict::Unready, false),
-            (NodeState::Unready, Some(NotReadyForLong), false, false, SetVerdict::Unready, false),
-            (NodeState::Unready, Some(NotReadyForLong), false, true, SetVerdict::Works, false),
-            (BOOTS, Some(NotReadyForLong), false, true, SetVerdict::Works, false),
-            (crashed(false), Some(CrashLooping), true, true, SetVerdict::Crashes, true),
-            (NodeState::Pending, Some(Unschedulable), false, false, SetVerdict::CannotBePlaced, false),
-            (NodeState::Pending, Some(VolumePending), false, false, SetVerdict::CannotBePlaced, false),
-            (NodeState::Pending, Some(ImagePullFailed), false, false, SetVerdict::CannotStart, true),
-            (NodeState::Pending, Some(ContainerConfigInvalid), false, false, SetVerdict::CannotStart, true),
-            (crashed(true), Some(ImagePullFailed), false, false, SetVerdict::CannotStartAgain, false),
-            (crashed(false), Some(CrashLooping), true, false, SetVerdict::Crashes, true),
-            (crashed(true), Some(CrashLooping), true, false, SetVerdict::Unsteady, false),
-            (crashed(true), None, false, false, SetVerdict::Works, false),
-            (crashed(true), None, true, false, SetVerdict::Settles, false),
-            (crashed(false), None, false, false, SetVerdict::Starts, false),
-            (crashed(false), None, true, false, SetVerdict::NeverReady, true),
+            (NodeState::Ready, None, false, false, NodeVerdict::Works, false),
+            (NodeState::Ready, None, true, false, NodeVerdict::Settles, false),
+            (NodeState::Terminating { served: false }, Some(CrashLooping), true, false, NodeVerdict::Works, false),
+            (BOOTS, None, false, false, NodeVerdict::Starts, false),
+            (BOOTS, Some(NotReadyForLong), false, false, NodeVerdict::NeverReady, true),
+            (BOOTS_AGAIN, None, false, false, NodeVerdict::Works, false),
+            (BOOTS_AGAIN, Some(NotReadyForLong), false, false, NodeVerdict::Unready, false),
+            (NodeState::Unready, Some(NotReadyForLong), false, false, NodeVerdict::Unready, false),
+            (NodeState::Unready, Some(NotReadyForLong), false, true, NodeVerdict::Works, false),
+            (BOOTS, Some(NotReadyForLong), false, true, NodeVerdict::Works, false),
+            (crashed(false), Some(CrashLooping), true, true, NodeVerdict::Crashes, true),
+            (NodeState::Pending, Some(Unschedulable), false, false, NodeVerdict::CannotBePlaced, false),
+            (NodeState::Pending, Some(VolumePending), false, false, NodeVerdict::CannotBePlaced, false),
+            (NodeState::Pending, Some(ImagePullFailed), false, false, NodeVerdict::CannotStart, true),
+            (NodeState::Pending, Some(ContainerConfigInvalid), false, false, NodeVerdict::CannotStart, true),
+            (crashed(true), Some(ImagePullFailed), false, false, NodeVerdict::CannotStartAgain, false),
+            (crashed(false), Some(CrashLooping), true, false, NodeVerdict::Crashes, true),
+            (crashed(true), Some(CrashLooping), true, false, NodeVerdict::Unsteady, false),
+            (crashed(true), None, false, false, NodeVerdict::Works, false),
+            (crashed(true), None, true, false, NodeVerdict::Settles, false),
+            (crashed(false), None, false, false, NodeVerdict::Starts, false),
+            (crashed(false), None, true, false, NodeVerdict::NeverReady, true),
         ];
         for (state, issue, unsteady, closed, expected, fault) in rows {
-            let verdict = SetVerdict::of_node(state, issue, unsteady, closed);
+            let verdict = NodeVerdict::of(state, issue, unsteady, closed);
             assert_eq!(verdict, expected, "{state:?} {issue:?} {unsteady} {closed}");
             assert_eq!(verdict.is_fault_of_template(), fault, "{verdict:?}");
         }
-        assert!(!SetVerdict::Refused.is_fault_of_template(), "a quota refuses every template");
     }
 }

@@ -1,7 +1,7 @@
 //! All nodes of one role, and the sets that own their pods.
 
 use super::node::{Node, PodIssue};
-use super::node_state::SetVerdict;
+use super::node_state::NodeVerdict;
 use super::storage::VolumeSite;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
@@ -39,8 +39,6 @@ pub struct NodeSet {
     pub observed: bool,
     /// What keeps the set from making its pods.
     pub refusal: Option<PodIssue>,
-    /// What the pods of its template have come to.
-    pub verdict: SetVerdict,
 }
 
 impl NodeSet {
@@ -66,15 +64,10 @@ pub(crate) fn total<'a>(sets: impl Iterator<Item = &'a NodeSet>) -> i32 {
 }
 
 impl Pool {
-    /// The nodes know whether the operator is emptying them, and the sets what their nodes have come to.
-    pub fn new(mut sets: Vec<NodeSet>, mut nodes: Vec<Node>) -> Pool {
+    /// The cores among the nodes learn from their sets whether the operator is emptying them.
+    pub fn new(sets: Vec<NodeSet>, mut nodes: Vec<Node>) -> Pool {
         for node in nodes.iter_mut().filter(|node| node.role == Role::Core) {
             node.evacuating_by_us |= sets.iter().any(|set| set.evacuating.contains(&node.pod));
-        }
-        for set in &mut sets {
-            let made_from_it = nodes.iter().filter(|node| node.set == set.name && node.revision == set.revision);
-            let worst = made_from_it.map(Node::verdict).max().unwrap_or_default();
-            set.verdict = if set.refusal.is_some() { SetVerdict::Refused } else { worst };
         }
         Pool { sets, nodes }
     }
@@ -82,6 +75,11 @@ impl Pool {
     /// The nodes whose pods belong to this set.
     pub fn of_set<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a Node> {
         self.nodes.iter().filter(move |node| node.set == set)
+    }
+
+    /// What the nodes that the template of this set has made say of it.
+    pub fn verdicts<'a>(&'a self, set: &'a NodeSet) -> impl Iterator<Item = NodeVerdict> + 'a {
+        self.of_set(&set.name).filter(|node| node.revision == set.revision).map(Node::verdict)
     }
 
     pub fn ready(&self) -> i32 {

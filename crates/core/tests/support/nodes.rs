@@ -1,7 +1,7 @@
 //! Sets and their nodes, as the operator sees them.
 
 use emqx_operator_core::desired::Role;
-use emqx_operator_core::world::{Membership, Node, NodeSet, NodeState, Pool, SetVerdict, World};
+use emqx_operator_core::world::{Membership, Node, NodeSet, NodeState, Pool, World};
 use jiff::Timestamp;
 
 pub fn start() -> Timestamp {
@@ -61,6 +61,5 @@ pub fn set(name: &str, wanted: i32) -> NodeSet {
         revision: None,
         wanted,
         refusal: None,
-        verdict: SetVerdict::default(),
     }
 }

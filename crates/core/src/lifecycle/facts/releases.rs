@@ -5,7 +5,7 @@ use super::surge;
 use super::topology::Topology;
 use crate::desired::Role;
 use crate::planted::{Bug, planted};
-use crate::world::{Node, NodeSet, SetVerdict, total};
+use crate::world::{Node, NodeSet, NodeVerdict, total};
 
 impl<'a> Topology<'a> {
     /// Old replicants that would hang without this core: they run its version, and no other core does. One that does not
@@ -105,18 +105,17 @@ impl<'a> Topology<'a> {
     }
 
     pub(in crate::lifecycle) fn new_replicants_fail(&self) -> bool {
-        match self.verdict(Role::Replicant) {
-            SetVerdict::Works
-            | SetVerdict::Starts
-            | SetVerdict::Unready
-            | SetVerdict::Settles
-            | SetVerdict::Unsteady
-            | SetVerdict::CannotStartAgain => false,
-            SetVerdict::CannotBePlaced
-            | SetVerdict::NeverReady
-            | SetVerdict::Crashes
-            | SetVerdict::CannotStart
-            | SetVerdict::Refused => true,
-        }
+        let fails = |verdict| match verdict {
+            NodeVerdict::Works
+            | NodeVerdict::Starts
+            | NodeVerdict::Unready
+            | NodeVerdict::Settles
+            | NodeVerdict::Unsteady
+            | NodeVerdict::CannotStartAgain => false,
+            NodeVerdict::CannotBePlaced | NodeVerdict::NeverReady | NodeVerdict::Crashes | NodeVerdict::CannotStart => {
+                true
+            }
+        };
+        self.is_refused(Role::Replicant) || self.verdicts(Role::Replicant).any(fails)
     }
 }

@@ -4,7 +4,7 @@
 //! The answer holds still while it is carried out: once a set has the wanted template, it is that one.
 
 use crate::desired::{Desired, digest};
-use crate::world::{NodeSet, World};
+use crate::world::{NodeSet, NodeVerdict, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ pub(in crate::lifecycle) fn name(desired: &Desired, world: &World, revision: &st
 }
 
 /// Its template does not work: a core that was made from it does not get ready, and not for lack of a place to run.
-pub(in crate::lifecycle) fn has_failed(_world: &World, set: &NodeSet) -> bool {
-    set.verdict.is_fault_of_template()
+pub(in crate::lifecycle) fn has_failed(world: &World, set: &NodeSet) -> bool {
+    world.cores.verdicts(set).any(NodeVerdict::is_fault_of_template)
 }
 
 /// Whether any of its cores is up. One that is closed, or not ready for a while, has what it had.

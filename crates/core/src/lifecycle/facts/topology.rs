@@ -5,7 +5,7 @@ use super::upgrade::{self, Upgrade};
 use super::{probes, target_set};
 use crate::build::{CoreSet, ReplicantSet, core_set, core_template, in_sync, replicant_set};
 use crate::desired::{Desired, Role};
-use crate::world::{Kind, Node, NodeSet, Reading, SetVerdict, View, World};
+use crate::world::{Kind, Node, NodeSet, NodeVerdict, Reading, View, World};
 use emqx_operator_api::hub::UpdateStrategyType;
 
 /// The wanted sets beside the nodes that there are.
@@ -148,11 +148,14 @@ impl<'a> Topology<'a> {
         node.hangs(self.world.now)
     }
 
-    /// What the wanted template of a role has come to, as far as nodes were made from it.
-    pub(in crate::lifecycle) fn verdict(&self, role: Role) -> SetVerdict {
-        let target = self.target_set(role);
-        let has_it = |set: &&NodeSet| set.refusal.is_some() || set.revision.as_deref() == self.revision(role);
-        target.filter(has_it).map(|set| set.verdict).unwrap_or_default()
+    /// What the nodes that were made from the wanted template of a role say of it.
+    pub(in crate::lifecycle) fn verdicts(&self, role: Role) -> impl Iterator<Item = NodeVerdict> + '_ {
+        self.present(role).filter(|node| !self.is_outdated(node)).map(Node::verdict)
+    }
+
+    /// Kubernetes does not make the pods of the wanted set.
+    pub(in crate::lifecycle) fn is_refused(&self, role: Role) -> bool {
+        self.target_set(role).is_some_and(|set| set.refusal.is_some())
     }
 
     /// Nodes of another release are in the cluster: EMQX wants no change of its configuration meanwhile, and they may not know

@@ -7,7 +7,7 @@ use crate::desired::Role;
 use crate::lifecycle::facts::topology::Topology;
 use crate::lifecycle::facts::{config, lost_volumes, old_core_sets, recreation};
 use crate::planted::{Bug, planted};
-use crate::world::{Kind, Node, NodeSet, ObjectId, SetVerdict};
+use crate::world::{Kind, Node, NodeSet, NodeVerdict, ObjectId};
 
 /// Who should go, the next one first.
 pub(in crate::lifecycle) fn candidates<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
@@ -51,18 +51,13 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
         config::Progress::Refused => old.retain(|node| node.is_down()),
     }
     // While one does not come up with the wanted template, the others serve as they are, also the one that was emptied.
-    match topology.verdict(Role::Core) {
-        _ if planted(Bug::RestartIntoFailure) => {}
-        SetVerdict::Works | SetVerdict::Starts | SetVerdict::Refused => {}
-        // A core that does not get ready may wait for an old one, so old ones that are down themselves are replaced, too.
-        SetVerdict::Unready
-        | SetVerdict::Settles
-        | SetVerdict::Unsteady
-        | SetVerdict::CannotBePlaced
-        | SetVerdict::NeverReady
-        | SetVerdict::Crashes => old.retain(|core| core.is_down() && core.issue.is_some()),
+    let hasty = planted(Bug::RestartIntoFailure);
+    if topology.verdicts(Role::Core).any(cannot_start) && !hasty {
         // An old core that crashes comes back by itself with the old template, and would not with this one.
-        SetVerdict::CannotStartAgain | SetVerdict::CannotStart => old.clear(),
+        old.clear();
+    } else if topology.verdicts(Role::Core).any(is_unsteady) && !hasty {
+        // A core that does not get ready may wait for an old one, so old ones that are down themselves are replaced, too.
+        old.retain(|core| core.is_down() && core.issue.is_some());
     }
     // With the others new replicants get another core to live on.
     if old.iter().any(|node| !topology.leads_alone(node)) {
@@ -77,6 +72,35 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
     old.retain(|node| !too_many.contains(&node.pod.as_str()));
     all.extend(old.into_iter().map(|node| Removal { role: Role::Core, node: Some(node), how: How::Recreate }));
     all
+}
+
+fn cannot_start(verdict: NodeVerdict) -> bool {
+    match verdict {
+        NodeVerdict::CannotStart | NodeVerdict::CannotStartAgain => true,
+        NodeVerdict::Works
+        | NodeVerdict::Starts
+        | NodeVerdict::Unready
+        | NodeVerdict::Settles
+        | NodeVerdict::Unsteady
+        | NodeVerdict::CannotBePlaced
+        | NodeVerdict::NeverReady
+        | NodeVerdict::Crashes => false,
+    }
+}
+
+/// It does not get ready, or does not stay so.
+fn is_unsteady(verdict: NodeVerdict) -> bool {
+    match verdict {
+        NodeVerdict::Works | NodeVerdict::Starts => false,
+        NodeVerdict::Unready
+        | NodeVerdict::Settles
+        | NodeVerdict::Unsteady
+        | NodeVerdict::CannotBePlaced
+        | NodeVerdict::NeverReady
+        | NodeVerdict::Crashes
+        | NodeVerdict::CannotStart
+        | NodeVerdict::CannotStartAgain => true,
+    }
 }
 
 /// A new core that has crashed again and again and is ready now, while old ones wait for it to stay so.

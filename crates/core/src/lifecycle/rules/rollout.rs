@@ -13,7 +13,7 @@ use crate::lifecycle::facts::topology::Topology;
 use crate::lifecycle::{Hold, Part, Wake};
 use crate::planted::{Bug, planted};
 use crate::reason::{Reason, Severity};
-use crate::world::{Kind, LOOK, Node, Reading, Rollout, SetVerdict};
+use crate::world::{Kind, LOOK, Node, NodeVerdict, Reading, Rollout};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -108,16 +108,16 @@ fn gives_up(topology: &Topology<'_>, record: &LastGood) -> bool {
 fn fails(topology: &Topology<'_>, role: Role) -> bool {
     let asked = topology.world.broker.fresh().map(|broker| &broker.evacuations);
     let is_clear = !matches!(asked, Some(Reading::Unavailable(_)));
-    match topology.verdict(role) {
-        SetVerdict::Works | SetVerdict::Unready | SetVerdict::Settles => false,
-        SetVerdict::Starts | SetVerdict::NeverReady => is_clear,
-        SetVerdict::Unsteady
-        | SetVerdict::CannotStartAgain
-        | SetVerdict::CannotBePlaced
-        | SetVerdict::Crashes
-        | SetVerdict::CannotStart
-        | SetVerdict::Refused => true,
-    }
+    let at_fault = |verdict| match verdict {
+        NodeVerdict::Works | NodeVerdict::Unready | NodeVerdict::Settles => false,
+        NodeVerdict::Starts | NodeVerdict::NeverReady => is_clear,
+        NodeVerdict::Unsteady
+        | NodeVerdict::CannotStartAgain
+        | NodeVerdict::CannotBePlaced
+        | NodeVerdict::Crashes
+        | NodeVerdict::CannotStart => true,
+    };
+    topology.is_refused(role) || topology.verdicts(role).any(at_fault)
 }
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.
