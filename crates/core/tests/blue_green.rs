@@ -167,6 +167,23 @@ fn a_set_that_the_cluster_does_not_know_is_kept() {
     assert!(known.actions.iter().any(|action| matches!(action, Action::Annotate { .. })), "{known}");
 }
 
+/// Seed 30854 of the simulation: the old set has lost its last core when the image of the new one turns out not to exist. The
+/// correction goes to the set that has cores, since without a core that answers the old one can never finish.
+#[test]
+fn a_correction_goes_to_the_set_that_has_cores() {
+    let broken = desired("BlueGreen", "emqx/emqx:6.0.0");
+    let body = || written(&plan_for(&broken, &KubernetesView::default(), nobody())).expect("a set");
+    let (mut first, second) = (kept(body(), "iot-core", 1), kept(body(), "iot-core-new", 2));
+    Arc::make_mut(&mut first).spec.as_mut().expect("a spec").replicas = Some(0);
+    let view = KubernetesView {
+        pods: vec![pod(&second, 0, false), pod(&second, 1, false)],
+        stateful_sets: vec![first, second],
+        ..KubernetesView::default()
+    };
+    let applied = written(&plan_for(&desired("BlueGreen", "emqx/emqx:6.0.1"), &view, nobody())).expect("a set");
+    assert_eq!(applied["metadata"]["name"], "iot-core-new");
+}
+
 #[test]
 fn names_too_long_for_blue_green_are_refused_with_it_only() {
     let name = "a".repeat(37);

@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 pub(in crate::lifecycle) fn name(desired: &Desired, world: &World, revision: &str) -> String {
     let mut sets: Vec<_> = world.cores.sets.iter().collect();
     sets.sort_by_key(|set| (set.created, &set.name));
-    let Some(oldest) = sets.first() else {
+    // A set that has lost its last core has given away what it had.
+    let has_cores = |set: &&&NodeSet| set.wanted > 0 || world.cores.of_set(&set.name).next().is_some();
+    let Some(oldest) = sets.iter().find(has_cores).or(sets.first()) else {
         return with_volumes(desired, world).unwrap_or_else(|| desired.names.core_set());
     };
     let nobody_runs = sets.iter().all(|set| !runs(world, set));
     let wanted = || sets.iter().find(|set| set.revision.as_deref() == Some(revision));
     let in_place = match desired.update_strategy.strategy {
-        // What the first one has may be nowhere else, so it is mended before anything else.
+        // What the oldest set has may be nowhere else: its cores get the wanted template before anything else is done.
         _ if nobody_runs || has_failed(world, oldest) => Some(oldest),
         _ if wanted().is_some() => wanted(),
         // One that is in the middle of being rolled goes on, although the new template takes most of its cores down.
