@@ -49,13 +49,12 @@ pub(crate) fn check(source: &Path, allowed: &[(&str, &str)], forbidden: &[(&str,
 
 /// Files of a folder that need files of folders that they must not know.
 fn strays(needs: &Needs, folder: &str, others: &[&str]) -> Vec<String> {
-    let within = |module: &Module, folder: &str| {
-        let folder = self::module(&format!("lifecycle/{folder}"));
-        module.len() > folder.len() && module.starts_with(&folder)
-    };
+    let path = |folder: &str| self::module(&format!("lifecycle/{folder}"));
     let mut wrong = Vec::new();
-    for (from, needed) in needs.iter().filter(|(from, _)| within(from, folder)) {
-        for to in needed.keys().filter(|to| others.iter().any(|other| within(to, other))) {
+    // The file that lists a folder needs what it lists.
+    let in_folder = |module: &Module| module.starts_with(&path(folder)) && *module != path(folder);
+    for (from, needed) in needs.iter().filter(|(from, _)| in_folder(from)) {
+        for to in needed.keys().filter(|to| others.iter().any(|other| to.starts_with(&path(other)))) {
             wrong.push(format!("  {} must not need {}", name(from), name(to)));
         }
     }
@@ -171,8 +170,7 @@ fn resolve(files: &BTreeMap<Module, File>, from: &Module, path: &[String], depth
         "self" => {}
         "super" => {
             module.pop();
-            while let Some((again, others)) = rest.split_first().filter(|(one, _)| *one == "super") {
-                debug_assert_eq!(again, "super");
+            while let Some((_, others)) = rest.split_first().filter(|(next, _)| *next == "super") {
                 module.pop();
                 rest = others;
             }
@@ -247,7 +245,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
             std::fs::write(path, text).expect("it is written");
         }
-        check(folder.path(), allowed, &[("rules", &["rules"])])
+        check(folder.path(), allowed, &[("rules", &["rules"]), ("checks", &["admission"])])
     }
 
     /// What files say, and what of it is told; nothing where there is no circle.
@@ -302,6 +300,23 @@ mod tests {
         let text = of(&files, &[]).expect_err("a needs b").to_string();
         assert!(text.contains("lifecycle/rules/a must not need lifecycle/rules/b"), "{text}");
         assert!(!text.contains("rules must not"), "{text}");
+    }
+
+    /// What is forbidden may be one file, with or without a folder below it.
+    #[test]
+    fn a_check_knows_no_admission() {
+        let files = [
+            ("lib.rs", "mod lifecycle;"),
+            ("lifecycle/mod.rs", "mod admission; mod checks;"),
+            ("lifecycle/admission.rs", "mod permit; pub fn examine() {}"),
+            ("lifecycle/admission/permit.rs", "pub struct Permit;"),
+            ("lifecycle/checks/mod.rs", "mod a; mod b;"),
+            ("lifecycle/checks/a.rs", "use crate::lifecycle::admission::examine;"),
+            ("lifecycle/checks/b.rs", "use crate::lifecycle::admission::permit::Permit;"),
+        ];
+        let text = of(&files, &[]).expect_err("both need it").to_string();
+        assert!(text.contains("checks/a must not need lifecycle/admission"), "{text}");
+        assert!(text.contains("checks/b must not need lifecycle/admission/permit"), "{text}");
     }
 
     #[test]
