@@ -15,6 +15,10 @@
 //! No object is deleted because a list lacks it, no node is removed because EMQX did not answer, and no rule reads the status:
 //! state that must survive is stored on the object it concerns.
 
+// What integration tests and unit tests share names this crate as the former have to.
+#[cfg(test)]
+extern crate self as emqx_operator_core;
+
 pub mod action;
 pub mod adoption;
 pub mod build;

@@ -231,7 +231,7 @@ fn an_image_of_a_mirror_is_no_other_image() {
     let found = differences(&set, &world.objects[&set.id].body);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(!sends_config(&emqx_operator_core::plan(&changed, &world)), "nobody knows what became of the image");
-    world.rewritten.insert(set.id, found);
+    world.admission_drift.insert(set.id, found);
     assert!(sends_config(&emqx_operator_core::plan(&changed, &world)));
 }
 

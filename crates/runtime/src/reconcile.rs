@@ -126,7 +126,7 @@ async fn reconcile_once(
     let broker = worker.released_while(observe::broker(ctx, &desired, &view, &memory)).await;
     let mut world = World::assemble(&desired, &view, broker, fresh_secrets(), Timestamp::now());
     world.memory = memory;
-    world.rewritten = cluster.admission_drift.of(|id| world.objects.contains_key(id));
+    world.admission_drift = cluster.admission_drift.of(|id| world.objects.contains_key(id));
     world.config_refused = cluster
         .refusals
         .of(&refusals::config(&desired, &world))

@@ -32,7 +32,7 @@ pub(crate) fn world(sim: &Sim) -> World {
         config_refused: sim
             .refuses_config()
             .then(|| ConfigRefused { text: "it is too large".to_owned(), lacks_a_file: false }),
-        rewritten: std::collections::BTreeMap::new(),
+        admission_drift: std::collections::BTreeMap::new(),
         memory: sim.memory.clone(),
         fresh: FreshSecrets::default(),
     }

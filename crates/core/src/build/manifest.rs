@@ -111,11 +111,11 @@ pub type Differences = BTreeMap<String, String>;
 
 /// Whether the existing object is as the manifest says, or as Kubernetes stored it when it was last applied: an
 /// admission webhook that changes a field of the operator would do so again.
-pub fn in_sync(wanted: &Manifest, live: &Live, rewritten: Option<&Differences>) -> bool {
+pub fn in_sync(wanted: &Manifest, live: &Live, admission_drift: Option<&Differences>) -> bool {
     let applied = |body: &Value| body["metadata"]["annotations"][annotation::APPLIED].as_str().map(str::to_owned);
     applied(&wanted.body) == applied(&live.body)
         && (covers(&live.body, &wanted.body, Place::ROOT)
-            || rewritten.is_some_and(|known| *known == differences(wanted, &live.body)))
+            || admission_drift.is_some_and(|known| *known == differences(wanted, &live.body)))
 }
 
 /// Fields of the manifest that have other values in the existing object. The number of pods is not compared.

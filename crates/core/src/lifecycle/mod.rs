@@ -16,5 +16,6 @@ pub use facts::listeners::listeners_role;
 pub(crate) use facts::versions::told as told_version;
 pub use hold::{Hold, Since, Wake};
 pub use part::Part;
-pub use removal::permit::{How, Permit};
+pub use removal::admission::Permit;
+pub use removal::how::How;
 pub(crate) use rules::{Revisions, known_api_keys, parts};

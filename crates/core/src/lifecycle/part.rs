@@ -31,7 +31,7 @@ impl Part {
         let live = world.objects.get(&manifest.id);
         match live {
             Some(live) if self.is_taken(&manifest, live) => {}
-            Some(live) if live.terminating || in_sync(&manifest, live, world.rewritten.get(&manifest.id)) => {}
+            Some(live) if live.terminating || in_sync(&manifest, live, world.admission_drift.get(&manifest.id)) => {}
             Some(live) => self.actions.push(Action::Apply { on: version(live), manifest, stage }),
             None => self.actions.push(Action::Create { manifest, stage }),
         }
@@ -57,7 +57,7 @@ impl Part {
             Some(live) => {
                 let told =
                     live.body["spec"]["replicas"].as_i64().and_then(|told| i32::try_from(told).ok()).unwrap_or(1);
-                if !in_sync(&manifest, live, world.rewritten.get(&manifest.id)) {
+                if !in_sync(&manifest, live, world.admission_drift.get(&manifest.id)) {
                     // A set applied without a number would fall back to one pod; the version makes "as it is" safe.
                     set_replicas(&mut manifest, told);
                     self.actions.push(Action::Apply { manifest, on: version(live), stage: Stage::Workload });

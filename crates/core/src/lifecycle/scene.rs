@@ -1,17 +1,21 @@
 //! Clusters for table tests of rules and checks, made by steps that read like a sentence:
 //! `world().cores(3).old("iot-core-2").sessions("iot-core-2", 40)`.
 
+#[path = "../../tests/support/nodes.rs"]
+mod nodes;
+
 use crate::desired::{Desired, NodeName, References, Role};
 use crate::lifecycle::Part;
 use crate::lifecycle::facts::topology::Topology;
-use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::how::How;
 use crate::lifecycle::removal::request::{Removal, RemovalRequest, Verdict};
 use crate::world::{
     Broker, BrokerNode, Disagreement, Evacuation, EvacuationParameters, EvacuationPhase, FreshSecrets, Identity, Kind,
-    KubernetesView, Membership, Node, NodeSet, NodeState, ObjectId, Pool, Reading, Sensitive, Shard, Site, Storage,
+    KubernetesView, Node, NodeSet, NodeState, ObjectId, Pool, Reading, ReplicaState, Sensitive, Shard, Site, Storage,
     Why, World,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use nodes::{joined, start};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -57,37 +61,9 @@ pub fn world() -> Scene {
     }
 }
 
-fn start() -> Timestamp {
-    "2026-01-02T00:00:00Z".parse().expect("a time")
-}
-
 /// A node that serves, of the wanted template.
 fn node(role: Role, set: &str, pod: &str) -> Node {
-    Node {
-        role,
-        pod: pod.to_owned(),
-        uid: format!("uid of {pod}"),
-        resource_version: "1".to_owned(),
-        ip: None,
-        dashboard: None,
-        name: Some(NodeName(format!("emqx@{pod}"))),
-        set: set.to_owned(),
-        revision: None,
-        startup_revision: None,
-        created: start(),
-        image: NEW.to_owned(),
-        unready_since: None,
-        state: NodeState::Ready,
-        available: true,
-        running_since: Some(start()),
-        deletion_cost: 0,
-        issue: None,
-        unsteady: false,
-        evacuating_by_us: false,
-        membership: Membership::Unknown,
-        broker: None,
-        evacuation: None,
-    }
+    Node { name: Some(NodeName(format!("emqx@{pod}"))), revision: None, ..nodes::node(role, set, pod, NEW, "") }
 }
 
 impl Scene {
@@ -217,20 +193,39 @@ impl Scene {
         self
     }
 
-    /// One shard of durable storage, with a copy on each core; its copies are in these states, and it moves to these cores.
-    pub fn shard(mut self, copies: &[(&str, crate::world::ReplicaState)], joining: &[&str]) -> Self {
+    /// One shard of durable storage, with copies on the cores of these numbers, all of which are up.
+    pub fn shard(mut self, cores: impl IntoIterator<Item = i32>) -> Self {
         let sites = self.nodes.iter().filter(|node| node.role == Role::Core).map(|node| {
             let site = Site { node: node.name.clone().expect("it has a name"), up: true };
             (node.pod.clone(), site)
         });
         let shard = Shard {
             id: "0".to_owned(),
-            replicas: copies.iter().map(|(pod, state)| ((*pod).to_owned(), *state)).collect(),
-            joining: joining.iter().map(|pod| (*pod).to_owned()).collect(),
+            replicas: cores.into_iter().map(|core| (format!("iot-core-{core}"), ReplicaState::Up)).collect(),
             ..Shard::default()
         };
         let databases = BTreeMap::from([("messages".to_owned(), vec![shard])]);
         self.storage = Reading::Fresh(Storage { sites: sites.collect(), databases });
+        self
+    }
+
+    /// The copy on this core is not up.
+    pub fn copy_is_down(self, core: i32) -> Self {
+        self.change_shard(|shard| {
+            shard.replicas.insert(format!("iot-core-{core}"), ReplicaState::NotUp);
+        })
+    }
+
+    /// This core is to get a copy.
+    pub fn copy_is_joining(self, core: i32) -> Self {
+        self.change_shard(|shard| {
+            shard.joining.insert(format!("iot-core-{core}"));
+        })
+    }
+
+    fn change_shard(mut self, change: impl Fn(&mut Shard)) -> Self {
+        let Reading::Fresh(storage) = &mut self.storage else { panic!("there is no shard yet") };
+        storage.databases.values_mut().flatten().for_each(change);
         self
     }
 
@@ -277,7 +272,6 @@ impl Scene {
             if node.set == "new" {
                 node.set.clone_from(&replicants.1);
             }
-            node.join(&world.broker);
         }
         let (core_nodes, replicant_nodes): (Vec<_>, Vec<_>) =
             nodes.into_iter().partition(|node| node.role == Role::Core);
@@ -291,8 +285,9 @@ impl Scene {
             |name: &str| i32::try_from(replicant_nodes.iter().filter(|node| node.set == name).count()).expect("a few");
         let replicant_sets =
             vec![set(&replicants.1, &replicants.0, count(&replicants.1)), set("old", "old", count("old"))];
-        world.cores = Pool::new(vec![core_set], core_nodes);
-        world.replicants = Pool::new(replicant_sets, replicant_nodes);
+        world.cores = Pool { sets: vec![core_set], nodes: core_nodes };
+        world.replicants = Pool { sets: replicant_sets, nodes: replicant_nodes };
+        joined(&mut world);
         world
     }
 
@@ -371,17 +366,5 @@ fn member() -> BrokerNode {
 }
 
 fn set(name: &str, revision: &str, wanted: i32) -> NodeSet {
-    NodeSet {
-        name: name.to_owned(),
-        uid: name.to_owned(),
-        resource_version: "1".to_owned(),
-        created: start(),
-        evacuating: Vec::new(),
-        watermark: None,
-        volume_sites: BTreeMap::new(),
-        observed: true,
-        revision: Some(revision.to_owned()),
-        wanted,
-        refusal: None,
-    }
+    NodeSet { revision: Some(revision.to_owned()), ..nodes::set(name, wanted) }
 }

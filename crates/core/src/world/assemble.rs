@@ -6,7 +6,7 @@ use super::node_state::{Membership, NodeState, PodReading};
 use super::object::{Kind, Live, ObjectId, Ownership};
 use super::pool::{NodeSet, Pool};
 use super::{
-    Broker, Claim, FreshSecrets, Identity, KubernetesView, Memory, Reading, Sensitive, VolumeSite, World, budgets,
+    Broker, Claim, FreshSecrets, Identity, KubernetesView, Memory, Reading, Sensitive, VolumeSite, Why, World, budgets,
     pod_issues,
 };
 use crate::desired::{DashboardPorts, Desired, OPERATOR_API_KEY, Role};
@@ -49,21 +49,19 @@ impl World {
             replicants,
             broker,
             config_refused: None,
-            rewritten: BTreeMap::new(),
+            admission_drift: BTreeMap::new(),
             memory: Memory::default(),
             fresh,
         }
     }
 }
 
-/// Without an answer of EMQX this is what Kubernetes says.
-pub(super) fn pool(
-    desired: &Desired,
-    view: &KubernetesView,
-    role: Role,
-    now: Timestamp,
-    broker: &Reading<Broker>,
-) -> Pool {
+/// The cores as Kubernetes tells of them, before EMQX is asked. What depends on the time is left out.
+pub(super) fn unasked_cores(desired: &Desired, view: &KubernetesView) -> Pool {
+    pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH, &Reading::Unavailable(Why::NotAsked))
+}
+
+fn pool(desired: &Desired, view: &KubernetesView, role: Role, now: Timestamp, broker: &Reading<Broker>) -> Pool {
     let mut sets = match role {
         Role::Core => view
             .stateful_sets

@@ -2,10 +2,8 @@
 
 use super::assemble;
 use super::node::Node;
-use super::reading::{Reading, Why};
 use super::view::KubernetesView;
-use crate::desired::{Desired, Role};
-use jiff::Timestamp;
+use crate::desired::Desired;
 use serde::Serialize;
 
 /// A pod that can be asked through the EMQX API.
@@ -23,8 +21,7 @@ const MOST_ASKED: usize = 16;
 /// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a
 /// core that the operator has closed: its API answers, and only the API can open it again.
 pub fn api_candidates(desired: &Desired, view: &KubernetesView) -> Vec<Endpoint> {
-    let unasked = Reading::Unavailable(Why::NotAsked);
-    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH, &unasked).nodes;
+    let cores = assemble::unasked_cores(desired, view).nodes;
     let asked = |wanted: fn(&Node) -> bool| -> Vec<Endpoint> {
         let nodes = cores.iter().filter(|node| !node.is_terminating() && wanted(node));
         nodes.filter_map(|node| endpoint(desired, node)).take(MOST_ASKED).collect()

@@ -1,8 +1,7 @@
 //! What has to be asked of EMQX. A quiet cluster costs two calls: its nodes and its evacuations.
 
-use super::{KubernetesView, Memory, Reading, Why, assemble};
-use crate::desired::{self, Desired, Role};
-use jiff::Timestamp;
+use super::{KubernetesView, Memory, assemble};
+use crate::desired::{self, Desired};
 
 /// What a pass has to know beside the list of nodes, which it always needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +14,7 @@ pub struct Needs {
 
 /// Durable storage is asked about where the spec uses it, and before any core goes; API keys until EMQX knows them.
 pub fn needs(desired: &Desired, view: &KubernetesView, memory: &Memory) -> Needs {
-    let cores = assemble::pool(desired, view, Role::Core, Timestamp::UNIX_EPOCH, &Reading::Unavailable(Why::NotAsked));
+    let cores = assemble::unasked_cores(desired, view);
     let fewer = cores.spec_replicas() > desired.cores.replicas || cores.sets.iter().any(|set| set.retired().is_some());
     let mut revisions = cores.nodes.iter().map(|node| &node.revision).chain(cores.sets.iter().map(|set| &set.revision));
     let first = revisions.next();

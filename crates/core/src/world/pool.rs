@@ -77,6 +77,11 @@ impl Pool {
         self.nodes.iter().filter(move |node| node.set == set)
     }
 
+    /// The set has cores, or is told to make some.
+    pub fn is_used(&self, set: &NodeSet) -> bool {
+        set.wanted > 0 || self.of_set(&set.name).next().is_some()
+    }
+
     /// What the nodes that the template of this set has made say of it.
     pub fn verdicts<'a>(&'a self, set: &'a NodeSet) -> impl Iterator<Item = NodeVerdict> + 'a {
         self.of_set(&set.name).filter(|node| node.revision == set.revision).map(Node::verdict)

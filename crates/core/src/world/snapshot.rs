@@ -40,7 +40,7 @@ pub struct World {
     /// Why EMQX of the wanted image has refused the configuration of the spec, if it did lately.
     pub config_refused: Option<ConfigRefused>,
     /// What came back otherwise than it was applied.
-    pub rewritten: BTreeMap<ObjectId, Differences>,
+    pub admission_drift: BTreeMap<ObjectId, Differences>,
     /// What the pass before has left.
     pub memory: Memory,
     /// Random texts for secrets that do not exist yet.

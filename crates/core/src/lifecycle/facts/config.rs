@@ -109,7 +109,7 @@ pub(in crate::lifecycle) fn is_sent(topology: &Topology<'_>) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::lifecycle) enum Progress {
     /// They are in force, or come with the nodes that start.
-    Settled,
+    InPlace,
     /// They are sent in this very pass, and EMQX may refuse them.
     OnTheirWay,
     Refused,
@@ -118,13 +118,13 @@ pub(in crate::lifecycle) enum Progress {
 pub(in crate::lifecycle) fn progress(topology: &Topology<'_>) -> Progress {
     let running = running(topology.desired, topology.world);
     if !running.exists() || running.is(&topology.desired.config.runtime_revision) {
-        Progress::Settled
+        Progress::InPlace
     } else if refused(topology).is_some() {
         Progress::Refused
     } else if is_sent(topology) && !text(topology.desired, &running).is_empty() {
         Progress::OnTheirWay
     } else {
-        Progress::Settled
+        Progress::InPlace
     }
 }
 

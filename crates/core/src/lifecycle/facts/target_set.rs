@@ -13,8 +13,7 @@ pub(in crate::lifecycle) fn name(desired: &Desired, world: &World, revision: &st
     let mut sets: Vec<_> = world.cores.sets.iter().collect();
     sets.sort_by_key(|set| (set.created, &set.name));
     // A set that has lost its last core has given away what it had.
-    let has_cores = |set: &&&NodeSet| set.wanted > 0 || world.cores.of_set(&set.name).next().is_some();
-    let Some(oldest) = sets.iter().find(has_cores).or(sets.first()) else {
+    let Some(oldest) = sets.iter().find(|set| world.cores.is_used(set)).or(sets.first()) else {
         return with_volumes(desired, world).unwrap_or_else(|| desired.names.core_set());
     };
     let nobody_runs = sets.iter().all(|set| !runs(world, set));

@@ -94,8 +94,7 @@ impl<'a> Topology<'a> {
     /// Core sets beside the home that still have nodes.
     pub(in crate::lifecycle) fn old_core_sets(&self) -> impl Iterator<Item = &'a NodeSet> + '_ {
         let cores = &self.world.cores;
-        let used = |set: &NodeSet| set.wanted > 0 || cores.of_set(&set.name).next().is_some();
-        cores.sets.iter().filter(move |set| !self.is_target(Role::Core, &set.name) && used(set))
+        cores.sets.iter().filter(move |set| !self.is_target(Role::Core, &set.name) && cores.is_used(set))
     }
 
     /// New nodes come up beside the old ones, and take over when they are complete.
@@ -143,11 +142,6 @@ impl<'a> Topology<'a> {
         fewer && node.ordinal().is_none_or(|number| node.role == Role::Replicant || number >= set.wanted)
     }
 
-    /// See [`Node::hangs`].
-    pub(in crate::lifecycle) fn hangs(&self, node: &Node) -> bool {
-        node.hangs(self.world.now)
-    }
-
     /// What the nodes that were made from the wanted template of a role say of it.
     pub(in crate::lifecycle) fn verdicts(&self, role: Role) -> impl Iterator<Item = NodeVerdict> + '_ {
         self.present(role).filter(|node| !self.is_outdated(node)).map(Node::verdict)
@@ -176,7 +170,7 @@ impl<'a> Topology<'a> {
         let live = self.world.live(manifest.id.kind, &manifest.id.name)?;
         live.emqx_container()?["image"]
             .as_str()
-            .filter(|_| in_sync(manifest, live, self.world.rewritten.get(&manifest.id)))
+            .filter(|_| in_sync(manifest, live, self.world.admission_drift.get(&manifest.id)))
     }
 
     /// Cores that are to restart in place.

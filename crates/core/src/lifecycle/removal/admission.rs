@@ -4,8 +4,12 @@
 //! A permit rests on facts that stay true until we act. "No sessions right now" does not: clients connect in between.
 //! "Closed to newcomers, and empty" does.
 
+mod permit;
+
+pub use permit::Permit;
+
 use super::checks::{BROKER, LOCAL, replicas_observed};
-use super::permit::{How, Permit};
+use super::how::How;
 use super::request::{RemovalRequest, Verdict};
 use crate::action::Action;
 use crate::desired::Role;

@@ -1,7 +1,7 @@
 //! Cores are replaced in place, or with the set that is discarded; replicants move from set to set. Scaling in is the same
 //! work with other nodes. This file only names who should go; whether they may is decided by admission.
 
-use super::permit::How;
+use super::how::How;
 use super::request::Removal;
 use crate::desired::Role;
 use crate::lifecycle::facts::topology::Topology;
@@ -28,7 +28,7 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
             let number = if planted(Bug::WrongOrdinal) { set.wanted } else { set.wanted.saturating_sub(1) };
             let node = topology.world.cores.of_set(&set.name).find(|node| node.ordinal() == Some(number));
             if topology.is_target(Role::Core, &set.name) || old_core_sets::has_begun(topology, node) {
-                all.push(Removal { role: Role::Core, node, how: shrink(Kind::StatefulSet, set, set.wanted) });
+                all.push(Removal { role: Role::Core, node, how: scale_in(Kind::StatefulSet, set, set.wanted) });
             }
         }
     }
@@ -46,7 +46,7 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
     // One that starts reads the configuration that EMQX refuses, or is just asked whether it does.
     match config::progress(topology) {
         _ if planted(Bug::RestartRefused) => {}
-        config::Progress::Settled => {}
+        config::Progress::InPlace => {}
         config::Progress::OnTheirWay => old.retain(|node| node.evacuating_by_us || node.is_down()),
         config::Progress::Refused => old.retain(|node| node.is_down()),
     }
@@ -115,7 +115,7 @@ fn replicants<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
     for set in &topology.world.replicants.sets {
         let surplus = set.wanted.saturating_sub(topology.final_replicas(Role::Replicant, &set.name));
         for node in deletion_order(topology, set, usize::try_from(surplus).unwrap_or(0)) {
-            all.push(Removal { role: Role::Replicant, node, how: shrink(Kind::ReplicaSet, set, set.wanted) });
+            all.push(Removal { role: Role::Replicant, node, how: scale_in(Kind::ReplicaSet, set, set.wanted) });
         }
     }
     all
@@ -131,6 +131,6 @@ fn deletion_order<'a>(topology: &Topology<'a>, set: &NodeSet, surplus: usize) ->
     first_unmade.into_iter().chain(nodes.into_iter().take(surplus - unmade).map(Some)).collect()
 }
 
-fn shrink(kind: Kind, set: &NodeSet, from: i32) -> How {
+fn scale_in(kind: Kind, set: &NodeSet, from: i32) -> How {
     How::ScaleIn { set: ObjectId { kind, name: set.name.clone() }, from, to: from.saturating_sub(1) }
 }

@@ -1,6 +1,6 @@
 //! A node that should go.
 
-use super::permit::How;
+use super::how::How;
 use crate::action::Action;
 use crate::desired::Role;
 use crate::lifecycle::facts::topology::Topology;

@@ -102,39 +102,21 @@ fn misplaced(shards: &[Shard], sites: &BTreeSet<&str>) -> bool {
 mod tests {
     use super::plan;
     use crate::lifecycle::scene::world;
-    use crate::world::{NodeState, ReplicaState};
+    use crate::world::NodeState;
 
     #[test]
     fn shards_are_on_the_cores_that_stay() {
         let rows = [
-            (
-                "all are where they should be",
-                world()
-                    .cores(3)
-                    .shard(
-                        &[
-                            ("iot-core-0", ReplicaState::Up),
-                            ("iot-core-1", ReplicaState::Up),
-                            ("iot-core-2", ReplicaState::Up),
-                        ],
-                        &[],
-                    )
-                    .rule(plan),
-                "nothing",
-            ),
+            ("all are where they should be", world().cores(3).shard(0..3).rule(plan), "nothing"),
             ("no durable storage", world().cores(3).rule(plan), "nothing"),
             (
                 "a core that is to go has a copy",
-                world()
-                    .cores(3)
-                    .wants_cores(2)
-                    .shard(&[("iot-core-1", ReplicaState::Up), ("iot-core-2", ReplicaState::Up)], &[])
-                    .rule(plan),
+                world().cores(3).wants_cores(2).shard([1, 2]).rule(plan),
                 "place shards of messages on iot-core-0, iot-core-1",
             ),
             (
                 "they are on their way there",
-                world().cores(3).wants_cores(2).shard(&[("iot-core-1", ReplicaState::Up)], &["iot-core-0"]).rule(plan),
+                world().cores(3).wants_cores(2).shard([1]).copy_is_joining(0).rule(plan),
                 "is moving shards",
             ),
             (
@@ -142,7 +124,7 @@ mod tests {
                 world()
                     .cores(3)
                     .wants_cores(2)
-                    .shard(&[("iot-core-1", ReplicaState::Up), ("iot-core-2", ReplicaState::Up)], &[])
+                    .shard([1, 2])
                     .state("iot-core-0", NodeState::Crashed { served: true })
                     .rule(plan),
                 "nothing",

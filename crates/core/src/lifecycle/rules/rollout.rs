@@ -23,7 +23,7 @@ const MARGIN: i32 = 60;
 /// How far the rollout is, if one is under way.
 pub(in crate::lifecycle) fn follow(topology: &Topology<'_>) -> Option<Rollout> {
     let stands_still = topology.desired.paused || topology.keeps_nodes();
-    if stands_still || is_settled(topology) || (is_unknown(topology) && is_complete(topology, |_| true)) {
+    if stands_still || is_converged(topology) || (is_unknown(topology) && is_complete(topology, |_| true)) {
         return None;
     }
     let before = topology.world.memory.rollout.as_ref();
@@ -47,7 +47,7 @@ pub(in crate::lifecycle) fn plan(topology: &Topology<'_>, rollout: Option<&Rollo
             rolled_back.at, rolled_back.why
         );
         part.hold(Reason::RolledBack, format!("revision {}", rolled_back.revision), text, Wake::Watch);
-    } else if is_settled(topology) && is_configured(topology) {
+    } else if is_converged(topology) && is_configured(topology) {
         part.actions.extend(remember(topology, record.as_ref()));
     }
     let Some(rollout) = rollout else { return part };
@@ -121,7 +121,7 @@ fn fails(topology: &Topology<'_>, role: Role) -> bool {
 }
 
 /// All nodes are of the wanted templates, there are as many as wanted, and they serve.
-fn is_settled(topology: &Topology<'_>) -> bool {
+fn is_converged(topology: &Topology<'_>) -> bool {
     is_complete(topology, Node::is_member)
 }
 

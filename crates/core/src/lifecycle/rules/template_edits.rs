@@ -28,7 +28,7 @@ fn restore(topology: &Topology<'_>, manifest: &Manifest) -> Option<Action> {
     let world = topology.world;
     let edited_by = world.edited_templates.get(&manifest.id.name)?.clone();
     let live = world.objects.get(&manifest.id).filter(|live| live.is_ours())?;
-    in_sync(manifest, live, world.rewritten.get(&manifest.id)).then(|| Action::RestoreTemplate {
+    in_sync(manifest, live, world.admission_drift.get(&manifest.id)).then(|| Action::RestoreTemplate {
         set: manifest.id.clone(),
         on: version(live),
         template: manifest.body["spec"]["template"].clone(),

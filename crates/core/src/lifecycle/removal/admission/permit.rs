@@ -1,17 +1,9 @@
-//! The right to remove one node. Only admission gives it.
+//! The right to remove one node. Only admission can make one: no check and no rule sees how.
 
-use crate::world::{Node, ObjectId, ObjectVersion};
+use crate::lifecycle::removal::how::How;
+use crate::world::{Node, ObjectVersion};
 use serde::Serialize;
 use std::fmt;
-
-/// How a node goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum How {
-    /// Its pod is deleted, and its set makes it again from the new template, with the same volume.
-    Recreate,
-    /// Its set gets smaller.
-    ScaleIn { set: ObjectId, from: i32, to: i32 },
-}
 
 /// The right to remove one node, the one that was examined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

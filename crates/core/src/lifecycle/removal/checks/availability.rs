@@ -16,7 +16,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     let topology = request.topology;
     let role = request.removal.role;
     // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
-    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || topology.hangs(node));
+    let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || node.hangs(topology.world.now));
     let serving = |node: &&Node| !node.is_down() && !idle(node) && topology.view_of_apart(node).is_none();
     let Some(me) = request.removal.node.filter(serving) else { return Verdict::Pass };
     let evacuations = topology.world.broker.fresh().map(|broker| &broker.evacuations);

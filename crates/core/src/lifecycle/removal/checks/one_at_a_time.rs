@@ -21,7 +21,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     // other.
     let scaled_in =
         request.removal.role == Role::Replicant && request.removal.node.is_some_and(|me| topology.is_scaled_in(me));
-    let lost = |node: &Node| (node.is_down() || topology.hangs(node)) && !node.is_member();
+    let lost = |node: &Node| (node.is_down() || node.hangs(topology.world.now)) && !node.is_member();
     // A core that goes for good may have to wait for others, which wait for a template that works.
     let stuck = |node: &Node| {
         if scaled_in { lost(node) || topology.is_surplus(node) } else { lost(node) && topology.is_surplus(node) }
@@ -33,8 +33,8 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     // One that Kubernetes does not make again may be waiting for the room that this one leaves.
     let awaited =
         |set: &&NodeSet| set.refusal.is_none() || !(scaled_in || (begun && request.removal.role == Role::Replicant));
-    let marked = world.cores.sets.iter().filter(awaited).flat_map(|set| &set.evacuating).map(String::as_str);
-    let restarting = marked.into_iter().find(|pod| *pod != me && !exists(pod));
+    let evacuating = world.cores.sets.iter().filter(awaited).flat_map(|set| &set.evacuating).map(String::as_str);
+    let restarting = evacuating.into_iter().find(|pod| *pod != me && !exists(pod));
     let together = max_unavailable(topology.desired).max(max_surge(topology.desired));
     let together = usize::try_from(together).unwrap_or(0).max(1);
     let leaving =

@@ -6,7 +6,7 @@
 use crate::desired::Role;
 use crate::lifecycle::facts::listeners::leads_to_new_ones;
 use crate::lifecycle::facts::topology::Topology;
-use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::how::How;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;

@@ -4,7 +4,7 @@
 //! *Why the fact is stable:* only we change the number.
 
 use crate::desired::Role;
-use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::how::How;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;

@@ -5,7 +5,7 @@
 
 use crate::action::{Action, Call, EvacuationOptions};
 use crate::desired::{NodeName, Role};
-use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::how::How;
 use crate::lifecycle::removal::recipients::recipients;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::lifecycle::{evacuation_owner, listeners_role};
@@ -36,7 +36,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, broker: &Bro
         }
         _ if node.is_down() => return Verdict::Pass,
         // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
-        _ if request.topology.hangs(node) => return Verdict::Pass,
+        _ if node.hangs(request.topology.world.now) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
         None if planted(Bug::MissingIsGone) => return Verdict::Pass,
         None => return Verdict::Hold(request.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),

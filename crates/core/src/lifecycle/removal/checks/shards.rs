@@ -4,7 +4,7 @@
 //! *Why the fact is stable:* only we place shards, and a plan that moves shards removes nobody.
 
 use crate::desired::NodeName;
-use crate::lifecycle::removal::permit::How;
+use crate::lifecycle::removal::how::How;
 use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
 use crate::planted::{Bug, planted};
 use crate::reason::Reason;
@@ -95,7 +95,7 @@ mod tests {
     use super::check;
     use crate::lifecycle::removal::request::{RemovalRequest, Verdict};
     use crate::lifecycle::scene::world;
-    use crate::world::{Reading, ReplicaState, Why};
+    use crate::world::{Reading, Why};
 
     fn said(request: &RemovalRequest<'_, '_>) -> Verdict {
         check(request, request.topology.world.broker.fresh().expect("EMQX answers"))
@@ -107,86 +107,33 @@ mod tests {
             ("no durable storage", world().cores(3).scale_in("iot-core-2", said), "passes"),
             (
                 "all copies are up, and it comes back",
-                world()
-                    .cores(3)
-                    .shard(
-                        &[
-                            ("iot-core-0", ReplicaState::Up),
-                            ("iot-core-1", ReplicaState::Up),
-                            ("iot-core-2", ReplicaState::Up),
-                        ],
-                        &[],
-                    )
-                    .recreate("iot-core-2", said),
+                world().cores(3).shard(0..3).recreate("iot-core-2", said),
                 "passes",
             ),
             (
                 "it goes for good, and holds a copy",
-                world()
-                    .cores(3)
-                    .shard(
-                        &[
-                            ("iot-core-0", ReplicaState::Up),
-                            ("iot-core-1", ReplicaState::Up),
-                            ("iot-core-2", ReplicaState::Up),
-                        ],
-                        &[],
-                    )
-                    .scale_in("iot-core-2", said),
+                world().cores(3).shard(0..3).scale_in("iot-core-2", said),
                 "still holds 1 shards",
             ),
-            (
-                "it goes for good, and holds none",
-                world()
-                    .cores(3)
-                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &[])
-                    .scale_in("iot-core-2", said),
-                "passes",
-            ),
+            ("it goes for good, and holds none", world().cores(3).shard(0..2).scale_in("iot-core-2", said), "passes"),
             (
                 "it goes for good, and is to get a copy",
-                world()
-                    .cores(3)
-                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &["iot-core-2"])
-                    .scale_in("iot-core-2", said),
+                world().cores(3).shard(0..2).copy_is_joining(2).scale_in("iot-core-2", said),
                 "still holds 1 shards",
             ),
             (
                 "another copy is not up",
-                world()
-                    .cores(3)
-                    .shard(
-                        &[
-                            ("iot-core-0", ReplicaState::NotUp),
-                            ("iot-core-1", ReplicaState::Up),
-                            ("iot-core-2", ReplicaState::Up),
-                        ],
-                        &[],
-                    )
-                    .recreate("iot-core-2", said),
+                world().cores(3).shard(0..3).copy_is_down(0).recreate("iot-core-2", said),
                 "waits until the other copies of 1",
             ),
             (
                 "its own copy is not up",
-                world()
-                    .cores(3)
-                    .shard(
-                        &[
-                            ("iot-core-0", ReplicaState::Up),
-                            ("iot-core-1", ReplicaState::Up),
-                            ("iot-core-2", ReplicaState::NotUp),
-                        ],
-                        &[],
-                    )
-                    .recreate("iot-core-2", said),
+                world().cores(3).shard(0..3).copy_is_down(2).recreate("iot-core-2", said),
                 "passes",
             ),
             (
                 "shards are on their way",
-                world()
-                    .cores(3)
-                    .shard(&[("iot-core-0", ReplicaState::Up), ("iot-core-1", ReplicaState::Up)], &["iot-core-2"])
-                    .recreate("iot-core-2", said),
+                world().cores(3).shard(0..2).copy_is_joining(2).recreate("iot-core-2", said),
                 "finish moving shards",
             ),
             (
