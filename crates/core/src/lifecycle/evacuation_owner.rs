@@ -1,5 +1,5 @@
 //! What we must remember about nodes that are being emptied: that it was us. It stands where it outlives what happens to
-//! the node: for a core, whose pod is made anew, on its set; for a replicant on its pod.
+//! the node: for a core, whose pod is recreated, on its set; for a replicant on its pod.
 
 use crate::action::{Action, Stage};
 use crate::desired::Role;
@@ -8,7 +8,7 @@ use crate::world::{Kind, Node, NodeSet, ObjectId, World};
 use emqx_operator_api::annotation;
 use std::collections::BTreeMap;
 
-/// A pod that is being emptied is rather taken than one that is not; the one whose turn it is comes first.
+/// A ReplicaSet deletes pods of low cost first: pods that are being evacuated, and before them the pod whose turn it is.
 const EMPTYING: i32 = -1000;
 const CHOSEN: i32 = -2000;
 

@@ -71,7 +71,7 @@ impl Hold {
         self.since(since.map(Since::NotReady))
     }
 
-    /// Fills in since when it has been seen, where nobody knows better.
+    /// Fills in since when the operator has seen it, where Kubernetes does not tell.
     pub(crate) fn remember(&mut self, waits: &Waits, now: Timestamp) {
         // These tell the time themselves.
         if self.since.is_some() || matches!(self.reason, Reason::RolledBack | Reason::ProgressDeadlineExceeded) {

@@ -26,7 +26,7 @@ impl Part {
         self.holds.push(Hold::new(reason, subject, detail, wake));
     }
 
-    /// Applies the manifest if what exists is not like it; leaves alone what belongs to somebody else.
+    /// Applies the manifest if what exists is not like it; leaves alone what belongs to another controller.
     pub(in crate::lifecycle) fn ensure(&mut self, world: &World, manifest: Manifest, stage: Stage) {
         let live = world.objects.get(&manifest.id);
         match live {

@@ -26,7 +26,7 @@ impl Broker {
     }
 }
 
-/// A node that is being emptied, by whomever.
+/// A node that is being evacuated, by the operator or a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evacuation {
     pub phase: EvacuationPhase,
@@ -37,7 +37,7 @@ pub struct Evacuation {
 }
 
 impl Evacuation {
-    /// It is none, but the node is closed like one: it gives clients away in a rebalance, which is somebody else's.
+    /// It is none, but the node is closed like one: it gives clients away in a rebalance, which a user has started.
     pub fn is_rebalance(&self) -> bool {
         matches!(self.phase, EvacuationPhase::Rebalancing { .. })
     }
@@ -80,7 +80,7 @@ pub enum EvacuationPhase {
     WaitingForTakeover,
     /// Closed: sessions are being moved. With durable sessions it may stay here for ever.
     EvictingSessions,
-    /// Closed and empty, until somebody opens the node again.
+    /// Closed and empty, until the evacuation is stopped.
     Empty,
     /// Unavailable for load balancers until the rebalance ends, by itself or at this coordinator.
     Rebalancing { coordinator: NodeName },

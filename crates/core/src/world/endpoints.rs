@@ -15,7 +15,7 @@ pub struct Endpoint {
     pub https: bool,
 }
 
-/// Every one that does not answer costs a connection in each pass, and pods of a cluster are as many as somebody makes.
+/// Every one that does not answer costs a connection in each pass, and users may make any number of pods.
 const MOST_ASKED: usize = 16;
 
 /// Whom to ask, best first: ready cores by ordinal, since their answers cover the whole cluster. When none is ready, a

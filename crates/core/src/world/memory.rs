@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What one pass leaves to the next. The shell keeps it; another leader begins anew: it was not there to see.
+/// What one pass leaves to the next. The shell keeps it; another leader starts without it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Memory {
     /// The rollout that is under way.
@@ -28,7 +28,7 @@ pub struct Rollout {
     pub revision: String,
     /// What was seen of the nodes, as a digest.
     pub seen: String,
-    /// For how long nothing of that has changed, as far as somebody was looking.
+    /// For how long nothing of that has changed, as far as the operator was looking.
     pub idle: SignedDuration,
     pub looked: Timestamp,
 }
@@ -40,7 +40,7 @@ pub struct Waits {
     looked: Option<Timestamp>,
 }
 
-/// Passes come more often than this. What happened in a longer gap nobody has seen: the operator was away.
+/// Passes come more often than this. What happened in a longer gap the operator has not seen.
 pub const LOOK: SignedDuration = SignedDuration::from_secs(90);
 
 impl Waits {

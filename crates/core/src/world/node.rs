@@ -42,7 +42,7 @@ pub struct Node {
     pub available: bool,
     /// Since when its container runs, if it does.
     pub running_since: Option<Timestamp>,
-    /// ReplicaSets take pods of low cost first. Zero unless somebody says otherwise.
+    /// ReplicaSets take pods of low cost first. Zero unless a user sets another one.
     pub deletion_cost: i32,
     /// What the pod waits for, when that is more than time.
     pub issue: Option<PodIssue>,

@@ -106,7 +106,7 @@ pub enum Ownership {
     Ours,
     /// It has no controller: it was orphaned, restored or prepared for us.
     Nobodys,
-    /// Its controller is somebody else.
+    /// Its controller is another object.
     Foreign(String),
 }
 

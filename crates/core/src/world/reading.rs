@@ -16,11 +16,11 @@ pub enum Reading<T> {
 /// Why we do not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Why {
-    /// There is nobody to ask: no core pod is ready.
+    /// No core pod is ready to be asked.
     NobodyToAsk,
     /// This pass did not need to know.
     NotAsked,
-    /// Everybody was asked and nobody answered; one line that names whom and what happened.
+    /// No core that was asked has answered; one line that names the cores and what happened.
     NoAnswer(String),
     /// EMQX answers and does not let the operator in; one line that names whom and what it said.
     LockedOut { refusal: Refusal, text: String },

@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Whether nodes live by a text that nobody knows any more: its Secret is gone, and this process never saw it.
+    /// Whether nodes run with a text that the operator cannot read any more: its Secret is gone, and this process never saw it.
     pub fn is_lost(&self, secret: IdentitySecret) -> bool {
         let known = self.known_identity();
         let text = match secret {

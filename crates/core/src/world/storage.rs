@@ -59,7 +59,7 @@ impl VolumeSite {
         texts.join(",")
     }
 
-    /// What cannot be read is not there: it is written anew when the node serves.
+    /// What cannot be read is not there: it is written again when the node serves.
     pub fn read(text: &str) -> BTreeMap<String, VolumeSite> {
         let pairs = text.split(',').filter_map(|pair| {
             let (pod, home) = pair.split_once('=')?;

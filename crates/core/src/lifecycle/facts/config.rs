@@ -86,8 +86,8 @@ pub(in crate::lifecycle) fn refused<'f>(topology: &'f Topology<'_>) -> Option<&'
     (!(restarts && comes_with_template(topology, refusal))).then_some(&refusal.text)
 }
 
-/// What EMQX misses is where the wanted templates mount something. To restart a node for a file that nobody brings would have it
-/// crash. Where EMQX does not name the file, those of the configuration count.
+/// What EMQX misses is where the wanted templates mount something. A node that restarts for a file that no template brings
+/// would crash. Where EMQX does not name the file, those of the configuration count.
 fn comes_with_template(topology: &Topology<'_>, refusal: &ConfigRefused) -> bool {
     let names_it = words(&refusal.text).any(|word| word.starts_with('/'));
     let text = if names_it { &refusal.text } else { &topology.desired.config.runtime };

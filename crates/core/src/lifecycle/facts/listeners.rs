@@ -29,7 +29,7 @@ pub(in crate::lifecycle) fn listeners_revision<'f>(topology: &'f Topology<'_>) -
     };
     let old = topology.world.pool(role).nodes.iter().any(|node| !topology.is_target(role, &node.set));
     let beside = old && (topology.is_blue_green() || role == Role::Core);
-    // Once switched it stays so while anybody serves there: the old ones are being closed.
+    // Once switched, the Service stays so while a new node serves: the old nodes are being closed.
     let switched = led_to(topology) == Some(hash) && topology.new_ones_serving(role) > 0;
     (beside && (switched || topology.is_complete(role))).then_some(hash)
 }

@@ -7,7 +7,7 @@ use crate::world::{Claim, Node, NodeSet, Site, Storage, VolumeSite, World};
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 
-/// A volume that somebody restored has its old site, and shows it within this time.
+/// A volume that a user has restored has its old site, and EMQX lists the site as up within this time.
 const BOOT: SignedDuration = SignedDuration::from_secs(90);
 
 /// Pods whose volume was lost.
@@ -16,7 +16,7 @@ pub(in crate::lifecycle) fn lost<'a>(topology: &Topology<'a>, storage: &'a Stora
     sets.flat_map(|set| lost_of(topology, storage, set)).map(|(pod, _)| pod).collect()
 }
 
-/// Cores that EMQX did not let in, and does now. Kubernetes lets one that has crashed again and again wait for minutes.
+/// Cores that EMQX did not let in, and does now. Kubernetes lets a pod that has crashed again and again wait for minutes.
 pub(in crate::lifecycle) fn let_in<'a>(topology: &Topology<'a>) -> Vec<&'a Node> {
     let Some(storage) = topology.world.broker.fresh().and_then(|broker| broker.storage.fresh()) else {
         return Vec::new();

@@ -35,7 +35,7 @@ pub(in crate::lifecycle) fn awaited(topology: &Topology<'_>) -> Option<String> {
     (old > 0).then(|| format!("until {old} old replicants are gone"))
 }
 
-/// A set that somebody else owns loses nothing by our hand.
+/// The operator takes nothing from a set that another controller owns.
 pub(in crate::lifecycle) fn is_ours(topology: &Topology<'_>, set: &NodeSet) -> bool {
     let live = topology.world.live(Kind::StatefulSet, &set.name);
     topology.is_target(Role::Core, &set.name) || live.is_some_and(Live::is_ours)

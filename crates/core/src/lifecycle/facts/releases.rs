@@ -8,12 +8,12 @@ use crate::planted::{Bug, planted};
 use crate::world::{Node, NodeSet, NodeVerdict, total};
 
 impl<'a> Topology<'a> {
-    /// Old replicants that would hang without this core: they run its version, and no other core does. One that does not
-    /// serve leads nobody while this one does.
+    /// The number of old replicants that would hang without this core: they run its version, and no other core does. Another core
+    /// of that version that is not ready does not count while this core is ready.
     pub(in crate::lifecycle) fn followers(&self, core: &Node) -> usize {
         let same = |other: &&Node| other.image == core.image && other.pod != core.pod;
         let leads = |other: &Node| same(&other) && (other.is_ready() || !core.is_ready());
-        // It does not come back by itself, and while no other core serves nobody follows anybody.
+        // This core does not come back by itself. Without a ready core no replicant depends on it.
         let lost = core.is_down() && core.issue.is_some() && !self.present(Role::Core).any(|other| other.is_ready());
         if !core.state.has_served() || lost || planted(Bug::DropLastCore) || self.present(Role::Core).any(leads) {
             return 0;
@@ -56,8 +56,9 @@ impl<'a> Topology<'a> {
         self.wanted(Role::Replicant) > 0 && held && self.group_in_the_way().is_none()
     }
 
-    /// Before new replicants can start, old ones go only where there are more than wanted, beside those that are on their way.
-    /// Of two that were begun and have restarted, one goes, or each would wait for the other.
+    /// Before new replicants can start, an old replicant goes only where there are more than wanted, not counting those that are being
+    /// evacuated. Of two replicants whose evacuation was begun and that have restarted since, the first by name goes: otherwise both
+    /// would wait for each other.
     pub(in crate::lifecycle) fn is_one_too_many(&self, pod: Option<&str>) -> bool {
         let goes = |node: &&Node| {
             let before = pod.is_none_or(|pod| node.pod.as_str() < pod);
@@ -68,7 +69,7 @@ impl<'a> Topology<'a> {
         !self.cores_lead() && self.old_replicants().saturating_sub(going) > self.wanted(Role::Replicant)
     }
 
-    /// It goes because fewer are wanted, and nobody takes its place.
+    /// The node goes because fewer are wanted: no new node takes its place.
     pub(in crate::lifecycle) fn is_scaled_in(&self, node: &Node) -> bool {
         let wanted = self.wanted(Role::Replicant);
         let most = || wanted.saturating_add(surge::max_surge(self.desired));

@@ -27,7 +27,7 @@ pub(in crate::lifecycle) fn name(desired: &Desired, world: &World, revision: &st
             let half_rolled = sets.iter().find(|set| has_failed(world, set) && serving(world, set) > 0);
             half_rolled.or_else(|| sets.iter().rev().max_by_key(|set| serving(world, set)))
         }
-        // Sets do not pile up: one that does not come up is corrected, not kept beside a third one.
+        // Sets do not pile up: a set that does not come up gets the new template, and no third set is made.
         UpdateStrategyType::BlueGreen => {
             let mut used = sets.iter().filter(|set| set.wanted > 0);
             used.find(|set| has_failed(world, set) || !runs(world, set))
@@ -50,7 +50,8 @@ fn serving(world: &World, set: &NodeSet) -> usize {
     world.cores.of_set(&set.name).filter(|node| node.is_ready()).count()
 }
 
-/// Volumes whose set is gone: whoever deleted it, the data is theirs. Of several, the set that had most.
+/// The set that volumes without a set belonged to; a user may have deleted the set and kept the data. Of several, the set that
+/// had most volumes.
 fn with_volumes(desired: &Desired, world: &World) -> Option<String> {
     let mut volumes: BTreeMap<&str, usize> = BTreeMap::new();
     for claim in world.claims.iter().filter(|claim| !claim.terminating) {

@@ -1,4 +1,4 @@
-//! What the rules about nodes share: which template is wanted, and who is to stay.
+//! What the rules about nodes share: which template is wanted, and which nodes stay.
 
 use super::license::{self, License};
 use super::upgrade::{self, Upgrade};
@@ -91,7 +91,7 @@ impl<'a> Topology<'a> {
         core.ordinal() >= Some(self.final_replicas(Role::Core, &core.set))
     }
 
-    /// Core sets beside the home that still have nodes.
+    /// Core sets beside the target that still have cores.
     pub(in crate::lifecycle) fn old_core_sets(&self) -> impl Iterator<Item = &'a NodeSet> + '_ {
         let cores = &self.world.cores;
         cores.sets.iter().filter(move |set| !self.is_target(Role::Core, &set.name) && cores.is_used(set))
@@ -134,7 +134,7 @@ impl<'a> Topology<'a> {
         self.present(role).filter(|node| self.is_outdated(node))
     }
 
-    /// Its set was told to have fewer pods than it has, and it may be the one that goes any moment.
+    /// Its set was told to have fewer pods than it has, and may delete this pod at any moment.
     pub(in crate::lifecycle) fn may_be_on_its_way(&self, node: &Node) -> bool {
         let Some(set) = self.world.pool(node.role).sets.iter().find(|set| set.name == node.set) else { return true };
         let present = self.present(node.role).filter(|other| other.set == set.name).count();

@@ -11,7 +11,7 @@ use crate::world::{Kind, Node, Reading, Storage, World};
 pub(in crate::lifecycle) enum Upgrade {
     /// There is none, or it may be done.
     Goes,
-    /// It may be done; nobody knows what becomes of the cluster.
+    /// The step may be done; EMQX does not document what becomes of the cluster.
     Untold {
         step: String,
     },

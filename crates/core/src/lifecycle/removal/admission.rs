@@ -1,8 +1,8 @@
-//! May this node go now? Every way in which a node leaves comes through here: the first objection wins, and only who
-//! passes gets a [`Permit`], without which no node is removed.
+//! May this node go now? Every way in which a node leaves comes through here: the first objection wins, and only a node
+//! that passes gets a [`Permit`], without which no node is removed.
 //!
 //! A permit rests on facts that stay true until we act. "No sessions right now" does not: clients connect in between.
-//! "Closed to newcomers, and empty" does.
+//! "Closed to new clients, and empty" does.
 
 mod permit;
 
@@ -27,12 +27,12 @@ pub(in crate::lifecycle) enum Decision {
 }
 
 pub(in crate::lifecycle) fn examine(request: &RemovalRequest<'_, '_>) -> Decision {
-    // What never served, or does not run, loses nobody anything by starting again, whatever EMQX says. It waits
-    // for those that are ending, which end by themselves, and for nothing that may in turn wait for it.
+    // No client loses anything when a node that never served, or does not run, starts again, whatever EMQX says. The node waits
+    // for pods that are terminating, which end by themselves, and for no node that may in turn wait for it.
     let emptied = request.topology.world.nodes().any(|node| node.evacuation.is_some() && !node.evacuating_by_us);
     let has_nothing = |node: &Node| {
         let sessions = node.broker.as_ref().filter(|member| member.running).and_then(|member| member.sessions);
-        // To one that runs somebody's evacuation may bring sessions at any moment; ours lead to nodes that serve.
+        // An evacuation that a user has started may move sessions to a node that runs; those of the operator lead to nodes that serve.
         let empty = sessions.is_none_or(|sessions| sessions == 0 && !emptied);
         node.is_down() && (!node.state.is_running() || empty)
     };
@@ -67,7 +67,7 @@ pub(in crate::lifecycle) fn examine(request: &RemovalRequest<'_, '_>) -> Decisio
     Decision::Granted(permit(request))
 }
 
-/// One core after the other, also among those that do not serve; one that never did counts for nothing.
+/// Cores restart one after the other, also cores that do not serve; a core that never served waits for none.
 fn terminating(request: &RemovalRequest<'_, '_>) -> Option<Hold> {
     let me = request.removal.node.filter(|node| node.state.has_served())?;
     let mut others =

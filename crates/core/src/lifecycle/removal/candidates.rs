@@ -1,5 +1,5 @@
 //! Cores are replaced in place, or with the set that is discarded; replicants move from set to set. Scaling in is the same
-//! work with other nodes. This file only names who should go; whether they may is decided by admission.
+//! work with other nodes. This file only names the nodes that should go; admission decides whether they may.
 
 use super::how::How;
 use super::request::Removal;
@@ -9,7 +9,7 @@ use crate::lifecycle::facts::{config, lost_volumes, old_core_sets, recreation};
 use crate::planted::{Bug, planted};
 use crate::world::{Kind, Node, NodeSet, NodeVerdict, ObjectId};
 
-/// Who should go, the next one first.
+/// The nodes that should go, the next one first.
 pub(in crate::lifecycle) fn candidates<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
     if topology.keeps_nodes() {
         return Vec::new();
@@ -39,7 +39,7 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
     let is_new = |core: &&Node| old.iter().all(|known| known.pod != core.pod);
     let let_in: Vec<_> = lost_volumes::let_in(topology).into_iter().filter(is_new).collect();
     old.extend(let_in);
-    // Those of a set that is made anew go with it.
+    // Cores of a set that is recreated go with it.
     if recreation::is_due(topology) {
         old.retain(|node| !topology.is_target(Role::Core, &node.set));
     }
@@ -50,7 +50,7 @@ fn cores<'a>(topology: &Topology<'a>) -> Vec<Removal<'a>> {
         config::Progress::OnTheirWay => old.retain(|node| node.evacuating_by_us || node.is_down()),
         config::Progress::Refused => old.retain(|node| node.is_down()),
     }
-    // While one does not come up with the wanted template, the others serve as they are, also the one that was emptied.
+    // While a core does not come up with the wanted template, the others serve as they are, also a core that was evacuated.
     let hasty = planted(Bug::RestartIntoFailure);
     if topology.verdicts(Role::Core).any(cannot_start) && !hasty {
         // An old core that crashes comes back by itself with the old template, and would not with this one.

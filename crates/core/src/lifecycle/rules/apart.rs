@@ -1,7 +1,7 @@
 //! Cores that are ready and no part of the cluster, and cores that do not list all of it yet.
 //!
 //! *Decides* nothing: EMQX joins and heals by itself, or cannot. *Holds* what users have to know: a message that is published at
-//! one cluster reaches nobody at the other.
+//! one cluster reaches no client of the other.
 
 use crate::desired::{NodeName, Role};
 use crate::lifecycle::facts::topology::Topology;

@@ -2,7 +2,7 @@
 //! date within a minute or two, and EMQX reads the file again when its root `api_key` is updated. What one core has read all
 //! nodes know.
 //!
-//! *Holds* while EMQX does not accept a key of the spec: a cluster is not Ready for whoever comes with that key. *Decides* to
+//! *Holds* while EMQX does not accept a key of the spec: a cluster is not Ready for clients that use that key. *Decides* to
 //! have the file read when that lasts, and not while releases are mixed: a core that starts reads it by itself.
 
 use crate::action::{Action, Call};

@@ -1,6 +1,6 @@
 //! The core set that the cores are to live in: that it exists, that its template is the wanted one, that it has its pods.
 //!
-//! A changed template does not touch running pods: the set replaces nobody by itself (`OnDelete`); [`crate::lifecycle::removal`]
+//! A changed template does not touch running pods: the set replaces no pod by itself (`OnDelete`); [`crate::lifecycle::removal`]
 //! does, one node after the other.
 
 use crate::build::claim_templates;

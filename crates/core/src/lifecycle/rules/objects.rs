@@ -10,7 +10,7 @@ use crate::lifecycle::part;
 use crate::reason::Reason;
 use crate::world::World;
 
-/// Where a budget of somebody else selects the same pods there is none of ours: Kubernetes would evict none of them.
+/// Where a budget of a user selects the same pods the operator makes none: Kubernetes evicts no pod that two budgets select.
 fn disruption_budget(desired: &Desired, world: &World, role: Role, pool: Option<&PoolSpec>) -> Wanted {
     if world.other_budgets.iter().any(|other| other.role == role) {
         return match budget(desired, role, None) {

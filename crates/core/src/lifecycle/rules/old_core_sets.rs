@@ -44,7 +44,7 @@ fn delete_empty(part: &mut Part, topology: &Topology<'_>, set: &NodeSet) {
     let left = || world.claims_of(&set.name).filter(|_| !planted(Bug::DeleteSetEarly));
     let empty = left().filter(|claim| claim.is_empty_of(set) && !claim.terminating);
     part.actions.extend(empty.map(|claim| delete_claim(claim, Reason::RetiringCore)));
-    // Volumes that the operator did not retire itself may be somebody's data.
+    // Volumes that the operator did not retire itself may hold data of a user.
     if let Some(claim) = left().find(|claim| !claim.is_empty_of(set)) {
         let (set, claim) = (&set.name, &claim.name);
         let text = format!(

@@ -1,6 +1,6 @@
 //! Cores that were scaled away leave nothing behind: first the node leaves the cluster, then its site is forgotten, then
 //! its volume is deleted, and only then its number is free again. Numbers that the operator did not take away itself are
-//! none of its business: their volumes may be somebody's data.
+//! none of its business: their volumes may hold data of a user.
 
 use crate::action::{Action, Call, Stage};
 use crate::desired::{NodeName, Role};

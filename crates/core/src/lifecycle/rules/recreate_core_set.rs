@@ -1,6 +1,6 @@
-//! A core set that has never had a volume, of a spec that asks for other volumes by now. Kubernetes lets nobody change
+//! A core set that has never had a volume, of a spec that asks for other volumes by now. Kubernetes does not let users change
 //! the claims of a set or its claim templates, so a storage class that does not exist could not be corrected. Where no
-//! core has ever had a volume there is nothing to lose, and the set is made anew: first its pods go, then its claims, then
+//! core has ever had a volume there is nothing to lose, and the set is recreated: first its pods go, then its claims, then
 //! the set itself.
 //!
 //! What the spec asked for when the set was made is written on the set. What others have made of the claim templates since

@@ -1,6 +1,6 @@
-//! A node that stays is open. What we closed and is not to go any more, because it has restarted or the plan has changed,
-//! is opened again; what somebody else closed is left alone and named. What was closed for a resource that was deleted, and comes
-//! back with the volume, is nobody's any more.
+//! A node that stays is open. A node that the operator closed, and that stays because it has restarted or the plan has changed, is
+//! opened again; a node that a user closed is left alone and named. A node that comes back closed with the volume of a resource
+//! that was deleted is opened: that resource is gone.
 
 use crate::action::{Action, Call};
 use crate::desired::Role;

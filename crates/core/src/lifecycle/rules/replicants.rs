@@ -1,6 +1,6 @@
 //! The replicant sets: one per template. The wanted one grows as far as surge and budget allow while the others shrink.
-//! Before cores of its version are there it cannot, and one that does not come up does not; what is missing meanwhile is made
-//! by an old one.
+//! It does not grow before cores of its version run, or while its own pods do not come up; an old set makes the replicants that
+//! are missing meanwhile.
 
 use crate::action::Action;
 use crate::desired::Role;

@@ -2,8 +2,8 @@
 //! the time that the user allows, the status says so and why. Where the new nodes do not come up, and the user wants it, the
 //! templates that last worked take their place.
 //!
-//! *Never* gives up templates for which there is nothing to go back to, and none whose nodes serve: that those of before
-//! cannot leave is not their fault.
+//! *Never* gives up templates for which there is nothing to go back to, and none whose nodes serve: old nodes that fail to drain
+//! do not discredit the new revision.
 
 use crate::action::{Action, Stage};
 use crate::build::last_good;

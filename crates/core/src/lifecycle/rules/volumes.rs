@@ -1,5 +1,5 @@
-//! Volumes of cores grow in place when the spec asks for more. They never shrink: data may be on any part of them. What
-//! could not be had may be asked for in a smaller size.
+//! Volumes of cores grow in place when the spec asks for more. They never shrink: data may be on any part of them. A failed
+//! expansion may be retried with a smaller size.
 
 use crate::action::Action;
 use crate::desired::Role;

@@ -5,7 +5,7 @@ use crate::world::{Node, ObjectVersion};
 use serde::Serialize;
 use std::fmt;
 
-/// The right to remove one node, the one that was examined.
+/// The right to remove the one node that was examined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Permit {
     pod: Option<(String, ObjectVersion)>,

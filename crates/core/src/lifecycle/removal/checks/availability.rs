@@ -15,7 +15,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     }
     let topology = request.topology;
     let role = request.removal.role;
-    // A replicant that is closed serves nobody, nor does one that hangs in its boot. A core in such a state still keeps data.
+    // A replicant that is closed or hangs in its boot serves no client. A core in such a state still keeps data.
     let idle = |node: &Node| role == Role::Replicant && (node.evacuation.is_some() || node.hangs(topology.world.now));
     let serving = |node: &&Node| !node.is_down() && !idle(node) && topology.view_of_apart(node).is_none();
     let Some(me) = request.removal.node.filter(serving) else { return Verdict::Pass };
@@ -24,10 +24,10 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
         let text = "stays, because EMQX cannot be asked which other nodes are being emptied";
         return Verdict::Hold(request.hold(Reason::RequestFailed, text));
     }
-    // It goes without replacement, or nothing ever goes.
+    // The smallest group of old replicants goes without replacement: otherwise no core could ever be replaced.
     let in_the_way = role == Role::Replicant && topology.group_in_the_way() == Some(me.image.as_str());
-    // One that is being emptied, by whomever, is about to stop serving. A replicant that has restarted meanwhile is not: it
-    // may wait for us, and we for it.
+    // A node that is being evacuated, by the operator or a user, is about to stop serving. A restarted, open replicant counts as
+    // serving; otherwise it and this node wait for each other.
     let back = |node: &Node| role == Role::Replicant && topology.is_open(node);
     let stays = |node: &&Node| {
         (!node.evacuating_by_us || in_the_way || back(node)) && node.evacuation.is_none() && node.pod != me.pod
@@ -42,7 +42,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
                 && !topology.is_one_too_many(Some(&me.pod))
         }
     };
-    // A core that goes is made up for by those of its own set: others may be of another version, and go themselves.
+    // Only cores of the same StatefulSet count as replacements: cores of other sets may be of another version, and are going.
     let counts = |node: &Node| match role {
         Role::Core => topology.is_target(role, &node.set) || planted(Bug::DiscardEarly),
         Role::Replicant => true,

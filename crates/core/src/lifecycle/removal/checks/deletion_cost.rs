@@ -1,7 +1,7 @@
 //! A set that shrinks takes the node that was examined, and no other. A StatefulSet takes the highest number; a ReplicaSet
 //! takes whom its own order puts first, so the node is put first, alone, before the set shrinks.
 //!
-//! *Why the fact is stable:* others come before it only by breaking, and then they serve nobody any more.
+//! *Why the fact is stable:* another pod comes before it only by breaking, and then serves no client any more.
 
 use crate::desired::Role;
 use crate::lifecycle::evacuation_owner;

@@ -1,7 +1,7 @@
-//! Nobody goes while a core is on its way out or back. Replicants may go together, as many as may be missing or extra, and where
+//! No node goes while a core is leaving or restarting. Replicants may go together, as many as may be missing or extra, and where
 //! fewer are wanted they do not wait for a core that does not come up, or that goes for good.
 //!
-//! *Why the fact is stable:* nodes leave only by our own permits, and there is one per plan.
+//! *Why the fact is stable:* nodes leave only by permits of the operator, and there is one per plan.
 
 use crate::desired::Role;
 use crate::lifecycle::facts::surge::{max_surge, max_unavailable};
@@ -17,12 +17,12 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     let (topology, world) = (request.topology, request.topology.world);
     let me = request.name();
     let begun = request.removal.node.is_some_and(|node| node.evacuating_by_us);
-    // One that is down and is to go anyway is on its way nowhere; and of two that have begun, each would wait for the
-    // other.
+    // A surplus core that is down is ignored. Of two nodes whose evacuation has begun neither waits for the other: otherwise both
+    // would wait.
     let scaled_in =
         request.removal.role == Role::Replicant && request.removal.node.is_some_and(|me| topology.is_scaled_in(me));
     let lost = |node: &Node| (node.is_down() || node.hangs(topology.world.now)) && !node.is_member();
-    // A core that goes for good may have to wait for others, which wait for a template that works.
+    // A core that goes for good may wait for cores that do not come up before their template is corrected.
     let stuck = |node: &Node| {
         if scaled_in { lost(node) || topology.is_surplus(node) } else { lost(node) && topology.is_surplus(node) }
     };
@@ -30,7 +30,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
         |node: &&Node| node.pod != me && (node.is_terminating() || (node.evacuating_by_us && !begun && !stuck(node)));
     let leaving_core = world.cores.nodes.iter().find(leaves).map(|node| node.pod.as_str());
     let exists = |pod: &str| world.cores.nodes.iter().any(|node| node.pod == pod);
-    // One that Kubernetes does not make again may be waiting for the room that this one leaves.
+    // A pod refused by quota may need the capacity that this node frees.
     let awaited =
         |set: &&NodeSet| set.refusal.is_none() || !(scaled_in || (begun && request.removal.role == Role::Replicant));
     let evacuating = world.cores.sets.iter().filter(awaited).flat_map(|set| &set.evacuating).map(String::as_str);

@@ -1,7 +1,7 @@
 //! Cores are replaced before replicants. (A core that old replicants follow is no candidate before they are gone.) Where new
-//! nodes stand beside the old ones, nobody goes before the Service leads to the new ones.
+//! nodes stand beside the old nodes, no old node goes before the Service leads to the new nodes.
 //!
-//! *Why the fact is stable:* pods of an old template are made by nobody once the set has the new one.
+//! *Why the fact is stable:* no set makes pods of an old template once it has the new template.
 
 use crate::desired::Role;
 use crate::lifecycle::facts::listeners::leads_to_new_ones;

@@ -24,7 +24,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>) -> Verdict {
     let concerned = topology.world.pool(role).sets.iter().filter(|set| set.name == own || role == Role::Core);
     for set in concerned {
         let present = || topology.present(role).filter(|node| node.set == set.name);
-        // Where pods have numbers, one that is missing for a moment does not make up for one that is to go.
+        // Pods of cores have numbers: a core that is missing for a moment is not the core that the set has yet to delete.
         let too_many = match role {
             Role::Core => present().any(|node| node.ordinal() >= Some(set.wanted)),
             Role::Replicant => i32::try_from(present().count()).is_ok_and(|present| present > set.wanted),

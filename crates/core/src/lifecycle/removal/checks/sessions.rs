@@ -1,7 +1,7 @@
-//! Sessions move, they are not dropped: a node goes when it is closed to newcomers and empty, or when evacuation is
+//! Sessions move, they are not dropped: a node goes when it is closed to new clients and empty, or when evacuation is
 //! switched off, does not exist in this EMQX, or has nowhere to go.
 //!
-//! *Why the fact is stable:* a closed node stays closed until somebody stops the evacuation, also across a restart.
+//! *Why the fact is stable:* a closed node stays closed until a user or the operator stops the evacuation, also across a restart.
 
 use crate::action::{Action, Call, EvacuationOptions};
 use crate::desired::{NodeName, Role};
@@ -35,12 +35,12 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, broker: &Bro
             return Verdict::Hold(request.hold(Reason::NodeUnknown, text));
         }
         _ if node.is_down() => return Verdict::Pass,
-        // Long enough for one that boots to be listed, or to get ready: it hangs, and nobody is on it.
+        // A node that boots would be listed or ready by now: this node hangs, and has no client.
         _ if node.hangs(request.topology.world.now) => return Verdict::Pass,
         // A member that boots is missing in the list for a while.
         None if planted(Bug::MissingIsGone) => return Verdict::Pass,
         None => return Verdict::Hold(request.hold(Reason::NodeUnknown, "runs, but EMQX does not list it yet")),
-        // It boots, and nobody is on it yet.
+        // The node boots, and has no client yet.
         Some(_) if matches!(node.state, NodeState::Booting { .. }) || planted(Bug::StoppedIsGone) => {
             return Verdict::Pass;
         }
@@ -79,7 +79,7 @@ fn apart(request: &RemovalRequest<'_, '_>, node: &Node, view: &View) -> Verdict 
     }
 }
 
-/// On the way back to the open source edition nobody is left who could take its sessions, and nobody will be.
+/// On the way back to the open source edition no node is left that could take its sessions, and none will come.
 fn is_last_of_its_kind(request: &RemovalRequest<'_, '_>, node: &Node) -> bool {
     let others = || request.topology.world.nodes().filter(|other| other.pod != node.pod && other.is_member());
     let cannot = |other: &BrokerNode| !other.evacuates();
@@ -192,7 +192,7 @@ fn options(
     let desired = request.topology.desired;
     let strategy = &desired.update_strategy.evacuation_strategy;
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
-    // Nobody is led to it and nobody is on it, so nobody needs time.
+    // The Service leads no client to this node, and no client is on it, so the waits serve no client.
     let idle = node.role != listeners_role(desired, request.topology.world)
         && member.sessions == Some(0)
         && member.connections == Some(0);

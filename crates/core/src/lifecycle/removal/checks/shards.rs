@@ -1,7 +1,6 @@
-//! No shard is lost. A node that goes for good holds none; one that restarts leaves its shards in the care of the others,
-//! all of which must be up.
+//! No shard is lost. A node that goes for good holds none; for a node that restarts, all other copies of its shards must be up.
 //!
-//! *Why the fact is stable:* only we place shards, and a plan that moves shards removes nobody.
+//! *Why the fact is stable:* only the operator places shards, and a plan that moves shards removes no node.
 
 use crate::desired::NodeName;
 use crate::lifecycle::removal::how::How;
@@ -45,7 +44,7 @@ pub(in crate::lifecycle) fn check(request: &RemovalRequest<'_, '_>, broker: &Bro
     }
 }
 
-/// A core whose pod is being made anew has its volume all the same.
+/// A core whose pod is being recreated keeps its volume.
 fn name(request: &RemovalRequest<'_, '_>) -> Option<NodeName> {
     match (&request.removal.how, request.removal.node) {
         (_, Some(node)) => node.name.clone(),
